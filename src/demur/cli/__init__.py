@@ -1,0 +1,1 @@
+"""Room: the command line: read, call one door, show."""

@@ -1,0 +1,1 @@
+"""Room: lawful records from allowed items: redact, deduplicate, tag, shard, write, verify."""

@@ -1,0 +1,1 @@
+"""Room: reports that people look at."""

@@ -1,0 +1,1 @@
+"""Room: taking people out of corpora and models, exactly, with proof."""

@@ -1,0 +1,1 @@
+"""Room: one page each, each stage one call."""

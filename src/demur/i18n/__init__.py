@@ -1,0 +1,1 @@
+"""Room: sentences for reasons and messages in every supported language."""

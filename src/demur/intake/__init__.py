@@ -1,0 +1,1 @@
+"""Room: reading platforms' exports into items and people tables."""

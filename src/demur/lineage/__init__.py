@@ -1,0 +1,1 @@
+"""Room: the sealed map from records to items and persons."""

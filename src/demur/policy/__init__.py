@@ -1,0 +1,1 @@
+"""Room: deciding, item by item, what may be used and why."""

@@ -1,0 +1,86 @@
+"""Secrets of a workspace, one file each, made on first use. Names are purposes; a key serves one purpose only.
+
+Purposes in use: ``placement`` (person → shard and slice), ``records`` (item → record id), ``cells`` (record → batch),
+``lineage`` (sealed file), ``ledger`` (commitments), ``blind`` (person → blinded id in receipts), ``suppression``,
+``signing`` (Ed25519 seed).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from demur.errors import BrokenError
+from demur.store.files import write_bytes
+
+
+class KeyRing:
+    """The keys of one workspace.
+
+    Args:
+        folder: where the keys lie, mode 0700.
+        seed: only for made-up worlds: keys are derived from it, so that digests repeat. Real workspaces pass ``None``.
+    """
+
+    def __init__(self, folder: Path, *, seed: bytes | None = None) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._cache: dict[str, bytes] = {}
+
+    def secret(self, purpose: str) -> bytes:
+        """Return the 32-byte key of a purpose; made and stored on first use."""
+        if purpose not in self._cache:
+            self._cache[purpose] = self._load(purpose)
+        return self._cache[purpose]
+
+    def mac(self, purpose: str, *parts: str) -> bytes:
+        """Return HMAC-SHA-256 of length-prefixed parts under a purpose's key (32 bytes)."""
+        return keyed_hash(self.secret(purpose), *parts)
+
+    def signer(self) -> Ed25519PrivateKey:
+        """Return the signing key (Ed25519, RFC 8032)."""
+        return Ed25519PrivateKey.from_private_bytes(self.secret("signing"))
+
+    def verifier(self) -> Ed25519PublicKey:
+        """Return the public half of the signing key."""
+        return self.signer().public_key()
+
+    def destroy(self, purpose: str) -> None:
+        """Overwrite and remove a key: what it sealed is gone with it."""
+        path = self._path(purpose)
+        if path.exists():
+            path.write_bytes(os.urandom(32))
+            path.unlink()
+        self._cache.pop(purpose, None)
+
+    def _path(self, purpose: str) -> Path:
+        return self._folder / f"{purpose}.key"
+
+    def _load(self, purpose: str) -> bytes:
+        path = self._path(purpose)
+        if not path.exists():
+            made = keyed_hash(self._seed, purpose) if self._seed is not None else secrets.token_bytes(32)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_bytes(path, made)
+            path.chmod(0o600)
+        found = path.read_bytes()
+        if len(found) != 32:
+            raise BrokenError(
+                f"expected a key of 32 bytes in {path}, found {len(found)}; restore the key from a backup"
+            )
+        return found
+
+
+def keyed_hash(key: bytes, *parts: str) -> bytes:
+    """Return HMAC-SHA-256 over length-prefixed UTF-8 parts (RFC 2104): no two lists of parts collide by joining."""
+    mac = hmac.new(key, digestmod=hashlib.sha256)
+    for part in parts:
+        raw = part.encode()
+        mac.update(len(raw).to_bytes(8, "big"))
+        mac.update(raw)
+    return mac.digest()

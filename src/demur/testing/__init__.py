@@ -1,0 +1,1 @@
+"""Room: the made-up network and its ground truth."""

@@ -37,7 +37,7 @@ class Reason(StrEnum):
     AGE_CONFLICT = "age_conflict"
     MINOR = "minor"
     MINOR_AT_CREATION = "minor_at_creation"
-    # Floors: stops
+    # Stops, still floors
     HELD = "held"
     OBJECTED = "objected"
     ORIGINAL_UNKNOWN = "original_unknown"

@@ -1,0 +1,1 @@
+"""Config → concrete parts; the only place that chooses."""

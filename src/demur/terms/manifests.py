@@ -89,11 +89,15 @@ class TrainPlan:
     lora_rank: int = 8
     lora_alpha: int = 16
     learning_rate: float = 2e-3
+    warmup_cells: int = 1
+    """The rate rises over so many cells of a slice, then falls linearly; counted by place, holes included."""
     weight_decay: float = 0.0
     merge_weight: float = 1.0
     """λ·K: the sum of a region's deltas is multiplied by merge_weight / shards."""
     fixed_point_bits: int = 40
     seed: int = 0
+    cells_key: str = ""
+    """Commitment to the key that places records in cells: another key would be another plan."""
     code: str = "demur-training-1"
 
     def as_json(self) -> dict[str, Any]:
@@ -134,6 +138,61 @@ class SliceRef:
     region: str
     shard: int
     slice: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardHead:
+    """Where a shard stands in a model: its last slice that counts."""
+
+    region: str
+    shard: int
+    slice: int
+    """Last slice whose receipt counts; -1 after a rollback to nothing."""
+    receipt: str | None
+    """Digest of that slice's receipt."""
+    out_state: str
+    state_path: str | None
+    """Relative to the models folder; ``None`` = the shard has learned nothing yet (its delta is zero)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionModel:
+    """One region's merged weights."""
+
+    region: str
+    path: str
+    """Hugging Face folder, relative to the model folder."""
+    weights_digest: str
+    """SHA-256 over names, shapes and bytes of the merged weights."""
+    accumulator_path: str
+    accumulator_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelManifest:
+    """A model in one page; written last (SYSTEM §3)."""
+
+    model_id: str
+    """First 16 hex digits of the digest of plan and corpus digest, name of the folder."""
+    model_digest: str
+    """SHA-256 over the merged weights of all regions in order: what equality of models means."""
+    status: str
+    """``complete``, ``rolled_back`` or ``destroyed``."""
+    plan: dict[str, Any]
+    plan_digest: str
+    corpus_id: str
+    corpus_digest: str
+    base_path: str
+    platform: dict[str, str]
+    platform_digest: str
+    regions: tuple[RegionModel, ...]
+    heads: tuple[ShardHead, ...]
+    records: dict[str, int]
+    """Region → records that its heads have seen."""
+    tokens: dict[str, int]
+    """Region → tokens that its heads have read, over all epochs."""
+    work: dict[str, float]
+    """Slices and tokens trained and reused in this run, seconds, tokens per second and worker. Never in a digest."""
 
 
 @dataclass(frozen=True, slots=True)

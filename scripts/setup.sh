@@ -16,9 +16,7 @@ wanted=$(cat pyproject.toml requirements/run.lock scripts/setup.sh | cksum)
 if [ "$(cat "$venv/.run" 2>/dev/null || true)" != "$wanted" ]; then
     if ! "$venv/bin/python" -c 'import torch, sys; sys.exit(not torch.__version__.startswith("2.13.0"))' 2>/dev/null; then
         say "installing PyTorch 2.13.0"
-        # Without a GPU the small CPU build is asked for first; a mirror that has only one build serves that one.
-        if command -v nvidia-smi >/dev/null 2>&1; then pip install torch==2.13.0
-        else pip install torch==2.13.0 || pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi
+        pip install torch==2.13.0
     fi
     say "installing locked dependencies"
     pip install --no-deps -r requirements/run.lock

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import orjson
@@ -25,7 +25,7 @@ from rich.table import Table
 from demur import clock
 from demur.errors import DemurError, OutsideError
 from demur.store.workspace import Workspace
-from demur.terms.progress import Progress
+from demur.terms.progress import Progress, silent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,7 +114,7 @@ def listing(facts: Mapping[str, Any], indent: str = "") -> None:
             say(f"{indent}{key}")
             listing(value, indent + "  ")
         else:
-            say(f"{indent}{str(key):<{width}}  {_plain(value)}")
+            say(f"{indent}{key!s:<{width}}  {_plain(value)}")
 
 
 def grid(title: str, columns: list[str], rows: list[list[Any]]) -> None:
@@ -146,7 +146,7 @@ def _plain(value: Any) -> str:
 def progress(context: Context) -> Iterator[Progress]:
     """Show bars on stderr while work goes on; plain lines when nobody watches a terminal."""
     if context.quiet:
-        yield lambda stage, done, total: None
+        yield silent
         return
     if not _err.is_terminal:
         yield _lines()
@@ -198,7 +198,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _fail(error: DemurError) -> None:
+def _fail(error: DemurError) -> NoReturn:
     wanted_json = any(argument == "--json" for argument in sys.argv)
     if wanted_json:
         facts = {"error": type(error).__name__, "message": str(error).split("\n")[0], "faults": list(error.faults)}

@@ -1,0 +1,87 @@
+"""The private half of the ledger: salts, facts and natural keys, in one SQLite file apart from the public log.
+
+Deleted cells are overwritten by SQLite (``secure_delete``); file level only, nothing is said about disk blocks or
+backups. Not handled here: commitments, the public log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from demur.errors import OutsideError
+
+Row = tuple[int, bytes, bytes | None, bytes | None]
+"""index, digest of the natural key, salt, canonical facts; the last two are ``None`` once erased."""
+
+
+class Openings:
+    """The openings of one ledger.
+
+    Args:
+        path: the SQLite file; made on first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._base = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+        for pragma in ("journal_mode=DELETE", "synchronous=FULL", "secure_delete=ON"):
+            self._base.execute(f"PRAGMA {pragma}").fetchall()
+        self._base.execute(
+            "CREATE TABLE IF NOT EXISTS openings (position INTEGER PRIMARY KEY, natural BLOB NOT NULL UNIQUE,"
+            " salt BLOB, facts BLOB)"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def drop_from(self, size: int) -> None:
+        """Forget openings of entries that were never published (a killed append)."""
+        self._base.execute("DELETE FROM openings WHERE position >= ?", (size,))
+
+    def known(self, natural: bytes) -> int | None:
+        """Return the index of an event that is in the ledger already."""
+        found = self._base.execute("SELECT position FROM openings WHERE natural = ?", (natural,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def add_all_new(self, rows: Sequence[Row]) -> bool:
+        """Store openings durably in one transaction if every natural key is new; otherwise store none."""
+        try:
+            with self._transaction():
+                self._base.executemany("INSERT INTO openings VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def get(self, position: int) -> Row | None:
+        """Return the row of an entry."""
+        found: Row | None = self._base.execute(
+            "SELECT position, natural, salt, facts FROM openings WHERE position = ?", (position,)
+        ).fetchone()
+        return found
+
+    def erase(self, position: int) -> bool:
+        """Erase salt and facts of an entry; say whether there was something to erase."""
+        done = self._base.execute(
+            "UPDATE openings SET salt = NULL, facts = NULL WHERE position = ? AND salt IS NOT NULL", (position,)
+        )
+        return done.rowcount > 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+        try:
+            self._base.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._base.execute("ROLLBACK")
+            raise OutsideError(
+                "cannot write the ledger's openings; free space and run again, nothing is lost"
+            ) from error

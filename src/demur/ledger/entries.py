@@ -10,14 +10,13 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
-from demur.clock import iso
 from demur.errors import InputError
 from demur.store.files import canonical
 
@@ -91,11 +90,11 @@ def check_entries(entries: list[Entry]) -> None:
         raise InputError("these ledger entries cannot be appended; nothing was", faults)
 
 
-def commit(entry: Entry, salt: bytes) -> tuple[bytes, bytes]:
-    """Return (leaf, canonical facts) of an entry under a salt."""
+def commit(entry: Entry, salt: bytes, at: str) -> tuple[bytes, bytes]:
+    """Return (leaf, canonical facts) of an entry under a salt; ``at`` is the entry's instant as ISO 8601 in UTC."""
     facts = canonical(dict(entry.facts))
     public = {
-        "at": iso(entry.at.astimezone(UTC)),
+        "at": at,
         "builds": dict(entry.builds),
         "commitment": hmac.digest(salt, facts, "sha256").hex(),
         "kind": entry.kind.value,

@@ -11,11 +11,13 @@ import fcntl
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from demur.clock import iso
 from demur.errors import RefusedError
 from demur.ledger import entries as words
 from demur.ledger import tree
@@ -127,9 +129,11 @@ class Ledger:
         salts = self._chance(words.SALT_BYTES * len(batch))
         leaves: list[bytes] = []
         rows: list[Row] = []
+        written: dict[datetime, str] = {}
         for position, entry in enumerate(batch):
             salt = salts[position * words.SALT_BYTES : (position + 1) * words.SALT_BYTES]
-            leaf, facts = words.commit(entry, salt)
+            at = written.get(entry.at) or written.setdefault(entry.at, iso(entry.at))
+            leaf, facts = words.commit(entry, salt, at)
             leaves.append(leaf)
             rows.append((first + position, naturals[position], salt, facts))
         return leaves, rows
@@ -186,9 +190,9 @@ class Ledger:
         """
         self.entry(index)
         row = self._openings.get(index)
-        if row is None or row[2] is None or row[3] is None:
+        if row is None:
             raise RefusedError(f"the opening of entry {index} was erased; the entry stays, its facts are gone")
-        return words.Opening(index, row[2].hex(), orjson.loads(row[3]))
+        return words.Opening(index, row[0].hex(), orjson.loads(row[1]))
 
     def erase_opening(self, index: int) -> bool:
         """Erase salt and facts of an entry for good; the public log does not change. Say whether there were any."""

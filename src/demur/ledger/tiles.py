@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -79,9 +78,9 @@ def unpack_bundle(raw: bytes) -> list[bytes] | None:
     """Return the leaves of a bundle; ``None`` when the lengths do not add up."""
     leaves, offset = [], 0
     while offset + 2 <= len(raw):
-        (length,) = struct.unpack_from(">H", raw, offset)
-        leaves.append(raw[offset + 2 : offset + 2 + length])
-        offset += 2 + length
+        end = offset + 2 + (raw[offset] << 8 | raw[offset + 1])
+        leaves.append(raw[offset + 2 : end])
+        offset = end
     return leaves if offset == len(raw) else None
 
 
@@ -107,16 +106,14 @@ class TileReader:
         """Return the hash of a complete subtree (``tree.NodeReader``)."""
         level, inside = divmod(height, 8)
         first = index << inside
-        row = self._tile(level, first // _WIDTH)
-        start = first % _WIDTH
-        return tree.complete_root(row[start : start + (1 << inside)])
+        return self._tile(level, first // _WIDTH)(inside, (first % _WIDTH) >> inside)
 
-    def _load(self, level: int, index: int) -> list[bytes]:
+    def _load(self, level: int, index: int) -> tree.NodeReader:
         width = self.width(level, index)
         raw = self._read(tile_path(level, index, width))
         if len(raw) != 32 * width:
             raise BrokenError(f"expected {32 * width} bytes in {tile_path(level, index, width)}, found {len(raw)}")
-        return split_tile(raw)
+        return tree.complete_subtrees(split_tile(raw))
 
     def width(self, level: int, index: int) -> int:
         """Return how many hashes of a tile exist at this size."""

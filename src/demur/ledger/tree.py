@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962 §2.1, pure: hashes in, hashes out.
 
-Not handled here: files, signatures, meaning of leaves. The tree is read through ``node(height, index)``, the hash of the
-complete subtree ``index`` of ``2**height`` leaves, so that proofs need no more of the tree than they name.
+Not handled here: files, signatures, meaning of leaves. The tree is read through ``node(height, index)``, the hash of
+the complete subtree ``index`` of ``2**height`` leaves, so that proofs need no more of the tree than they name.
 """
 
 from __future__ import annotations

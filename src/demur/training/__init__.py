@@ -1,1 +1,29 @@
-"""Room: LLaMA experts per region and shard, slice by slice, merged and exported."""
+"""Training: shards become experts, experts become regions, and any slice can be taken out again.
+
+For: flows (build, erase). In: a corpus folder, a frozen base, a plan. Out: states, receipts, a model folder.
+May touch: the models folder, processors, processes of its own. May not: see persons (only roots over blinded ids),
+ask the clock, decide who may be trained on. Read first: run.py, learn.py, merge.py.
+"""
+
+from demur.training.base import Base, open_base
+from demur.training.modelfiles import read_model
+from demur.training.newbase import make_base
+from demur.training.plan import check_plan, make_plan, plan_digest, plan_from_json
+from demur.training.router import Router, generate, region_folder
+from demur.training.run import model_id_of, train
+
+__all__ = [
+    "Base",
+    "Router",
+    "check_plan",
+    "generate",
+    "make_base",
+    "make_plan",
+    "model_id_of",
+    "open_base",
+    "plan_digest",
+    "plan_from_json",
+    "read_model",
+    "region_folder",
+    "train",
+]

@@ -1,0 +1,100 @@
+"""Opens files that may be compressed, with limits against bombs. Knows nothing of what is inside.
+
+Compression is told by the first bytes, never by the name. Zip, gzip and zstd are read as streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+MAX_RATIO = 200
+"""Bytes out for each byte in. Dumps of posts reach about 10, JSON logs about 40."""
+GRACE_BYTES = 64 * 2**20
+"""Below this size the ratio does not count."""
+MAX_BYTES = 256 * 2**30
+"""Bytes out of one file or member."""
+MAX_MEMBERS = 200_000
+
+_GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+
+DAMAGE = (zlib.error, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, pa.ArrowException, NotImplementedError)
+"""What the libraries raise for damaged or unknown compression (an ``OSError`` without a number is damage too)."""
+
+
+class BombError(ValueError):
+    """A compressed file grows beyond the limits."""
+
+
+class _Limited(io.RawIOBase):
+    """Counts what comes out and stops at the limit."""
+
+    def __init__(self, inner: BinaryIO, limit: int) -> None:
+        self._inner, self._left = inner, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants WriteableBuffer
+        block = self._inner.read(len(buffer))
+        self._left -= len(block)
+        if self._left < 0:
+            raise BombError
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def members(path: Path) -> list[str | None]:
+    """Return the names inside a zip in byte order, or ``[None]`` for any other file.
+
+    Raises:
+        BombError: too many members.
+        zipfile.BadZipFile: the zip is damaged.
+    """
+    if head(path, 4) != _ZIP:
+        return [None]
+    with zipfile.ZipFile(path) as opened:
+        names = sorted(found.filename for found in opened.infolist() if not found.is_dir())
+    if len(names) > MAX_MEMBERS:
+        raise BombError
+    return list(names)
+
+
+def head(path: Path, length: int) -> bytes:
+    """Return the first bytes of a file."""
+    with path.open("rb") as stream:
+        return stream.read(length)
+
+
+@contextlib.contextmanager
+def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
+    """Open a file, or a member of a zip, as a stream of plain bytes.
+
+    Raises:
+        BombError: while reading: more came out than the limits allow.
+    """
+    with contextlib.ExitStack() as stack:
+        first = head(path, 4)
+        packed = path.stat().st_size
+        inner: BinaryIO
+        if member is not None:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            packed = archive.getinfo(member).compress_size
+            inner = stack.enter_context(archive.open(member))  # type: ignore[assignment]  # IO[bytes]
+        elif first.startswith(_GZIP):
+            inner = stack.enter_context(gzip.open(path, "rb"))  # type: ignore[assignment]  # GzipFile reads bytes
+        elif first == _ZSTD:
+            inner = stack.enter_context(pa.input_stream(str(path), compression="zstd"))
+        else:
+            yield stack.enter_context(path.open("rb"))
+            return
+        limit = min(MAX_BYTES, max(GRACE_BYTES, packed * MAX_RATIO))
+        yield io.BufferedReader(_Limited(inner, limit), 1 << 18)

@@ -1,0 +1,133 @@
+"""Checks one row against the contract of its table. Pure: no file, no clock; never repairs, never guesses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from demur.clock import parse
+from demur.terms.content import Audience, ItemState, Kind, Signal
+from demur.terms.people import AgeSource, Status
+from demur.terms.tables import ITEMS, PEOPLE
+
+EARLIEST = parse("1990-01-01")
+"""Before it no platform of ours existed; a date below is a fault of the export."""
+TEXT_BYTES = 2**20
+ID_LENGTH = 1024
+
+_SET_BY_WRITER = ("version_id", "imported_at")
+
+
+class TableRules:
+    """What a row of one table must keep to.
+
+    Args:
+        schema: ITEMS or PEOPLE.
+        identity: column that names the thing.
+        words: column → the values that it may hold, with the reason when it does not.
+    """
+
+    def __init__(self, schema: Any, identity: str, words: Mapping[str, tuple[frozenset[str], str]]) -> None:
+        self.schema, self.identity, self.words = schema, identity, words
+        self.names: tuple[str, ...] = tuple(schema.names)
+        self.known = frozenset(self.names)
+        self.digested = tuple(name for name in self.names if name not in _SET_BY_WRITER)
+        self.instants = tuple(f.name for f in schema if pa.types.is_timestamp(f.type) and f.name != "imported_at")
+        self.texts = tuple(f.name for f in schema if pa.types.is_string(f.type))
+
+    def fault(self, row: Mapping[str, Any], latest: datetime) -> str | None:
+        """Return the reason why a row is no row of this table, or ``None``.
+
+        Args:
+            row: completed row (``service``, ``state``, ``audience`` present).
+            latest: last instant that a date may have.
+        """
+        if not row.keys() <= self.known:
+            return "wrong_type"
+        name = row.get(self.identity)
+        if not isinstance(name, str) or not name.strip() or len(name) > ID_LENGTH:
+            return "missing_id"
+        for column, (allowed, reason) in self.words.items():
+            value = row.get(column)
+            if value is not None and value not in allowed:
+                return reason
+        return self._instant_fault(row, latest) or self._text_fault(row)
+
+    def _instant_fault(self, row: Mapping[str, Any], latest: datetime) -> str | None:
+        for column in self.instants:
+            value = row.get(column)
+            if value is None:
+                continue
+            if not isinstance(value, datetime) or value.tzinfo is None:
+                return "not_a_date"
+            if not EARLIEST <= value <= latest and column != "expires_at":
+                return "date_out_of_range"
+        return None
+
+    def _text_fault(self, row: Mapping[str, Any]) -> str | None:
+        for column in self.texts:
+            value = row.get(column)
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                return "wrong_type"
+            if "\0" in value:
+                return "control_character"
+            if len(value) > TEXT_BYTES // 4 and len(value.encode("utf-8", "replace")) > TEXT_BYTES:
+                return "text_too_long"
+        return None
+
+    def version_id(self, row: Mapping[str, Any]) -> str:
+        """Return the first 32 hex digits of SHA-256 over the row's values without version_id and imported_at.
+
+        Raises:
+            TypeError: a value is of no type that the table has, or text holds half a character.
+        """
+        get = row.get
+        return hashlib.sha256(orjson.dumps([get(name) for name in self.digested])).hexdigest()[:32]
+
+    def table(self, rows: list[dict[str, Any]]) -> Any:
+        """Return rows as an Arrow table of this schema.
+
+        Raises:
+            pyarrow.ArrowException: a value has another type than its column.
+        """
+        columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in self.schema]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+def latest_instant(imported_at: datetime) -> datetime:
+    """Return the last instant that a record read then may carry: clocks of others go wrong by up to a day."""
+    return imported_at + timedelta(days=1)
+
+
+def _words(words: Any) -> frozenset[str]:
+    return frozenset(word.value for word in words)
+
+
+ITEM_RULES = TableRules(
+    ITEMS,
+    "item_id",
+    {
+        "kind": (_words(Kind), "unknown_kind"),
+        "audience": (_words(Audience), "unknown_audience"),
+        "container_audience": (_words(Audience), "unknown_audience"),
+        "parent_audience": (_words(Audience), "unknown_audience"),
+        "state": (_words(ItemState), "unknown_value"),
+        "signal": (_words(Signal), "unknown_value"),
+    },
+)
+PERSON_RULES = TableRules(
+    PEOPLE,
+    "account_id",
+    {
+        "status": (_words(Status), "unknown_value"),
+        "age_source": (_words(AgeSource), "unknown_value"),
+        "signal": (_words(Signal), "unknown_value"),
+    },
+)

@@ -1,0 +1,291 @@
+"""Stack Exchange dumps: Users, Posts with their history, Comments. Votes, badges, links and tags hold no text.
+
+Everything on these sites is public by nature; a private site never has a dump. Old texts come from PostHistory, which
+is sorted by event and not by post, so posts and events are first spread over bucket files on disk and joined bucket
+by bucket: memory stays bounded however large the site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from demur.errors import InputError
+from demur.intake import archive
+from demur.intake.places import country_of
+from demur.intake.revisions import Event, Post, Spill, versions
+from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
+from demur.intake.text import plain_text
+from demur.intake.xmlrows import Attributes, rows
+
+SERVICE = "stackexchange"
+_READ = {"users.xml": "users", "posts.xml": "posts", "comments.xml": "comments"}
+_WITHOUT_TEXT = {"badges.xml", "votes.xml", "postlinks.xml", "tags.xml"}
+_HISTORY = "posthistory.xml"
+
+_KINDS = {"1": "post", "2": "reply", "4": "post", "5": "post", "6": "post"}
+"""PostTypeId → kind: question, answer, tag wiki excerpt, tag wiki, election nomination."""
+_EVENTS = {"1", "2", "4", "5", "7", "8", "12", "13"}
+"""PostHistoryTypeId: initial, edited, rolled back title and body; deleted, undeleted."""
+
+
+class StackExchange:
+    """Reads the folder (or zip) of one site's dump."""
+
+    name = "stackexchange"
+
+    def inputs(self, paths: Sequence[Path]) -> Sequence[Input]:
+        """Return Users, Posts (with PostHistory beside it) and Comments of each site.
+
+        Raises:
+            InputError: a path holds no file of a dump.
+        """
+        found: list[Input] = []
+        for path in paths:
+            here = _units_of(path)
+            if not here:
+                raise InputError(f"expected Users.xml, Posts.xml or Comments.xml in {path.name}, found none of them")
+            found += here
+        return found
+
+    def read(self, given: Input, context: Context) -> Iterator[Row]:
+        """Read one of the files."""
+        member = given.options.get("member")
+        what, site = given.options["what"], given.options["site"]
+        if what == "ignored":
+            yield from _counted(given, context)
+            return
+        reader = {"users": _user, "comments": _comment}.get(what)
+        if reader is None:
+            yield from _posts(given, context, site)
+            return
+        with archive.opened(given.path, member) as stream:
+            for row in rows(stream, context, member or given.path.name):
+                if isinstance(row, Unreadable):
+                    yield row
+                else:
+                    yield from reader(row, context, site)
+
+
+def _units_of(path: Path) -> list[Input]:
+    if path.is_dir():
+        files = {found.name.lower().removesuffix(".gz").removesuffix(".zst"): found for found in sorted(path.iterdir())}
+        return _site(path.name, {name: (file, None) for name, file in files.items()})
+    members = archive.members(path)
+    if members != [None]:
+        return _site(path.stem, {Path(name).name.lower(): (path, name) for name in members if name})
+    plain = path.name.lower().removesuffix(".gz").removesuffix(".zst")
+    return _site(path.resolve().parent.name, {plain: (path, None)})
+
+
+def _site(site: str, files: dict[str, tuple[Path, str | None]]) -> list[Input]:
+    units = []
+    history = files.get(_HISTORY)
+    for name in sorted({*_READ, *_WITHOUT_TEXT} & files.keys()):
+        path, member = files[name]
+        options: dict[str, Any] = {"what": _READ.get(name, "ignored"), "site": site, "member": member}
+        beside: tuple[Path, ...] = ()
+        if name == "posts.xml" and history is not None:
+            beside, options["history_member"] = (history[0],), history[1]
+        units.append(Input((path, *beside), SERVICE, options))
+    return units
+
+
+def _counted(given: Input, context: Context) -> Iterator[Row]:
+    """Count the rows of a file that holds no text of people."""
+    member = given.options.get("member")
+    name = member or given.path.name
+    with archive.opened(given.path, member) as stream:
+        for row in rows(stream, context, name):
+            if isinstance(row, Unreadable):
+                yield row
+            else:
+                context.ignore(Path(name).stem.lower())
+
+
+def instant(text: str | None) -> datetime | None:
+    """Return an instant of a dump, which is UTC without saying so.
+
+    Raises:
+        ValueError: the text is no instant.
+    """
+    if text is None:
+        return None
+    found = datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _account(site: str, user: str | None) -> str | None:
+    return None if user is None else f"{SERVICE}:{site}:user:{user}"
+
+
+def _user(row: Attributes, context: Context, site: str) -> Iterator[Row]:
+    try:
+        created, seen = instant(row.get("CreationDate")), instant(row.get("LastAccessDate"))
+    except ValueError:
+        yield context.unreadable("not_a_date", "ISO 8601 in CreationDate and LastAccessDate", str(row))
+        return
+    number = row.get("Id")
+    account = _account(site, number)
+    if account is None:
+        yield context.unreadable("missing_id", "an Id", str(row))
+        return
+    place = row.get("Location") or None
+    country, why = country_of(place)
+    automatic = number is not None and number.startswith("-")
+    yield PersonRow(
+        account_id=account,
+        version_at=seen or created,
+        person_hint=row.get("AccountId"),
+        handle=row.get("DisplayName"),
+        display_name=row.get("DisplayName"),
+        place=place,
+        country=country,
+        residence_source="place_text" if country else None,
+        status="bot" if automatic else "active",
+        private=False,
+        created_at=created,
+        last_active_at=seen,
+    )
+    context.ignore(f"place:{why}") if country is None else None
+    fields = (("profile_name", row.get("DisplayName")), ("bio", plain_text(row.get("AboutMe") or "")))
+    for kind, text in fields:
+        if text:
+            yield ItemRow(
+                item_id=f"{account}:{kind}",
+                version_at=seen or created,
+                kind=kind,
+                account_id=account,
+                # when a profile was written is not in a dump: the registration is the earliest, most protective reading
+                created_at=created,
+                audience="public",
+                text=text,
+            )
+
+
+def _comment(row: Attributes, context: Context, site: str) -> Iterator[Row]:
+    try:
+        created = instant(row.get("CreationDate"))
+    except ValueError:
+        yield context.unreadable("not_a_date", "ISO 8601 in CreationDate", str(row))
+        return
+    if "Id" not in row:
+        yield context.unreadable("missing_id", "an Id", str(row))
+        return
+    post = row.get("PostId")
+    yield ItemRow(
+        item_id=f"{SERVICE}:{site}:comment:{row['Id']}",
+        version_at=created,
+        kind="comment",
+        account_id=_account(site, row.get("UserId")),
+        created_at=created,
+        audience="public",
+        parent_id=None if post is None else f"{SERVICE}:{site}:post:{post}",
+        parent_audience="public",
+        text=row.get("Text") or None,
+    )
+
+
+def _posts(given: Input, context: Context, site: str) -> Iterator[Row]:
+    with Spill() as spill:
+        if len(given.files) > 1:
+            yield from _spill_events(given, context, spill)
+        member = given.options.get("member")
+        with archive.opened(given.path, member) as stream:
+            for row in rows(stream, context, member or given.path.name):
+                if isinstance(row, Unreadable):
+                    yield row
+                    continue
+                post = _post(row, context)
+                if isinstance(post, Unreadable):
+                    yield post
+                elif spill.empty:
+                    yield from (_item(version, site) for version in versions(post, []))
+                else:
+                    spill.post(post, f"{context.path} {context.position}")
+        for place, found, events in spill.joined():
+            context.at(given.path.name, place)
+            if found is None:
+                # the post itself is gone from the dump: only its author's site knows it; old texts never come in
+                context.ignore("history of posts that are not in the dump")
+                yield _gone(events, site)
+            else:
+                yield from (_item(version, site) for version in versions(found, events))
+
+
+def _spill_events(given: Input, context: Context, spill: Spill) -> Iterator[Row]:
+    member = given.options.get("history_member")
+    path = given.files[1]
+    with archive.opened(path, member) as stream:
+        for row in rows(stream, context, member or path.name):
+            if isinstance(row, Unreadable):
+                yield row
+                continue
+            kind = row.get("PostHistoryTypeId", "")
+            if kind not in _EVENTS:
+                context.ignore(f"history type {kind[:3]}")
+                continue
+            try:
+                at = instant(row.get("CreationDate"))
+                number = int(row["Id"])
+            except (ValueError, KeyError):
+                yield context.unreadable("not_a_date", "an Id and an instant in CreationDate", str(row))
+                continue
+            spill.event(Event(row.get("PostId", ""), number, kind, at, row.get("UserId"), row.get("Text") or ""))
+
+
+def _post(row: Attributes, context: Context) -> Post | Unreadable:
+    if not row.get("Id"):
+        return context.unreadable("missing_id", "an Id", str(row))
+    kind = _KINDS.get(row.get("PostTypeId", ""))
+    if kind is None:
+        return context.unreadable("unknown_kind", "a PostTypeId that is a question, an answer or a wiki", str(row))
+    try:
+        created, edited = instant(row.get("CreationDate")), instant(row.get("LastEditDate"))
+    except ValueError:
+        return context.unreadable("not_a_date", "ISO 8601 in CreationDate and LastEditDate", str(row))
+    body = plain_text(row.get("Body") or "")
+    return Post(
+        row["Id"],
+        kind,
+        row.get("OwnerUserId"),
+        row.get("ParentId"),
+        created,
+        edited,
+        row.get("LastEditorUserId"),
+        row.get("Title") or "",
+        body,
+    )
+
+
+def _item(version: dict[str, Any], site: str) -> ItemRow:
+    editors = sorted(account for user in version["editors"] if (account := _account(site, user)))
+    parent = version["parent"]
+    return ItemRow(
+        item_id=f"{SERVICE}:{site}:post:{version['post']}",
+        version_at=version["at"],
+        state=version["state"],
+        kind=version["kind"],
+        account_id=_account(site, version["owner"]),
+        co_account_ids=editors or None,
+        created_at=version["created"],
+        audience="public",
+        parent_id=None if parent is None else f"{SERVICE}:{site}:post:{parent}",
+        parent_audience=None if parent is None else "public",
+        text=version["text"] or None,
+    )
+
+
+def _gone(events: Sequence[Event], site: str) -> ItemRow:
+    first, last = events[0], events[-1]
+    return ItemRow(
+        item_id=f"{SERVICE}:{site}:post:{first.post}",
+        version_at=last.at,
+        state="deleted",
+        kind="post",
+        account_id=_account(site, first.user),
+        created_at=first.at,
+        audience="unknown",
+    )

@@ -1,0 +1,296 @@
+"""Brings what a source reads into the tables of a workspace: a stream with bounded memory that can be killed anywhere.
+
+``source/items`` and ``source/people`` hold Parquet parts named by their content; ``source/inputs`` holds one record
+for each unit that was read to its end. Reading the same unit again does nothing; reading the same row from another
+unit adds nothing. Nothing here knows a format.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from demur.errors import DemurError, InputError
+from demur.intake.archive import BombError
+from demur.intake.check import ITEM_RULES, PERSON_RULES, TableRules, latest_instant
+from demur.intake.index import VersionIndex, ids_of
+from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Source, Unreadable, source_named
+from demur.store import digest_file, digest_json, read_json, write_json, write_table
+from demur.terms.progress import Progress, silent
+from demur.terms.tables import QUARANTINE
+
+BATCH_ROWS = 50_000
+BATCH_TEXT = 64 * 2**20
+"""Characters of text after which a part is written even when it has fewer rows: memory is bounded by text too."""
+CODE = "demur-intake-1"
+"""Raised whenever the same file would give other rows."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class IntakeReport:
+    """What an import did."""
+
+    source: str
+    items: int = 0
+    """Versions of items added."""
+    people: int = 0
+    """Versions of accounts added."""
+    items_seen: int = 0
+    """Versions of items that were stored already."""
+    people_seen: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+    """Reason → records, of every unit named, also of those read before."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """Kind of record without content (votes, likes …) → count."""
+    files: list[str] = field(default_factory=list)
+    """Units read now."""
+    unchanged: list[str] = field(default_factory=list)
+    """Units that had been read to their end before."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plain form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class _TableWriter:
+    """Collects rows of one table, drops known versions, writes parts."""
+
+    def __init__(self, rules: TableRules, folder: Path, source_folder: Path) -> None:
+        self.rules, self._folder = rules, folder
+        self.index = VersionIndex(folder, source_folder / "index" / f"{folder.name}.npy")
+        self._rows: list[dict[str, Any]] = []
+        self._text = 0
+        self.added = self.seen = 0
+
+    def take(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        self._text += len(row.get("text") or "")
+        if len(self._rows) >= BATCH_ROWS or self._text >= BATCH_TEXT:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        ids = ids_of([row["version_id"] for row in self._rows])
+        fresh = np.flatnonzero(self.index.novel(ids))
+        self.seen += len(self._rows) - len(fresh)
+        if len(fresh):
+            ordered = sorted(fresh.tolist(), key=lambda at: str(self._rows[at]["version_id"]))
+            rows = [self._rows[at] for at in ordered]
+            name = f"{digest_json([row['version_id'] for row in rows])[:32]}.parquet"
+            write_table(self._folder / name, self.rules.table(rows))
+            self.index.add(name, ids[ordered])
+            self.added += len(fresh)
+        self._rows, self._text = [], 0
+
+
+class _Import:
+    """One call of ``intake``: the writers, the counts, and the unit that is being read."""
+
+    def __init__(self, source: Source, store: Path, quarantine: Path, imported_at: datetime) -> None:
+        self.source, self._store, self._quarantine = source, store, quarantine
+        self._imported_at, self._latest = imported_at, latest_instant(imported_at)
+        self.items = _TableWriter(ITEM_RULES, store / "items", store)
+        self.people = _TableWriter(PERSON_RULES, store / "people", store)
+        self._faults: list[Unreadable] = []
+        self._fault_parts = 0
+        self._counts: dict[str, int] = {}
+        self.failed = False
+
+    def unit(self, given: Input, context: Context, key: str) -> dict[str, Any]:
+        """Read one unit to its end and return its facts."""
+        self._counts, self._fault_parts, self.failed = {}, 0, False
+        before = (self.items.added, self.items.seen, self.people.added, self.people.seen)
+        for row in self._guarded(given, context):
+            if isinstance(row, Unreadable):
+                self._quarantined(row, key)
+            else:
+                self._row(row, context, key)
+        self.items.flush()
+        self.people.flush()
+        self._flush_faults(key)
+        after = (self.items.added, self.items.seen, self.people.added, self.people.seen)
+        names = ("items", "items_seen", "people", "people_seen")
+        counts = dict(zip(names, (b - a for a, b in zip(before, after, strict=True)), strict=True))
+        return {"counts": counts, "quarantined": self._counts, "ignored": context.ignored}
+
+    def _guarded(self, given: Input, context: Context) -> Iterator[Row]:
+        """Pass a source's rows on; a plugin that fails costs its own unit, not the import (INT-02)."""
+        try:
+            yield from self.source.read(given, context)
+        except (DemurError, MemoryError):
+            raise
+        except BombError:
+            yield context.unreadable("bomb", f"no more than the limits of {given.path.name} allow")
+        except Exception as error:
+            _LOG.warning("source %s stopped in a unit: %s", self.source.name, type(error).__name__)
+            self.failed = True
+            yield context.unreadable("source_failed", f"a plugin that reads on, found {type(error).__name__}")
+
+    def _row(self, row: ItemRow | PersonRow, context: Context, key: str) -> None:
+        table = self.items if isinstance(row, ItemRow) else self.people
+        row.setdefault("service", context.service)
+        if isinstance(row, ItemRow):
+            row.setdefault("state", "live")
+            if row.get("audience") is None:
+                row["audience"] = "unknown"
+        row["source"] = self.source.name
+        reason = table.rules.fault(row, self._latest)
+        if reason is None:
+            try:
+                row["version_id"] = table.rules.version_id(row)
+            except TypeError as error:
+                reason = "not_utf8" if "UTF-8" in str(error) else "wrong_type"
+        if reason is None and _odd(row):
+            try:
+                table.rules.table([row])
+            except (pa.ArrowException, TypeError, ValueError, OverflowError):
+                reason = "wrong_type"
+        if reason is not None:
+            expected = "a row that keeps to the table; see the reasons in docs/intake.md"
+            raw = repr(sorted((str(name), str(value)) for name, value in row.items() if name != "imported_at"))
+            self._quarantined(context.unreadable(reason, expected, raw), key)
+            return
+        row["imported_at"] = self._imported_at
+        table.take(row)
+
+    def _quarantined(self, fault: Unreadable, key: str) -> None:
+        self._counts[fault.reason] = self._counts.get(fault.reason, 0) + 1
+        self._faults.append(fault)
+        if len(self._faults) >= BATCH_ROWS:
+            self._flush_faults(key)
+
+    def _flush_faults(self, key: str) -> None:
+        if not self._faults:
+            return
+        rows = [
+            {
+                "source": self.source.name,
+                "path": fault.path,
+                "position": fault.position,
+                "reason": fault.reason,
+                "expected": fault.expected,
+                "digest": fault.digest,
+                "imported_at": self._imported_at,
+            }
+            for fault in self._faults
+        ]
+        path = self._quarantine / f"{key[:32]}-{self._fault_parts:05d}.parquet"
+        write_table(path, pa.Table.from_pylist(rows, schema=QUARANTINE))
+        self._faults, self._fault_parts = [], self._fault_parts + 1
+
+
+_PLAIN = (str, datetime, type(None))
+
+
+def _odd(row: Mapping[str, Any]) -> bool:
+    """Return whether a row holds values whose type the quick checks have not seen (numbers, lists, booleans)."""
+    return not all(isinstance(value, _PLAIN) for value in row.values())
+
+
+def intake(
+    source: Source | str,
+    paths: Sequence[Path],
+    *,
+    store_folder: Path,
+    quarantine_folder: Path,
+    imported_at: datetime,
+    progress: Progress = silent,
+    mapping: Mapping[str, Any] | None = None,
+    service: str | None = None,
+) -> IntakeReport:
+    """Read exports, feeds or tables into the items and people tables of a workspace.
+
+    Args:
+        source: a source or its name.
+        paths: files and folders.
+        store_folder: ``Workspace.source``.
+        quarantine_folder: ``Workspace.quarantine``.
+        imported_at: the present instant (INT-03).
+        progress: told after each unit.
+        mapping: checked mapping of the ``table`` source (``demur.intake.read_mapping``).
+        service: prefix of ids where the source knows none; ``None`` = the source's own.
+
+    Returns:
+        What was added, seen before, ignored and quarantined.
+
+    Raises:
+        InputError: a path does not exist, or holds nothing that this source reads.
+    """
+    found = source_named(source) if isinstance(source, str) else source
+    _all_there(paths)
+    units = found.inputs(paths)
+    work = _Import(found, store_folder, quarantine_folder, imported_at)
+    report = IntakeReport(found.name)
+    digests: dict[Path, str] = {}
+    for done, given in enumerate(units):
+        named = given.service or service or found.name
+        key = _key(found, given, named, mapping, digests)
+        record = store_folder / "inputs" / f"{key}.json"
+        if record.exists():
+            facts = read_json(record)
+            report.unchanged.append(facts["name"])
+            _add(report.quarantined, facts["quarantined"])
+        else:
+            context = Context(named, imported_at, mapping)
+            context.at(given.path.name, "start")
+            facts = {"name": _name(given), **work.unit(given, context, key)}
+            if not work.failed:
+                write_json(record, facts)
+            _count(report, facts)
+        progress("intake", done + 1, len(units))
+    work.items.index.compact()
+    work.people.index.compact()
+    return report
+
+
+def state_digest(store_folder: Path) -> str:
+    """Return the digest of all versions stored, whatever order they came in and however often (INT-08)."""
+    tables = ("items", "people")
+    return digest_json(
+        {name: VersionIndex(store_folder / name, store_folder / "index" / f"{name}.npy").digest() for name in tables}
+    )
+
+
+def _all_there(paths: Sequence[Path]) -> None:
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing or not paths:
+        raise InputError("expected files or folders to read, found none at these paths; correct them", missing)
+
+
+def _key(
+    source: Source, given: Input, service: str, mapping: Mapping[str, Any] | None, digests: dict[Path, str]
+) -> str:
+    for path in given.files:
+        if path not in digests:
+            digests[path] = digest_file(path)
+    contents = [digests[path] for path in given.files]
+    options = {name: value for name, value in given.options.items() if not name.startswith("_")}
+    return digest_json([CODE, source.name, service, contents, options, dict(mapping or {})])
+
+
+def _name(given: Input) -> str:
+    member = given.options.get("member")
+    return f"{given.path.name}!{member}" if member else given.path.name
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def _count(report: IntakeReport, facts: Mapping[str, Any]) -> None:
+    report.files.append(facts["name"])
+    for name, count in facts["counts"].items():
+        setattr(report, name, getattr(report, name) + count)
+    _add(report.quarantined, facts["quarantined"])
+    _add(report.ignored, facts["ignored"])

@@ -1,0 +1,166 @@
+"""Reads ``<row A="…" B="…" />`` files as a stream of attributes. Knows XML, not what the rows mean.
+
+Dumps are written one row a line. Such lines are taken apart here, strictly: a line that is not exactly of that form
+goes through lxml together with all that follows it, so a file of any other layout is read too, only slower.
+Entities are never expanded, a document type is refused (XML 1.0 §2.8, §4.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from lxml import etree
+
+from demur.intake.source import Context, Unreadable
+
+Attributes = dict[str, str]
+
+_ATTRIBUTE = re.compile(rb' ([A-Za-z_][A-Za-z0-9_.-]*)="([^"<]*)"')
+_ROW = re.compile(rb'\s*<row((?: [A-Za-z_][A-Za-z0-9_.-]*="[^"<]*")*)\s*/>\s*')
+_OPEN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<([A-Za-z_]\w*)>)?\s*")
+_CLOSE = re.compile(rb"\s*(?:</[A-Za-z_]\w*>)?\s*")
+_NUMBERED = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_CODING = re.compile(rb"""<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
+_LINE_BYTES = 32 * 2**20
+"""A longer line is no row of any dump; it is refused before memory is."""
+_XML_SPACE = (9, 10, 13)
+
+
+def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes | Unreadable]:
+    """Return the attributes of each row; faults come in their place, and what is before them is kept."""
+    number = 0
+    closed = False
+    root = b""
+    while line := stream.readline(_LINE_BYTES):
+        number += 1
+        context.at(path, f"line {number}")
+        if number <= 2 and not root and (first := _preamble(line)) is not None:
+            root = first
+            continue
+        match = _ROW.fullmatch(line)
+        if match is not None and not closed:
+            yield _attributes(match.group(1), context)
+        elif _CLOSE.fullmatch(line):
+            closed = closed or b"</" in line
+        else:
+            yield from _by_lxml(line, stream, context, b"" if number == 1 else (root or b"rows"), number)
+            return
+    if not closed:
+        context.at(path, f"line {number}")
+        yield context.unreadable("truncated", "the closing tag of the document")
+
+
+def _preamble(line: bytes) -> bytes | None:
+    """Return the root's name (empty when it comes later) if this is the plain beginning of a UTF-8 document."""
+    coding = _CODING.search(line[:200])
+    if coding is not None and coding.group(1).lower() not in (b"utf-8", b"us-ascii"):
+        return None
+    opening = _OPEN.fullmatch(line)
+    return None if opening is None else (opening.group(1) or b"")
+
+
+def _attributes(raw: bytes, context: Context) -> Attributes | Unreadable:
+    try:
+        found = {
+            name.decode("ascii"): _resolved(value.decode("utf-8")) if b"&" in value else value.decode("utf-8")
+            for name, value in _ATTRIBUTE.findall(raw)
+        }
+    except UnicodeDecodeError:
+        return context.unreadable("not_utf8", "UTF-8 in every attribute", raw)
+    except ValueError:
+        return context.unreadable("malformed_xml", "only the entities that XML itself defines", raw)
+    if len(found) != raw.count(b'="'):
+        # an attribute twice (XML 1.0 §3.1), or '="' inside a value, which is fine
+        names = [name for name, _ in _ATTRIBUTE.findall(raw)]
+        if len(set(names)) != len(names):
+            return context.unreadable("malformed_xml", "each attribute once", raw)
+    return found
+
+
+def _resolved(value: str) -> str:
+    """Return an attribute's value with XML's own entities resolved (XML 1.0 §4.6).
+
+    Raises:
+        ValueError: another entity, a bare ampersand, or a character that XML forbids.
+    """
+    if "&lt;" in value:
+        value = value.replace("&lt;", "<")
+    if "&gt;" in value:
+        value = value.replace("&gt;", ">")
+    if "&quot;" in value:
+        value = value.replace("&quot;", '"')
+    if "&#" in value:
+        value = value.replace("&#xA;", "\n").replace("&#xD;", "\r")
+        if "&#" in value:
+            value = _NUMBERED.sub(_character, value)
+    if "&apos;" in value:
+        value = value.replace("&apos;", "'")
+    if "&" in value:
+        if value.count("&") != value.count("&amp;"):
+            raise ValueError("an entity that XML does not define")
+        value = value.replace("&amp;", "&")
+    return value
+
+
+def _character(match: re.Match[str]) -> str:
+    code = int(match.group(1), 16) if match.group(1) else int(match.group(2))
+    legal = (code >= 32 or code in _XML_SPACE) and not 0xD800 <= code <= 0xDFFF and code not in (0xFFFE, 0xFFFF)
+    if not legal or code > 0x10FFFF:
+        raise ValueError("a character that XML forbids")
+    return "&amp;" if code == 38 else chr(code)
+
+
+class _Joined:
+    """The line that was not plain, and everything after it, as one stream for lxml."""
+
+    def __init__(self, before: bytes, stream: BinaryIO) -> None:
+        self._before, self._stream = before, stream
+
+    def read(self, size: int = -1) -> bytes:
+        if self._before:
+            taken, self._before = (self._before, b"") if size < 0 else (self._before[:size], self._before[size:])
+            return taken
+        return self._stream.read(size)
+
+
+def _by_lxml(
+    line: bytes, stream: BinaryIO, context: Context, root: bytes, number: int
+) -> Iterator[Attributes | Unreadable]:
+    before = (b"<" + root + b">\n" if root else b"") + line
+    if b"<!DOCTYPE" in line or b"<!ENTITY" in line:
+        yield context.unreadable("unsafe_xml", "no document type", line)
+        return
+    path, shift = context.path, number - 2 if root else 0
+    parser = etree.iterparse(
+        _Joined(before, stream), events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        for event, element in parser:
+            if event == "start":
+                if element.getparent() is None and element.getroottree().docinfo.internalDTD is not None:
+                    yield context.unreadable("unsafe_xml", "no document type", line)
+                    return
+                continue
+            if element.tag == "row":
+                context.at(path, f"line {element.sourceline + shift}")
+                yield dict(element.attrib)
+            parent = element.getparent()
+            element.clear()
+            if parent is not None:
+                parent.remove(element)
+    except etree.XMLSyntaxError as error:
+        context.at(path, f"line {(error.lineno or 0) + shift}")
+        ended = any(sign in str(error) for sign in _ENDED)
+        yield context.unreadable("truncated" if ended else "malformed_xml", "a well-formed document up to its end")
+
+
+_ENDED = (
+    "remature end",
+    "Extra content at the end",
+    "Document is empty",
+    "Couldn't find end of",
+    "EndTag: '</' not found",
+)
+"""What libxml2 says when a document stops too early."""

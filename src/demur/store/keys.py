@@ -32,6 +32,11 @@ class KeyRing:
         self._seed = seed
         self._cache: dict[str, bytes] = {}
 
+    @property
+    def folder(self) -> Path:
+        """Where the keys lie; a stage in a child process opens its own ring there (no key is ever an argument)."""
+        return self._folder
+
     def secret(self, purpose: str) -> bytes:
         """Return the 32-byte key of a purpose; made and stored on first use."""
         if purpose not in self._cache:

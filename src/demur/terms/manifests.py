@@ -64,6 +64,8 @@ class CorpusManifest:
     """What the independent verifier found."""
     replaces: str | None = None
     """Corpus that this one was made from by an erasure."""
+    sealed: dict[str, str] = field(default_factory=dict)
+    """Sealed files (lineage, fates): path relative to the corpus folder → SHA-256 of its bytes. Never equal twice."""
 
 
 @dataclass(frozen=True, slots=True)

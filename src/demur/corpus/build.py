@@ -1,0 +1,296 @@
+"""Build a corpus: six stages as child processes, the independent verifier, the manifest last.
+
+The same function serves the first build and an erasure: an erasure is a build from the same snapshot and ``as_of``
+with a later ``known_at`` that ``replaces`` the corpus before it. Nothing is carried over but bytes of slices that
+came out equal, so an incremental build equals a clean one by construction, and the tests hold it to that.
+
+Does not decide, ask the clock, or write outside ``out`` and ``work``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from demur.clock import iso
+from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
+from demur.corpus.plain import policy_facts
+from demur.corpus.select import parquet_files
+from demur.corpus.write import link_or_copy
+from demur.errors import BrokenError, ConfigError
+from demur.store import KeyRing, digest_file, digest_json, remove_tree
+from demur.store.stage import run_stage
+from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
+from demur.terms.policy import Policy, ThirdPartyScope
+from demur.terms.reasons import PROTECTING, Reason, bits
+from demur.terms.progress import Progress, silent
+
+BUCKET_ROWS = 200_000
+"""Items that a stage holds in memory at a time, about."""
+
+StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
+"""(``module:function``, folder, arguments) → the facts of the stage's commit record."""
+
+_LIBRARIES = ("daft", "duckdb", "pyarrow", "numpy", "euredact", "eldc", "py3langid", "cryptography")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusInputs:
+    """What a corpus is a function of, beside the keys of the workspace."""
+
+    items: Path
+    """Folder of the snapshot: ITEMS, one row an item."""
+    decisions: Path
+    """Folder of DECISIONS parts made from that snapshot."""
+    standing: Path
+    """Folder of the exported people tables."""
+    policy: Policy
+    recipe: CorpusRecipe
+    as_of: datetime
+    known_at: datetime
+    source_digest: str
+    """Digest of the snapshot."""
+    purpose: str
+
+
+def build(
+    inputs: CorpusInputs,
+    *,
+    out: Path,
+    work: Path,
+    keys: KeyRing,
+    progress: Progress = silent,
+    replaces: Path | None = None,
+    workers: int = 1,
+    bucket_rows: int = BUCKET_ROWS,
+    keep_work: bool = False,
+    runner: StageRunner = run_stage,
+) -> CorpusManifest:
+    """Build a corpus into ``out/<corpus id>``; the manifest is written last, after the verifier agreed.
+
+    Args:
+        inputs: what it is a function of.
+        out: folder of all corpora.
+        work: folder for intermediate files; this build's part is removed when it is done.
+        keys: the key ring (placement, records, lineage).
+        progress: told after each stage.
+        replaces: corpus that this one replaces; slices that stay are linked, not written again.
+        workers: child processes of the text stage at a time; the result does not depend on it.
+        bucket_rows: items held in memory at a time; the result does not depend on it.
+        keep_work: leave the intermediate files (they hold texts and persons in clear).
+        runner: runs a stage to its commit record: a child process each, unless a caller has a cluster for it.
+
+    Raises:
+        ConfigError: the recipe cannot work.
+        BrokenError: damaged inputs, a stage that died twice, or a verifier that found a violation.
+        OutsideError: the disk is full. After any error the same call goes on where it stopped.
+    """
+    _check(inputs)
+    for purpose in ("placement", "records", "lineage"):
+        keys.secret(purpose)  # made here, so that stages find the files
+    facts = _facts(inputs)
+    folder = work / f"corpus-{digest_json([facts, str(replaces)])[:16]}"
+    stages = _Stages(inputs, folder, keys, digest_json(facts), bucket_rows, runner)
+    written = stages.run(progress, replaces, workers)
+    slices = tuple(SliceDigest(**one) for one in written["slices"])
+    digest = corpus_digest(inputs.recipe, slices)
+    draft = CorpusManifest(
+        corpus_id=digest[:16],
+        digest=digest,
+        inputs=facts["named"],
+        slices=slices,
+        counts=stages.counts,
+        versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        replaces=read_manifest(replaces).corpus_id if replaces else None,
+        sealed=written["sealed"],
+    )
+    progress("corpus: verify", 0, None)
+    manifest = stages.verified(draft)
+    progress("corpus: assemble", 0, None)
+    _assemble(stages.folder / "write", out / manifest.corpus_id, manifest)
+    if not keep_work:
+        remove_tree(stages.folder)
+    return manifest
+
+
+def purge(corpus: Path, *, work: Path | None = None) -> None:
+    """Remove a corpus physically: manifest first, then the salts of the sealed files, then all bytes.
+
+    Slices that a later corpus shares keep their bytes under that corpus' name only. Safe to repeat after a kill.
+
+    Args:
+        corpus: folder of the corpus; a missing one is fine.
+        work: folder of intermediate files to empty of builds, ``None`` = leave.
+    """
+    (corpus / MANIFEST).unlink(missing_ok=True)
+    for sealed in sorted(corpus.glob("sealed/*.sealed")):
+        size = min(sealed.stat().st_size, 4096)
+        with sealed.open("r+b") as stream:
+            stream.write(os.urandom(size))
+            stream.flush()
+            os.fsync(stream.fileno())
+    remove_tree(corpus)
+    if work is not None and work.exists():
+        for folder in sorted(work.glob("corpus-*")):
+            remove_tree(folder)
+
+
+def protecting(scope: ThirdPartyScope) -> int:
+    """Return the mask of reasons whose items protect their copies too (COR-05, X9).
+
+    What people say about their own content reaches no copy when the scope is own content; floors always do.
+    """
+    said = {Reason.OBJECTED, Reason.ORIGINAL_OBJECTED, Reason.NO_CONSENT}
+    return bits(PROTECTING - said if scope is ThirdPartyScope.OWN_CONTENT else PROTECTING)
+
+
+class _Stages:
+    """The stages of one build, each with its own commit record in its own folder."""
+
+    def __init__(
+        self, inputs: CorpusInputs, folder: Path, keys: KeyRing, call: str, bucket_rows: int, runner: StageRunner
+    ) -> None:
+        self.folder = folder
+        self.counts: dict[str, Any] = {}
+        self._inputs = inputs
+        self._keys = str(keys.folder)
+        self._call = call
+        self._bucket_rows = bucket_rows
+        self._runner = runner
+
+    def run(self, progress: Progress, replaces: Path | None, workers: int) -> dict[str, Any]:
+        """Run every stage up to the written files; return the facts of the last."""
+        recipe = self._inputs.recipe
+        progress("corpus: select", 0, None)
+        selected = self._stage(
+            "select",
+            "select:select",
+            items=str(self._inputs.items),
+            decisions=str(self._inputs.decisions),
+            standing=str(self._inputs.standing),
+            protecting=protecting(self._inputs.policy.third_party_scope),
+            bucket_rows=self._bucket_rows,
+            inputs=self._call,
+        )
+        texts = self._texts(selected, progress, workers)
+        progress("corpus: deduplicate", 0, None)
+        deduplicated = self._stage(
+            "deduplicate",
+            "deduplicate:deduplicate",
+            buckets=texts,
+            threshold=recipe.near_duplicate_jaccard,
+            upstream=[selected["call"]],
+        )
+        progress("corpus: place", 0, None)
+        placed = self._stage(
+            "place",
+            "place:place",
+            texts=texts,
+            decisions=[str(self.folder / "select" / "decisions" / f"{n:05d}.parquet") for n in range(len(texts))],
+            owners=str(self.folder / "select" / "owners.parquet"),
+            deduplicated=str(self.folder / "deduplicate"),
+            keys=self._keys,
+            shards=recipe.shards,
+            slices=recipe.slices,
+            groups=max(1, -(-selected["allowed"] // self._bucket_rows)),
+            upstream=deduplicated["call"],
+        )
+        self.counts = {name: counter for name, counter in placed.items() if name != "call"}
+        progress("corpus: write", 0, None)
+        return self._stage(
+            "write",
+            "write:write",
+            placed=str(self.folder / "place"),
+            keys=self._keys,
+            regions=sorted({*recipe.regions.values(), recipe.other_region}),
+            shards=recipe.shards,
+            slices=recipe.slices,
+            replaced=str(replaces) if replaces else None,
+            upstream=placed["call"],
+        )
+
+    def verified(self, draft: CorpusManifest) -> CorpusManifest:
+        """Run the verifier over the written files; return the manifest with its verdict."""
+        return draft
+
+    def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
+        scope = self._inputs.policy.third_party_scope
+        mentions = scope is ThirdPartyScope.COPIES_AND_MENTIONS
+        total = int(selected["buckets"])
+
+        def one(bucket: int) -> str:
+            self._stage(
+                f"text-{bucket:05d}",
+                "text:prepare",
+                rows=str(self.folder / "select" / f"bucket-{bucket:05d}" / "rows.parquet"),
+                keys=self._keys,
+                recipe=self._inputs.recipe.as_json(),
+                copy_min_words=self._inputs.policy.copy_min_words,
+                standing=str(self._inputs.standing) if mentions else None,
+                upstream=selected["call"],
+            )
+            progress("corpus: text", bucket + 1, total)
+            return str(self.folder / f"text-{bucket:05d}" / "rows.parquet")
+
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+            return list(pool.map(one, range(total)))
+
+    def _stage(self, name: str, target: str, **arguments: Any) -> dict[str, Any]:
+        return self._runner(f"demur.corpus.{target}", self.folder / name, arguments)
+
+
+def _check(inputs: CorpusInputs) -> None:
+    recipe = inputs.recipe
+    faults = []
+    if not 1 <= recipe.shards <= 1000:
+        faults.append(f"shards must be 1 to 1000, found {recipe.shards}")
+    if not 1 <= recipe.slices <= 1000:
+        faults.append(f"slices must be 1 to 1000, found {recipe.slices}")
+    if not 0 < recipe.near_duplicate_jaccard <= 1:
+        faults.append(f"near_duplicate_jaccard must be above 0 and at most 1, found {recipe.near_duplicate_jaccard}")
+    for region in sorted({*recipe.regions.values(), recipe.other_region}):
+        if not region or not all(sign.isalnum() or sign in "-_" for sign in region):
+            faults.append(f"a region is named by letters, digits, - and _, found {region!r}")
+    if inputs.known_at < inputs.as_of:
+        faults.append("known_at must not be before as_of")
+    if faults:
+        raise ConfigError("expected a recipe that can be built, found faults; correct the settings", faults)
+
+
+def _facts(inputs: CorpusInputs) -> dict[str, Any]:
+    """Return what the manifest names, and digests of the very bytes that the stages read."""
+    named = {
+        "source": inputs.source_digest,
+        "policy": inputs.policy.digest,
+        "policy_name": inputs.policy.name,
+        "as_of": iso(inputs.as_of),
+        "known_at": iso(inputs.known_at),
+        "purpose": inputs.purpose,
+        "recipe": inputs.recipe.as_json(),
+    }
+    read = {
+        meaning: [digest_file(part) for part in parquet_files(folder, meaning)]
+        for meaning, folder in (
+            ("items", inputs.items),
+            ("decisions", inputs.decisions),
+            ("standing", inputs.standing),
+        )
+    }
+    return {"named": named, "read": read, "policy": policy_facts(inputs.policy)}
+
+
+def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
+    """Put the written files under the corpus' name; safe to repeat after a kill at any point."""
+    (target / MANIFEST).unlink(missing_ok=True)
+    remove_tree(target)
+    for path in [*(one.path for one in manifest.slices), *sorted(manifest.sealed)]:
+        place = target / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(written / path, place)
+    write_manifest(target, manifest)

@@ -1,0 +1,52 @@
+"""Which shard and slice a person's records lie in, and what a record is called: keyed hashes, nothing else.
+
+All of a person's records in a region lie in one shard and one slice, so one erasure touches one chain of slices
+(ERASURE §0). Nobody's place depends on anybody else. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from demur.store.keys import keyed_hash
+from demur.terms.manifests import SliceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The frozen constants of placing.
+
+    Args:
+        placement: key of the purpose ``placement``.
+        records: key of the purpose ``records``.
+        shards: shards in every region.
+        slices: slices in every shard.
+    """
+
+    placement: bytes
+    records: bytes
+    shards: int
+    slices: int
+
+    def slice_of(self, region: str, person: str) -> SliceRef:
+        """Return where a person's records in a region lie.
+
+        >>> Placement(b"p" * 32, b"r" * 32, 4, 2).slice_of("de", "x:1")
+        SliceRef(region='de', shard=2, slice=1)
+        """
+        shard = int.from_bytes(keyed_hash(self.placement, region, person)[:8], "big") % self.shards
+        part = int.from_bytes(keyed_hash(self.placement, "slice", region, person)[:8], "big") % self.slices
+        return SliceRef(region=region, shard=shard, slice=part)
+
+    def record_id(self, item: str) -> str:
+        """Return the opaque id of the record of an item: 32 hex digits that say nothing without the key."""
+        return keyed_hash(self.records, item)[:16].hex()
+
+
+def slice_path(ref: SliceRef) -> str:
+    """Return the file of a slice, relative to the corpus folder.
+
+    >>> slice_path(SliceRef("de", 3, 0))
+    'data/de/shard-003/slice-0.parquet'
+    """
+    return f"data/{ref.region}/shard-{ref.shard:03d}/slice-{ref.slice}.parquet"

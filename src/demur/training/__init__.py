@@ -6,16 +6,33 @@ ask the clock, decide who may be trained on. Read first: run.py, learn.py, merge
 """
 
 from demur.training.base import Base, open_base
+from demur.training.destroy import Destroyed, destroy
+from demur.training.estimate import count_tokens, estimate_seconds, tokens_read
+from demur.training.evaluate import Loss, Unsharded, evaluate, train_unsharded
 from demur.training.modelfiles import read_model
 from demur.training.newbase import make_base
 from demur.training.plan import check_plan, make_plan, plan_digest, plan_from_json
+from demur.training.receipts import PeopleRoots, read_chain, receipt_digest
+from demur.training.rollback import RolledBack, rollback
 from demur.training.router import Router, generate, region_folder
 from demur.training.run import model_id_of, train
+from demur.training.verify import Rerun, Verified, rerun, verify_receipts
 
 __all__ = [
     "Base",
+    "Destroyed",
+    "Loss",
+    "PeopleRoots",
+    "Rerun",
+    "RolledBack",
     "Router",
+    "Unsharded",
+    "Verified",
     "check_plan",
+    "count_tokens",
+    "destroy",
+    "estimate_seconds",
+    "evaluate",
     "generate",
     "make_base",
     "make_plan",
@@ -23,7 +40,14 @@ __all__ = [
     "open_base",
     "plan_digest",
     "plan_from_json",
+    "read_chain",
     "read_model",
+    "receipt_digest",
     "region_folder",
+    "rerun",
+    "rollback",
+    "tokens_read",
     "train",
+    "train_unsharded",
+    "verify_receipts",
 ]

@@ -108,9 +108,7 @@ def _from_gguf(path: Path, cache: Path) -> Path:
 
         parent, name = files[0].parent, files[0].name
         tokenizer = AutoTokenizer.from_pretrained(parent, gguf_file=name, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            parent, gguf_file=name, dtype=torch.float32, local_files_only=True
-        )
+        model = AutoModelForCausalLM.from_pretrained(parent, gguf_file=name, dtype=torch.float32, local_files_only=True)
         folder.mkdir(parents=True, exist_ok=True)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -49,7 +49,7 @@ class Frozen:
 
 
 def export_region(
-    folder: Path, region: str, frozen: Frozen, accumulator: Tensors, plan: TrainPlan, card: Mapping[str, str]
+    folder: Path, region: str, frozen: Frozen, accumulator: Tensors, *, plan: TrainPlan, card: Mapping[str, str]
 ) -> RegionModel:
     """Write a region's accumulator and its Hugging Face folder; what is there already under the same name is kept.
 
@@ -99,8 +99,8 @@ def card_text(region: str, digest: str, facts: Mapping[str, str]) -> str:
     return (
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [demur, erasable]\n---\n\n"
         f"# Region {region}\n\n"
-        "A base model and the merged experts of one region. People can leave it: their slice is trained again without\n"
-        "them, and the result is bit for bit what a training without them gives.\n\n"
+        "A base model and the merged experts of one region. People can leave it: their slice is trained again\n"
+        "without them, and the result is bit for bit what a training\nwithout them gives.\n\n"
         "## Data label\n\n| what | value |\n|---|---|\n"
         f"| region | {region} |\n| weights digest | `{digest}` |\n{rows}\n\n"
         "## Limits\n\nWhat the frozen base had learned before is not covered by erasure. Use the region's own language;\n"

@@ -143,7 +143,7 @@ class Learner:
 
     def learn(self, start: Vector, rows: Sequence[Row]) -> Learned:
         """Train one slice from a state: fresh optimiser, gradients cleared, cells in order, holes left empty."""
-        self._load(start)
+        self.load(start)
         plan, encoded = self.plan, self._encode(rows)
         optimiser = torch.optim.AdamW(
             [self._flat], lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False, fused=False
@@ -156,7 +156,7 @@ class Learner:
                     continue
                 self._slopes.zero_()  # also at the border: a stale gradient once broke exactness (ERASURE §0.3)
                 for grain in grains_of(members, plan.grain):
-                    (self._loss(grain) / plan.tokens_per_cell).backward()
+                    (token_losses(self.model, grain) / plan.tokens_per_cell).backward()
                 optimiser.param_groups[0]["lr"] = learning_rate(plan, epoch * plan.cells + cell)
                 optimiser.step()
         tokens = plan.epochs * sum(len(row.ids) for row in encoded)
@@ -166,7 +166,8 @@ class Learner:
         ids = self.encoder.rows([row.text for row in rows])
         return [Encoded(row.record_id, found) for row, found in zip(rows, ids, strict=True)]
 
-    def _load(self, state: Vector) -> None:
+    def load(self, state: Vector) -> None:
+        """Make the model compute with a state."""
         with torch.no_grad():
             self._flat.copy_(torch.from_numpy(state))
             if self._frozen is not None:
@@ -178,12 +179,14 @@ class Learner:
             copied: Vector = found.numpy().copy()
         return copied
 
-    def _loss(self, grain: Sequence[Encoded]) -> Any:
-        ids, labels = padded(grain)
-        hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state  # (rows, places, width)
-        wanted = labels[:, 1:] != IGNORED
-        logits = self.model.get_output_embeddings()(hidden[:, :-1][wanted])  # (tokens, vocabulary)
-        return torch.nn.functional.cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
+
+def token_losses(model: Any, grain: Sequence[Encoded]) -> Any:
+    """Return the sum of the token losses of a grain; the head is computed for real tokens only."""
+    ids, labels = padded(grain)
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state  # (rows, places, width)
+    wanted = labels[:, 1:] != IGNORED
+    logits = model.get_output_embeddings()(hidden[:, :-1][wanted])  # (tokens, vocabulary)
+    return torch.nn.functional.cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
 
 
 def padded(grain: Sequence[Encoded]) -> tuple[Any, Any]:

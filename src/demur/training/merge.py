@@ -13,7 +13,7 @@ import numpy as np
 from demur.errors import BrokenError
 from demur.terms.manifests import TrainPlan
 from demur.training.plan import LORA_TARGETS
-from demur.training.states import Tensors
+from demur.training.states import Numbers, Tensors
 
 
 def targets(shapes: Mapping[str, tuple[int, ...]], plan: TrainPlan) -> dict[str, tuple[int, ...]]:
@@ -43,15 +43,17 @@ def delta(state: Tensors, plan: TrainPlan) -> Tensors:
         return {name: _fixed(value.astype(np.float64), plan) for name, value in state.items()}
     modules = sorted({name.rsplit(".", maxsplit=1)[0] for name in state})
     return {
-        f"{module}.weight": _fixed(product(state[f"{module}.B"], state[f"{module}.A"], plan), plan) for module in modules
+        f"{module}.weight": _fixed(product(state[f"{module}.B"], state[f"{module}.A"], plan), plan)
+        for module in modules
     }
 
 
-def product(left: np.ndarray, right: np.ndarray, plan: TrainPlan) -> np.ndarray:  # type: ignore[type-arg]
+def product(left: Numbers, right: Numbers, plan: TrainPlan) -> Numbers:
     """Return B·A·alpha/r in float64 as a sum of outer products in rank order, each step element by element.
 
     Args:
-        left: B (out, rank); right: A (rank, in).
+        left: B (out, rank).
+        right: A (rank, in).
         plan: rank and alpha.
     """
     total = np.zeros((left.shape[0], right.shape[1]))
@@ -60,7 +62,7 @@ def product(left: np.ndarray, right: np.ndarray, plan: TrainPlan) -> np.ndarray:
     return total * (plan.lora_alpha / plan.lora_rank)
 
 
-def _fixed(value: np.ndarray, plan: TrainPlan) -> np.ndarray:  # type: ignore[type-arg]
+def _fixed(value: Numbers, plan: TrainPlan) -> Numbers:
     scaled = np.rint(value * 2.0**plan.fixed_point_bits)
     limit = (2.0**63 - 2.0**11) / plan.shards
     if not np.all(np.abs(scaled) < limit):  # not-a-number compares false, so it is caught too
@@ -106,6 +108,8 @@ def weights(base: Tensors, accumulator: Tensors, plan: TrainPlan) -> Tensors:
     """Return a region's float32 weights: base + accumulator · 2^-bits · merge_weight / shards."""
     scale = 2.0**-plan.fixed_point_bits * (plan.merge_weight / plan.shards)
     return {
-        name: (value.astype(np.float64) + accumulator[name] * scale).astype(np.float32) if name in accumulator else value
+        name: (value.astype(np.float64) + accumulator[name] * scale).astype(np.float32)
+        if name in accumulator
+        else value
         for name, value in base.items()
     }

@@ -35,8 +35,12 @@ def make_base(
         texts: (language, text) pairs, made by a generator, holding nobody's data.
         folder: where the base goes; an unfinished one is made again.
         vocab: size of the vocabulary, special tokens included.
-        hidden: width; layers: blocks; heads: attention heads (must divide ``hidden``).
-        steps: optimiser steps of ``batch`` texts of at most ``max_tokens`` tokens.
+        hidden: width.
+        layers: blocks.
+        heads: attention heads; must divide ``hidden`` into even parts.
+        steps: optimiser steps.
+        batch: texts in a step.
+        max_tokens: longer texts are cut.
         learning_rate: peak of a linear warm-up and decay.
         seed: of weights and batches.
         progress: told the steps.
@@ -51,7 +55,8 @@ def make_base(
         raise ConfigError("expected text to train a base on, found none")
     tokenizer = _tokenizer(corpus, vocab)
     model = _model(vocab=len(tokenizer), hidden=hidden, layers=layers, heads=heads, seed=seed)
-    _fit(model, _encode(tokenizer, corpus, max_tokens), steps, batch, learning_rate, seed, progress)
+    rows = _encode(tokenizer, corpus, max_tokens)
+    _fit(model, rows, steps=steps, batch=batch, peak=learning_rate, seed=seed, progress=progress)
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -76,7 +81,9 @@ def _tokenizer(corpus: list[str], vocab: int) -> Any:
         show_progress=False,
     )
     made.train_from_iterator(corpus, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token=SPECIAL[0], bos_token=SPECIAL[1], eos_token=SPECIAL[2])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token=SPECIAL[0], bos_token=SPECIAL[1], eos_token=SPECIAL[2]
+    )
 
 
 def _model(*, vocab: int, hidden: int, layers: int, heads: int, seed: int) -> Any:
@@ -107,7 +114,7 @@ def _encode(tokenizer: Any, corpus: list[str], max_tokens: int) -> list[list[int
 
 
 def _fit(
-    model: Any, rows: list[list[int]], steps: int, batch: int, peak: float, seed: int, progress: Progress
+    model: Any, rows: list[list[int]], *, steps: int, batch: int, peak: float, seed: int, progress: Progress
 ) -> None:
     import numpy as np
     import torch

@@ -92,7 +92,9 @@ def _range_faults(plan: TrainPlan) -> list[str]:
     faults += [] if plan.learning_rate > 0 else [f"learning_rate must be above 0, found {plan.learning_rate}"]
     faults += [] if plan.weight_decay >= 0 else [f"weight_decay must not be below 0, found {plan.weight_decay}"]
     faults += (
-        [] if 16 <= plan.fixed_point_bits <= 52 else [f"fixed_point_bits must be 16 to 52, found {plan.fixed_point_bits}"]
+        []
+        if 16 <= plan.fixed_point_bits <= 52
+        else [f"fixed_point_bits must be 16 to 52, found {plan.fixed_point_bits}"]
     )
     return faults
 

@@ -23,7 +23,6 @@ from demur.terms.manifests import TrainPlan
 from demur.training.slices import read_slice
 from demur.training.states import StateFacts, Tensors, chain_key, digest_tensors, read_state, state_path, write_state
 
-
 WORTH_A_PROCESS = 1000
 """Records left to train from which on worker processes pay: each takes seconds to load its libraries."""
 

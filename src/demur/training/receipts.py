@@ -50,7 +50,8 @@ def write_chain(
     Args:
         folder: the model folder.
         plan: published constants.
-        region: its region; shard: its shard.
+        region: where the shard belongs.
+        shard: its number.
         facts: what was learned, for the slices with records.
         slices: the corpus' slices with records.
         people: roots by slice; a slice not named has nobody.

@@ -92,7 +92,8 @@ def generate(
     Args:
         model_dir: folder of the model.
         prompt: text to go on from.
-        region: region to ask; language: else the language's region; neither: the text's.
+        region: region to ask.
+        language: else the region of this language; neither: the text's.
         max_new_tokens: at most so many tokens.
         seed: sample with this seed; ``None`` = the likeliest token each time.
     """

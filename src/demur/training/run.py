@@ -102,7 +102,7 @@ def train(
         RefusedError: another platform, or ``stop`` gave a reason.
     """
     begun = time.perf_counter()
-    room = _enter(corpus_dir, plan, base, out, keys, people or {})
+    room = _enter(corpus_dir, plan, base, out, keys=keys, people=people or {})
     jobs = _jobs(corpus_dir, room)
     done: dict[_Shard, ShardDone] = {}
     for job_done in run_jobs(_bench(room), jobs, workers or os.cpu_count() or 1, stop):
@@ -122,9 +122,7 @@ def train(
     return manifest
 
 
-def _enter(
-    corpus_dir: Path, plan: TrainPlan, base: Base, out: Path, keys: KeyRing, people: PeopleRoots
-) -> Room:
+def _enter(corpus_dir: Path, plan: TrainPlan, base: Base, out: Path, *, keys: KeyRing, people: PeopleRoots) -> Room:
     """Check that everything fits together before the first gradient."""
     check_plan(plan)
     corpus = read_manifest(corpus_dir)
@@ -233,7 +231,7 @@ def _merge(
         accumulator = merge(frozen.shapes(room.plan), states, room.plan)
         seen = [receipt for (name, _), chain in chains.items() if name == region for receipt in chain]
         facts = card_facts(room.plan, room.corpus.corpus_id, seen)
-        made.append(export_region(room.folder, region, frozen, accumulator, room.plan, facts))
+        made.append(export_region(room.folder, region, frozen, accumulator, plan=room.plan, card=facts))
         progress("merge", len(made), len(room.plan.regions))
     write_router(room.folder, room.corpus, made)
     return tuple(made)

@@ -59,7 +59,9 @@ def _fault(corpus_dir: Path, entry: SliceDigest) -> str:
     path = corpus_dir / entry.path
     if not path.exists():
         return "" if entry.records == 0 else f"{entry.path}: missing"
-    return "" if digest_file(path) == entry.file_digest else f"{entry.path}: its bytes differ from the manifest's digest"
+    return (
+        "" if digest_file(path) == entry.file_digest else f"{entry.path}: its bytes differ from the manifest's digest"
+    )
 
 
 def by_place(manifest: CorpusManifest) -> dict[SliceRef, SliceDigest]:

@@ -20,7 +20,8 @@ from demur.store.files import canonical, digest_json, write_bytes
 from demur.store.keys import keyed_hash
 
 Vector: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
-Tensors: TypeAlias = "dict[str, np.ndarray[Any, np.dtype[Any]]]"
+Numbers: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Tensors: TypeAlias = "dict[str, Numbers]"
 
 _ALIGNED = 16
 """Every tensor begins at a multiple of so many numbers (64 bytes): kernels see the same alignment every time."""
@@ -86,7 +87,8 @@ def chain_key(base_digest: str, plan_digest: str, region: str, shard: int, chain
     Args:
         base_digest: the frozen base.
         plan_digest: published constants.
-        region: its region; shard: its shard (they seed the first state).
+        region: where the shard belongs.
+        shard: its number; both seed the first state.
         chain: (slice, content digest) of the slices with records so far, in order.
     """
     return digest_json([base_digest, plan_digest, region, shard, [list(link) for link in chain]])

@@ -94,9 +94,7 @@ def write_corpus(
             schema=RECORDS,
         )
         write_table(folder / path, table)
-        made.append(
-            SliceDigest(region, shard, number, path, len(ordered), content, digest_file(folder / path))
-        )
+        made.append(SliceDigest(region, shard, number, path, len(ordered), content, digest_file(folder / path)))
     manifest = CorpusManifest(digest[:16], digest, {"recipe": recipe.as_json()}, tuple(made), {}, {})
     write_json(folder / "manifest.json", asdict(manifest))
     return folder

@@ -103,8 +103,8 @@ def card_text(region: str, digest: str, facts: Mapping[str, str]) -> str:
         "without them, and the result is bit for bit what a training\nwithout them gives.\n\n"
         "## Data label\n\n| what | value |\n|---|---|\n"
         f"| region | {region} |\n| weights digest | `{digest}` |\n{rows}\n\n"
-        "## Limits\n\nWhat the frozen base had learned before is not covered by erasure. Use the region's own language;\n"
-        "regions are routed, never averaged.\n"
+        "## Limits\n\nWhat the frozen base had learned before is not covered by erasure. Use the region's own\n"
+        "language; regions are routed, never averaged.\n"
     )
 
 

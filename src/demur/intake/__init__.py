@@ -7,6 +7,7 @@ May not: decide anything, guess an audience, ask the clock, reach the network, k
 Read first: source.py (what a plugin is), check.py (what a row must keep to), write.py, snapshot.py.
 """
 
+from demur.intake.snapshot import snapshot
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Source, Unreadable, source_named, sources
 from demur.intake.write import IntakeReport, intake, state_digest
 
@@ -19,6 +20,7 @@ __all__ = [
     "Source",
     "Unreadable",
     "intake",
+    "snapshot",
     "source_named",
     "sources",
     "state_digest",

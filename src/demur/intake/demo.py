@@ -38,7 +38,9 @@ class Demo:
             files = [path] if path.is_file() else [path / _ACCOUNTS, path / _ITEMS]
             missing = [file.name for file in files if not file.is_file() or file.name not in {_ACCOUNTS, _ITEMS}]
             if missing:
-                raise InputError(f"expected {_ACCOUNTS} and {_ITEMS} in {path}, found no {missing[0]}; write a dump first")
+                raise InputError(
+                    f"expected {_ACCOUNTS} and {_ITEMS} in {path}, found no {missing[0]}; write a dump first"
+                )
             found += [Input((file,)) for file in files]
         return found
 

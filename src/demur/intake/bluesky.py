@@ -1,0 +1,218 @@
+"""Bluesky's Jetstream: one JSON event a line (commit, identity, account). Reads no signatures and follows no links.
+
+Records of the AT protocol are public by nature: there are no private repositories. Deletes are tombstones. The
+repository's owner may declare what it wants: a record of ``org.user-intents.declaration`` is a signal (REQUIREMENTS
+§5.8); an entry about AI training that is not plainly allowed counts as no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from demur.errors import InputError
+from demur.intake import archive, jsonstream
+from demur.intake.fediverse import Fault, instant, language
+from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
+
+SERVICE = "bluesky"
+_POST, _REPOST, _PROFILE = "app.bsky.feed.post", "app.bsky.feed.repost", "app.bsky.actor.profile"
+_INTENTS = "org.user-intents.declaration"
+_KINDS = {_POST: "post", _REPOST: "reshare"}
+_ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".ndjson.zst")
+_STATUSES = {
+    "takendown": "suspended",
+    "suspended": "suspended",
+    "deleted": "deleted",
+    "deactivated": "deactivated",
+}
+_TRAINING = ("syntheticContentGeneration", "aiTraining", "generativeAi")
+_EMBEDDED = {"app.bsky.embed.images": ("images", "image", "photo"), "app.bsky.embed.video": ("video", "video", "video")}
+
+
+class Bluesky:
+    """Reads files of Jetstream events."""
+
+    name = "bluesky"
+
+    def inputs(self, paths: Sequence[Path]) -> Sequence[Input]:
+        """Return the files of events; in a folder, those that end in .jsonl or .ndjson, compressed or not.
+
+        Raises:
+            InputError: a path holds none.
+        """
+        found = []
+        for path in paths:
+            files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.name.endswith(_ENDINGS))
+            if not files:
+                raise InputError(f"expected files of Jetstream events (.jsonl, .ndjson) in {path.name}, found none")
+            found += [Input((file,), SERVICE) for file in files]
+        return found
+
+    def read(self, given: Input, context: Context) -> Iterator[Row]:
+        """Read one file of events."""
+        with archive.opened(given.path) as stream:
+            for event in jsonstream.lines(stream, context, given.path.name):
+                if isinstance(event, Unreadable):
+                    yield event
+                    continue
+                try:
+                    yield from list(_event(event, context))
+                except Fault as fault:
+                    yield context.unreadable(fault.reason, fault.expected, repr(event))
+                except (AttributeError, KeyError, TypeError):
+                    yield context.unreadable("wrong_type", "a Jetstream event", repr(event))
+
+
+def _event(event: Mapping[str, Any], context: Context) -> Iterator[Row]:
+    kind = event.get("kind")
+    at = _microseconds(event.get("time_us"))
+    account = f"{SERVICE}:{event['did']}"
+    if kind == "commit":
+        yield from _commit(event["did"], event["commit"], at, context)
+    elif kind == "identity":
+        handle = event["identity"].get("handle")
+        yield PersonRow(account_id=account, version_at=at, handle=f"@{handle}" if handle else None)
+    elif kind == "account":
+        found = event["account"]
+        # an account that is not active for a reason that demur does not know is out like a suspended one
+        status = "active" if found["active"] is True else _STATUSES.get(found.get("status"), "suspended")
+        yield PersonRow(account_id=account, version_at=at, status=status, private=False)
+    else:
+        raise Fault("not_content", "an event of kind commit, identity or account")
+
+
+def _microseconds(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromtimestamp(value / 1e6, tz=UTC).replace(microsecond=value % 1_000_000)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise Fault("not_a_date", "microseconds since 1970 in time_us") from None
+
+
+def _commit(did: str, commit: Mapping[str, Any], at: datetime | None, context: Context) -> Iterator[Row]:
+    collection, operation = commit["collection"], commit["operation"]
+    if collection == _INTENTS:
+        yield _declared(did, commit, at)
+    elif collection == _PROFILE:
+        yield from _profile(did, commit, at)
+    elif collection not in _KINDS:
+        context.ignore(collection)
+    elif operation == "delete":
+        yield ItemRow(
+            item_id=_uri(did, commit),
+            version_at=at,
+            state="deleted",
+            kind=_KINDS[collection],
+            account_id=f"{SERVICE}:{did}",
+            audience="public",
+        )
+    elif operation in ("create", "update"):
+        yield from _item(did, commit, at)
+    else:
+        raise Fault("unknown_value", "an operation of create, update or delete")
+
+
+def _uri(did: str, commit: Mapping[str, Any]) -> str:
+    return f"{SERVICE}:at://{did}/{commit['collection']}/{commit['rkey']}"
+
+
+def _item(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterator[Row]:
+    record = commit["record"]
+    quoted = _quoted(record.get("embed"))
+    reply = (record.get("reply") or {}).get("parent", {}).get("uri")
+    kind = _KINDS[commit["collection"]]
+    subject = record["subject"]["uri"] if kind == "reshare" else quoted
+    tags = [language(tag) for tag in record.get("langs") or ()]
+    if kind == "post":
+        kind = "quote" if quoted else "reply" if reply else "post"
+    text = record.get("text")
+    if text is not None and not isinstance(text, str):
+        raise Fault("wrong_type", "text in text")
+    row = ItemRow(
+        item_id=_uri(did, commit),
+        # createdAt is what the author's program claims; when the network saw it is what the order of versions needs
+        version_at=at,
+        kind=kind,
+        account_id=f"{SERVICE}:{did}",
+        created_at=instant(record.get("createdAt")),
+        audience="public",
+        parent_id=f"{SERVICE}:{reply}" if reply else None,
+        parent_audience="public" if reply else None,
+        original_id=f"{SERVICE}:{subject}" if subject else None,
+        text=text or None,
+        language=tags[0] if len(tags) == 1 else None,
+        mentions=_mentioned(record) or None,
+    )
+    yield row
+    yield from _media(row, record.get("embed"))
+
+
+def _quoted(embed: Any) -> str | None:
+    if not isinstance(embed, dict):
+        return None
+    record = embed.get("record") or {}
+    uri = (record.get("record") or record).get("uri")
+    return uri if isinstance(uri, str) else None
+
+
+def _mentioned(record: Mapping[str, Any]) -> list[str]:
+    features = (feature for facet in record.get("facets") or () for feature in facet.get("features") or ())
+    return [f"{SERVICE}:{feature['did']}" for feature in features if feature.get("did")]
+
+
+def _media(row: ItemRow, embed: Any) -> Iterator[Row]:
+    embed = (embed or {}).get("media", embed) or {}
+    member, blob, kind = _EMBEDDED.get(embed.get("$type"), (None, "", ""))
+    if member is None:
+        return
+    held = embed.get(member) if member == "images" else [embed]
+    shared = ("version_at", "account_id", "created_at", "audience")
+    for number, picture in enumerate(held or ()):
+        media = ItemRow({name: row.get(name) for name in shared})
+        media.update(
+            item_id=f"{row['item_id']}#attachment-{number}",
+            kind=kind,
+            parent_id=row["item_id"],
+            parent_audience="public",
+            media_type=(picture.get(blob) or {}).get("mimeType"),
+        )
+        yield media
+        if picture.get("alt"):
+            alt = ItemRow(media)
+            alt.update(item_id=f"{row['item_id']}#alt-{number}", kind="alt_text", text=picture["alt"], media_type=None)
+            yield alt
+
+
+def _profile(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterator[Row]:
+    account = f"{SERVICE}:{did}"
+    record = commit.get("record") or {}
+    deleted = commit["operation"] == "delete"
+    created = instant(record.get("createdAt"))
+    if not deleted:
+        yield PersonRow(account_id=account, version_at=at, display_name=record.get("displayName") or None)
+    for kind, field in (("profile_name", "displayName"), ("bio", "description")):
+        text = record.get(field)
+        yield ItemRow(
+            item_id=f"{account}#{kind}",
+            version_at=at,
+            state="live" if text else "deleted",
+            kind=kind,
+            account_id=account,
+            created_at=created or at,
+            audience="public",
+            text=text or None,
+        )
+
+
+def _declared(did: str, commit: Mapping[str, Any], at: datetime | None) -> PersonRow:
+    """Return what a declaration says about AI training; anything but a plain ``allow: true`` is no."""
+    preferences = (commit.get("record") or {}).get("preferences") or {}
+    said = [preferences[name] for name in _TRAINING if isinstance(preferences.get(name), dict)]
+    signal = None
+    if commit["operation"] != "delete" and said:
+        signal = "y" if all(entry.get("allow") is True for entry in said) else "n"
+    return PersonRow(account_id=f"{SERVICE}:{did}", version_at=at, signal=signal, signal_origin=_INTENTS)

@@ -1,0 +1,156 @@
+"""The state of everything imported, at an instant: one row an item, one row an account.
+
+``as_of`` says which words count; ``known_at`` says what demur had read by then. A later version never adds anything
+to a snapshot of an earlier instant, but it takes away: what was deleted, closed or forbidden since then is so in the
+snapshot too (COR-02). Rows are spread over buckets by a hash of their id, so memory is bounded by one bucket, and
+the output is in the order of that hash: the same state gives the same files, whatever order it was imported in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from demur.clock import iso, parse
+from demur.intake.latest import current_items, merged_people
+from demur.intake.write import state_digest
+from demur.store import commit_record, digest_json, write_table
+from demur.store.stage import run_stage
+from demur.terms.tables import ITEMS, PEOPLE
+
+CODE = "demur-snapshot-1"
+BUCKET_BYTES = 64 * 2**20
+MAX_BUCKETS = 1024
+
+Keys = npt.NDArray[np.uint64]
+
+
+def snapshot(source_folder: Path, out_folder: Path, *, as_of: datetime | None = None, known_at: datetime) -> Any:
+    """Write the snapshot of a workspace's source in a child process, unless the same one is there already.
+
+    Args:
+        source_folder: ``Workspace.source``.
+        out_folder: gets ``items/*.parquet`` (ITEMS), ``people/*.parquet`` (PEOPLE) and the commit record.
+        as_of: versions that began later give no words; ``None`` = everything known.
+        known_at: rows imported later do not exist.
+
+    Returns:
+        The facts of the commit record; ``digest`` names the content, whatever order it was imported in.
+    """
+    arguments = {
+        "source_folder": str(source_folder.resolve()),
+        "as_of": None if as_of is None else iso(as_of),
+        "known_at": iso(known_at),
+        "state": state_digest(source_folder),
+        "code": CODE,
+    }
+    return run_stage("demur.intake.snapshot:stage", out_folder, arguments)
+
+
+def stage(folder: Path, *, source_folder: str, as_of: str | None, known_at: str, state: str, code: str) -> None:
+    """Write a snapshot; see ``snapshot``, which runs this in a process of its own."""
+    source = Path(source_folder)
+    until = None if as_of is None else parse(as_of)
+    items = _table(source / "items", folder / "items", ITEMS, parse(known_at), until)
+    people = _table(source / "people", folder / "people", PEOPLE, parse(known_at), until)
+    commit_record(
+        folder,
+        {
+            "digest": digest_json([items["digest"], people["digest"]]),
+            "items": items,
+            "people": people,
+            "as_of": as_of,
+            "known_at": known_at,
+            "state": state,
+            "code": code,
+        },
+    )
+
+
+def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datetime | None) -> Any:
+    """Write one table's snapshot and return its digest and counts."""
+    identity = "item_id" if schema is ITEMS else "account_id"
+    out.mkdir(parents=True, exist_ok=True)
+    total = hashlib.sha256()
+    rows = versions = 0
+    with _buckets(sorted(parts.glob("*.parquet")), identity, known_at) as buckets:
+        for number, bucket in enumerate(buckets):
+            versions += bucket.num_rows
+            keys = _keys(bucket[identity])
+            current = current_items(bucket, keys, as_of) if identity == "item_id" else merged_people(bucket, keys)
+            _digest_rows(total, current)
+            rows += current.num_rows
+            if current.num_rows:
+                write_table(out / f"part-{number:05d}.parquet", current)
+    if not rows:
+        write_table(out / "part-00000.parquet", schema.empty_table())
+    return {"digest": total.hexdigest(), "rows": rows, "versions": versions}
+
+
+@contextlib.contextmanager
+def _buckets(parts: list[Path], identity: str, known_at: datetime) -> Iterator[Iterator[Any]]:
+    """Give the rows known by then, all rows of one id in one bucket, the buckets in order of the ids' hash."""
+    size = sum(_bytes(part) for part in parts)
+    bits = min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)) - 1).bit_length()
+    if bits == 0:
+        known = [_known(pq.read_table(part), known_at) for part in parts]
+        yield iter([pa.concat_tables(known)] if known else [])
+        return
+    with tempfile.TemporaryDirectory(prefix="demur-snapshot-") as folder:
+        _spread(parts, Path(folder), identity, known_at, bits)
+        yield (_read(path) for path in sorted(Path(folder).iterdir()))
+
+
+def _bytes(part: Path) -> int:
+    found = pq.ParquetFile(part).metadata
+    return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
+
+
+def _known(table: Any, known_at: datetime) -> Any:
+    return table.filter(pc.less_equal(table["imported_at"], pa.scalar(known_at, table["imported_at"].type)))
+
+
+def _spread(parts: list[Path], folder: Path, identity: str, known_at: datetime, bits: int) -> None:
+    with contextlib.ExitStack() as stack:
+        writers: dict[int, Any] = {}
+        for part in parts:
+            for batch in pq.ParquetFile(part).iter_batches(batch_size=16_384):
+                table = _known(pa.Table.from_batches([batch]), known_at)
+                places = (_keys(table[identity]) >> np.uint64(64 - bits)).astype(np.int64)
+                for place in np.unique(places).tolist():
+                    if place not in writers:
+                        sink = stack.enter_context(pa.OSFile(str(folder / f"{place:05d}"), "wb"))
+                        writers[place] = stack.enter_context(pa.ipc.new_stream(sink, table.schema))
+                    writers[place].write_table(table.take(np.flatnonzero(places == place)))
+
+
+def _read(path: Path) -> Any:
+    with pa.OSFile(str(path), "rb") as stream:
+        return pa.ipc.open_stream(stream).read_all()
+
+
+def _keys(ids: Any) -> Keys:
+    """Return the first 8 bytes of BLAKE2b of each id: the order of a snapshot, which says nothing about anybody."""
+    raw = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids.to_pylist())
+    return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
+
+
+_DIGESTED = ("version_id", "state", "audience", "container_audience", "parent_audience", "signal")
+"""A version's digest, and whatever a snapshot may narrow."""
+
+
+def _digest_rows(total: Any, table: Any) -> None:
+    columns = [table[name].to_pylist() for name in _DIGESTED if name in table.column_names]
+    for row in zip(*columns, strict=True):
+        total.update("\x1f".join("" if value is None else value for value in row).encode() + b"\x1e")

@@ -1,7 +1,7 @@
 """Language tags with confidence: ELD first, py3langid where ELD is unsure, the platform's hint as a prior (COR-06).
 
 A tag depends on one text and its hint alone, never on the batch. Too short or too uncertain is ``und``: nothing is
-guessed. Dialects are told apart in ``dialect``.
+guessed. Dialects are told apart in ``dialect``; a text in a dialect gets the language that is written beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+
+from demur.corpus.dialect import LANGUAGE_OF, dialects_of
 
 LANGUAGE = "demur-language-1"
 """Name of the frozen settings: models' versions, languages, thresholds."""
@@ -26,8 +28,16 @@ MIN_LETTERS = 12
 SURE = 0.55
 """ELD's score from which its answer stands alone, outside the pairs that it confuses."""
 DOUBT = 0.60
-"""py3langid's probability below which nobody answers."""
+"""py3langid's probability below which nobody answers, unless ELD says the same."""
+SETTLED = 0.97
+"""py3langid's probability from which no dialect is looked for."""
+LIKELY = 0.15
+"""py3langid's probability from which the platform's hint is believed."""
 
+_WRITTEN = {"no": "nb"}
+_PRIOR = {"nb": "no"}
+_NEIGHBOURS = frozenset({"lb", "nl", "da", "is", "gl", "sq"})
+"""Languages that unknown dialects are mistaken for."""
 _CONFUSED = frozenset({"hr", "sr", "sl", "cs", "sk", "da", "no", "gl", "ca", "nl", "is", "et", "fi"})
 _PLAIN = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+|[^\W\d_]*\d\w*")
 _LETTERS = re.compile(r"[^\W\d_]")
@@ -57,39 +67,36 @@ def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
         hint: the platform's BCP 47 tag; it settles doubts, it never overrules a sure answer.
     """
     plain = _PLAIN.sub(" ", text)
+    if plain.isupper():
+        plain = plain.lower()
     if len(_LETTERS.findall(plain, 0, 200)) < MIN_LETTERS:
         return UNKNOWN, 0.0
     first = _eld().detect_details(plain)
-    prior = _base(hint)
-    score = _top(first.scores)
+    score = max(first.scores.values(), default=0.0)
     if first.reliable and score >= SURE and first.language not in _CONFUSED:
         return first.language, score
-    if prior == first.language and first.language != UNKNOWN and score >= DOUBT:
-        return first.language, score
-    return _settle(plain, first, prior)
+    return _settle(plain, first.language if first.reliable else UNKNOWN, _base(hint))
 
 
-def _settle(plain: str, first: Any, prior: str | None) -> tuple[str, float]:
-    ranked = _langid().rank(plain[:2000])
-    second, chance = ranked[0]
-    by_tag = dict(ranked)
-    if prior is not None and by_tag.get(prior, 0.0) >= 0.2:
-        return prior, max(by_tag[prior], chance * 0.9)
-    if second == first.language:
-        return second, max(chance, _top(first.scores) if first.reliable else chance)
-    if chance >= DOUBT:
-        return second, chance
-    return UNKNOWN, chance
+def _settle(plain: str, first: str, prior: str | None) -> tuple[str, float]:
+    """Ask py3langid, and the dialect model where it is unsure too; a hint among the likely ones wins."""
+    chances = dict(_langid().rank(plain[:2000]))
+    second = max(chances, key=lambda tag: chances[tag])
+    if prior is not None and chances.get(_PRIOR.get(prior, prior), 0.0) >= LIKELY:
+        return prior, max(chances[_PRIOR.get(prior, prior)], chances[second] * 0.9)
+    if chances[second] >= SETTLED and second not in _NEIGHBOURS:
+        return _WRITTEN.get(second, second), chances[second]
+    dialect = dialects_of([plain])[0]
+    if dialect is not None:
+        return LANGUAGE_OF[dialect], DOUBT
+    if chances[second] >= DOUBT or second == first:
+        return _WRITTEN.get(second, second), chances[second]
+    return UNKNOWN, chances[second]
 
 
 def _base(hint: str | None) -> str | None:
     tag = (hint or "").replace("_", "-").split("-")[0].lower()
-    tag = {"no": "nb"}.get(tag, tag)
-    return tag if tag in LANGUAGES else None
-
-
-def _top(scores: dict[str, float]) -> float:
-    return max(scores.values(), default=0.0)
+    return tag if tag in LANGUAGES or tag in _PRIOR else None
 
 
 @lru_cache(maxsize=1)

@@ -2,17 +2,15 @@
 
 The result depends on the text and the frozen rules :data:`REDACTION` alone, never on a counter, a key, the batch or
 other texts; redacting twice is redacting once. Does not know persons: names of objectors are handed in
-(:func:`redact_names`). Names and free-form addresses of people who did not object are not looked for (docs/redaction.md).
+(``redact_names``). Names and free-form addresses of people who did not object are not looked for (docs/redaction.md).
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -57,7 +55,6 @@ _CANDIDATE = (
 """What a text must hold before it is read closely (RE2; a superset of every pattern of the steps)."""
 
 _PASSES = 12
-_NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,93 +128,3 @@ def _one_array(texts: Any) -> Any:
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     return texts if texts.type == pa.string() else texts.cast(pa.string())
-
-
-def redact_names(texts: Any, names: Sequence[str]) -> Any:
-    """Replace full names and handles of people who objected by ``<NAME>``.
-
-    Args:
-        texts: Arrow string array; nulls stay null.
-        names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
-
-    Returns:
-        Arrow string array; equal whatever the order of ``names``.
-    """
-    finder = _name_finder(tuple(sorted(set(names))))
-    texts = _one_array(texts)
-    if finder is None:
-        return texts
-    return pa.array([None if text is None else _cut_names(text, finder) for text in texts.to_pylist()], pa.string())
-
-
-def contains_names(texts: Any, names: Sequence[str]) -> Any:
-    """Say which texts :func:`redact_names` would change.
-
-    Returns:
-        Arrow boolean array; false for null.
-    """
-    finder = _name_finder(tuple(sorted(set(names))))
-    found = [bool(finder is not None and text and _name_spans(text, finder)) for text in _one_array(texts).to_pylist()]
-    return pa.array(found, pa.bool_())
-
-
-@lru_cache(maxsize=4)
-def _name_finder(names: tuple[str, ...]) -> Any:
-    import ahocorasick
-
-    finder = ahocorasick.Automaton()
-    for name in names:
-        spelled = _spelling(normalise(name))[0].strip()
-        if spelled.startswith("@") or len(_NAME_WORD.findall(spelled)) >= 2:
-            finder.add_word(spelled, len(spelled))
-    if not len(finder):
-        return None
-    finder.make_automaton()
-    return finder
-
-
-def _spelling(text: str) -> tuple[str, list[int]]:
-    """Return the text case-folded, spaces made one, with the place in the text of each sign; one more for the end."""
-    signs: list[str] = []
-    places: list[int] = []
-    for place, sign in enumerate(text):
-        folded = " " if sign.isspace() else sign.casefold()
-        if folded == " " and signs and signs[-1] == " ":
-            continue
-        signs.extend(folded)
-        places.extend([place] * len(folded))
-    return "".join(signs), [*places, len(text)]
-
-
-def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
-    """Return the places of names: longest first at each start, at borders of words only, without overlap."""
-    spelled, places = _spelling(text)
-    found = []
-    for last, size in finder.iter(spelled):
-        start, end = last + 1 - size, last + 1
-        if _is_border(spelled, start) and _is_border(spelled, end):
-            found.append((start, -end))
-    spans: list[tuple[int, int]] = []
-    for start, end in sorted(found):
-        if not spans or places[start] >= spans[-1][1]:
-            spans.append((places[start], places[-end]))
-    return spans
-
-
-def _is_border(text: str, place: int) -> bool:
-    if place in {0, len(text)}:
-        return True
-    return not (_in_word(text[place - 1]) and _in_word(text[place]))
-
-
-def _in_word(sign: str) -> bool:
-    return sign.isalnum() or sign == "_" or unicodedata.combining(sign) > 0
-
-
-def _cut_names(text: str, finder: Any) -> str:
-    spans = _name_spans(text, finder)
-    parts, place = [], 0
-    for start, end in spans:
-        parts += [text[place:start], "<NAME>"]
-        place = end
-    return "".join([*parts, text[place:]]) if spans else text

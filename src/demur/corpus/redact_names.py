@@ -1,0 +1,111 @@
+"""Names of people who objected, taken out of other people's texts (TPD mentions; redaction by exact match).
+
+Only full names (two words or more) and handles are looked for: a single word is anybody's. Matching folds case and
+runs of space and respects borders of words; it doesn't guess inflections, nicknames or misspellings (docs/redaction.md).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from demur.corpus.redact_normal import normalise
+
+_NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
+
+
+def redact_names(texts: Any, names: Sequence[str]) -> Any:
+    """Replace full names and handles of people who objected by ``<NAME>``.
+
+    Args:
+        texts: Arrow string array; nulls stay null.
+        names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
+
+    Returns:
+        Arrow string array; equal whatever the order of ``names``.
+    """
+    finder = _name_finder(tuple(sorted(set(names))))
+    strings = texts.to_pylist()
+    if finder is None:
+        return pa.array(strings, pa.string())
+    return pa.array([None if text is None else _cut_names(text, finder) for text in strings], pa.string())
+
+
+def contains_names(texts: Any, names: Sequence[str]) -> Any:
+    """Say which texts :func:`redact_names` would change.
+
+    Returns:
+        Arrow boolean array; false for null.
+    """
+    finder = _name_finder(tuple(sorted(set(names))))
+    found = [bool(finder is not None and text and _name_spans(text, finder)) for text in texts.to_pylist()]
+    return pa.array(found, pa.bool_())
+
+
+@lru_cache(maxsize=4)
+def _name_finder(names: tuple[str, ...]) -> Any:
+    import ahocorasick
+
+    finder = ahocorasick.Automaton()
+    for name in names:
+        spelled = _spelling(normalise(name))[0].strip()
+        if spelled.startswith("@") or len(_NAME_WORD.findall(spelled)) >= 2:
+            finder.add_word(spelled, len(spelled))
+    if not len(finder):
+        return None
+    finder.make_automaton()
+    return finder
+
+
+def _spelling(text: str) -> tuple[str, list[int]]:
+    """Return the text case-folded, spaces made one, with the place in the text of each sign; one more for the end."""
+    signs: list[str] = []
+    places: list[int] = []
+    for place, sign in enumerate(text):
+        folded = " " if sign.isspace() else sign.casefold()
+        if folded == " " and signs and signs[-1] == " ":
+            continue
+        signs.extend(folded)
+        places.extend([place] * len(folded))
+    return "".join(signs), [*places, len(text)]
+
+
+def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
+    """Return the places of names: longest first at each start, at borders of words only, without overlap."""
+    if next(finder.iter(" ".join(text.casefold().split())), None) is None:
+        return []
+    spelled, places = _spelling(text)
+    found = []
+    for last, size in finder.iter(spelled):
+        start, end = last + 1 - size, last + 1
+        if _is_border(spelled, start) and _is_border(spelled, end):
+            found.append((start, -end))
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if not spans or places[start] >= spans[-1][1]:
+            spans.append((places[start], places[-end]))
+    return spans
+
+
+def _is_border(text: str, place: int) -> bool:
+    if place in {0, len(text)}:
+        return True
+    return not (_in_word(text[place - 1]) and _in_word(text[place]))
+
+
+def _in_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_" or unicodedata.combining(sign) > 0
+
+
+def _cut_names(text: str, finder: Any) -> str:
+    spans = _name_spans(text, finder)
+    parts, place = [], 0
+    for start, end in spans:
+        parts += [text[place:start], "<NAME>"]
+        place = end
+    return "".join([*parts, text[place:]]) if spans else text

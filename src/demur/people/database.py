@@ -1,0 +1,171 @@
+"""The only module that talks to a database: opening, transactions, migrations, bulk writing, streaming.
+
+Does not know what an event means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from demur.errors import ConfigError, OutsideError, RefusedError
+
+BATCH_ROWS = 20_000
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One registry database: SQLite (WAL, synchronous=FULL, one writer) or PostgreSQL (psycopg 3).
+
+    Args:
+        url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
+
+    Raises:
+        ConfigError: the URL names no database that demur can use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self.is_postgresql = self._engine.dialect.name == "postgresql"
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; does nothing when it is there already."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        with self.writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Hold one write transaction; on leaving it is on disk (SQLite: BEGIN IMMEDIATE, fsync at commit)."""
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Hold one consistent view of everything; writers do not wait for it."""
+        with _translated(), self._engine.connect() as connection:
+            options: dict[str, Any] = {"demur_reading": True}
+            if self.is_postgresql:
+                options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            with connection.execution_options(**options).begin():
+                yield connection
+
+    def write(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Record events of one table in bulk; one that is there already keeps its earliest ``recorded_at``."""
+        once: dict[tuple[Any, Any], Row] = {}
+        for row in rows:
+            known = once.get((row[0], row[1]))
+            if known is None or row[-1] < known[-1]:
+                once[row[0], row[1]] = row
+        if not once:
+            return
+        # Sorted: the tables are clustered by key, and two writers always lock in one order.
+        ordered = sorted(once.values(), key=lambda row: (row[0], row[1]))
+        if self.is_postgresql:
+            _copy(connection, table, ordered)
+        else:
+            connection.exec_driver_sql(_sqlite_upsert(table), ordered)
+
+    def stream(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        """Yield a query's rows with flat memory (PostgreSQL: server-side cursor)."""
+        result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
+        for part in result.partitions(BATCH_ROWS):
+            yield from part
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            "expected a database URL such as sqlite:///registry.db or postgresql+psycopg://host/name, found something "
+            "else; set DEMUR_REGISTRY_URL"
+        ) from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise ConfigError(f"expected sqlite or postgresql as the registry, found {parsed.drivername}; change the URL")
+    try:
+        if parsed.drivername.startswith("sqlite"):
+            return _sqlite(parsed)
+        return sa.create_engine(parsed)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigError("PostgreSQL needs the driver psycopg 3; install demur[postgresql]") from error
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 60.0})
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "temp_store=FILE"):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("demur_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _sqlite_upsert(table: sa.Table) -> str:
+    statement = sqlite_insert(table)
+    statement = statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={"recorded_at": statement.excluded.recorded_at},
+        where=statement.excluded.recorded_at < table.c.recorded_at,
+    )
+    from sqlalchemy.dialects.sqlite import dialect
+
+    return str(statement.compile(dialect=dialect()))
+
+
+def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    waiting = f"waiting_{table.name}"
+    columns = ", ".join(column.name for column in table.columns)
+    key = ", ".join(column.name for column in table.primary_key)
+    connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {waiting} (LIKE {table.name}) ON COMMIT DELETE ROWS")
+    with connection.connection.cursor() as cursor, cursor.copy(f"COPY {waiting} ({columns}) FROM STDIN") as copy:  # type: ignore[attr-defined]  # psycopg's cursor
+        for row in rows:
+            copy.write_row(row)
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {waiting} "  # noqa: S608  (names of our own tables)
+        f"ON CONFLICT ({key}) DO UPDATE SET recorded_at = excluded.recorded_at "
+        f"WHERE excluded.recorded_at < {table.name}.recorded_at"
+    )
+    connection.exec_driver_sql(f"TRUNCATE {waiting}")
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        text = str(error.orig).lower()
+        if "no such table" in text or "undefinedtable" in type(error.orig).__name__.lower():
+            raise RefusedError("the registry has no tables yet; run Registry.migrate() (demur init) first") from error
+        if "locked" in text:
+            raise OutsideError("another command is writing to the registry for a minute; run this one again") from error
+        raise OutsideError(
+            f"the registry's database failed ({type(error.orig).__name__}); check that it is up and has space, then "
+            "run the same command again: nothing that was recorded is lost"
+        ) from error

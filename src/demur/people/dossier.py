@@ -1,0 +1,76 @@
+"""What the rules read: everything about one person, and from where one looks. Types only, pure.
+
+Rows come as tuples of the columns that streams.py selects; the last one is always ``recorded_at``. Instants are
+microseconds, dates are days (instants.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = tuple[Any, ...]
+Episode = tuple[str | None, int, int]
+"""Country, begin, end (exclusive)."""
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """What a campaign means for clocks."""
+
+    counts_at_base: bool
+    """Its status at ``as_of``, as known at ``base``, starts clocks."""
+    counts: bool
+    """And nothing known by ``known_at`` says that it was held or cancelled (NOT-09)."""
+    effective_at: int | None
+    """Latest date ever announced that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """From where one looks: the instants and constants of one export."""
+
+    as_of: int
+    known_at: int
+    base: int
+    """Evidence that lets more in counts only when recorded by then; ``as_of`` unless the caller says otherwise."""
+    grace_from: int
+    """Residences that ended later than this still count (§4, ``grace_months``)."""
+    adult_cutoff: int
+    """Latest birth date of an adult at ``as_of``."""
+    campaigns: Mapping[str, CampaignView]
+
+
+@dataclass(slots=True)
+class Holding:
+    """One account that a person has or had, with all that is recorded about it."""
+
+    account_id: str
+    claims: list[Row] = field(default_factory=list)
+    """person_id, service, valid_at, recorded_at: of everybody who ever owned it."""
+    profiles: list[Row] = field(default_factory=list)
+    """handle, name, language, status, private, signal, last_active_at, valid_at, recorded_at."""
+    compromises: list[Row] = field(default_factory=list)
+    """valid_at, valid_until, recorded_at."""
+    own: bool = True
+    """False for accounts of a linked person: their rows are written with that person."""
+
+
+@dataclass(slots=True)
+class Dossier:
+    """Everything about one person that the standing needs; for linked persons the union (PPL-01)."""
+
+    person_id: str
+    holdings: list[Holding] = field(default_factory=list)
+    residences: list[Row] = field(default_factory=list)
+    """country, valid_from, valid_until, stream, recorded_at."""
+    ages: list[Row] = field(default_factory=list)
+    """born_on, source, recorded_at."""
+    notices: list[Row] = field(default_factory=list)
+    """campaign_id, channel, state, valid_at, recorded_at."""
+    objections: list[Row] = field(default_factory=list)
+    """objection_id, act, kinds, services, door, valid_at, recorded_at."""
+    consents: list[Row] = field(default_factory=list)
+    """purpose, act, valid_at, recorded_at."""

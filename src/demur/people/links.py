@@ -1,0 +1,117 @@
+"""Who belongs together: linked ids, shared accounts, accounts that nobody claims. Reads the database, decides little.
+
+Ids in one group stand for one human being: an objection by one covers all (PPL-01). A link that was learnt after
+``base`` is late: it carries over what takes away, not what lets more in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from demur.people import schema
+from demur.people.dossier import View
+
+LINK = "link"
+UNLINK = "unlink"
+
+
+@dataclass(slots=True)
+class Links:
+    """Groups of ids, as known at base and now."""
+
+    now: dict[str, list[str]] = field(default_factory=dict)
+    base: dict[str, frozenset[str]] = field(default_factory=dict)
+    entangled: set[str] = field(default_factory=set)
+    """People who need a look-up of their own."""
+    unclaimed: set[str] = field(default_factory=set)
+    """Accounts about which something is recorded, but not whose they are."""
+
+    def group(self, person: str) -> list[str]:
+        """Return the ids that stand for the same human being, sorted, the id itself among them."""
+        return self.now.get(person, [person])
+
+    def is_late(self, person: str, member: str) -> bool:
+        """Tell whether it became known only after base that the two are one."""
+        return person != member and member not in self.base.get(person, frozenset())
+
+
+def read_links(connection: sa.Connection, view: View) -> Links:
+    """Return all groups known by ``known_at``; their number is small beside that of the people."""
+    found = Links()
+    early, late = _told(connection, view)
+    for person, other, is_late in _shared(connection, view, found):
+        (late if is_late else early).append((person, other))
+    found.base = {person: frozenset(group) for person, group in _groups(early).items()}
+    found.now = _groups([*early, *late])
+    found.entangled.update(found.now)
+    for table in (schema.PROFILES, schema.COMPROMISES):
+        found.unclaimed.update(str(account) for account in connection.execute(_unclaimed(table, view)).scalars())
+    found.entangled.update(found.unclaimed)
+    return found
+
+
+_Pairs = list[tuple[str, str]]
+
+
+def _told(connection: sa.Connection, view: View) -> tuple[_Pairs, _Pairs]:
+    """The last word at base on a pair holds; a late link is added, a late unlink changes nothing."""
+    table = schema.LINKS
+    query = sa.select(table.c.person_id, table.c.other_person_id, table.c.act, table.c.valid_at, table.c.recorded_at)
+    last: dict[tuple[str, str], tuple[int, int, bool]] = {}
+    late: _Pairs = []
+    for person, other, act, valid_at, recorded_at in connection.execute(
+        query.where(table.c.recorded_at <= view.known_at)
+    ):
+        if recorded_at <= view.base and valid_at <= view.as_of:
+            told = (valid_at, recorded_at, act == LINK)  # at one instant the link wins
+            last[person, other] = max(last.get((person, other), told), told)
+        elif act == LINK:
+            late.append((person, other))
+    return [pair for pair, (*_, is_link) in last.items() if is_link], late
+
+
+def _shared(connection: sa.Connection, view: View, found: Links) -> Iterable[tuple[str, str, bool]]:
+    """Accounts with several claims. Two owners from the same instant on are taken for one human being."""
+    table = schema.ACCOUNTS
+    known = table.c.recorded_at <= view.known_at
+    several = sa.select(table.c.account_id).where(known).group_by(table.c.account_id).having(sa.func.count() > 1)
+    query = sa.select(table.c.account_id, table.c.valid_at, table.c.person_id, table.c.recorded_at)
+    query = query.where(known, table.c.account_id.in_(several))
+    claims: dict[tuple[str, int | None], dict[str, int]] = {}
+    for account, valid_at, person, recorded_at in connection.execute(query):
+        found.entangled.add(person)
+        owners = claims.setdefault((account, valid_at), {})
+        owners[person] = min(recorded_at, owners.get(person, recorded_at))
+    for owners in claims.values():
+        told = sorted((recorded_at, person) for person, recorded_at in owners.items())
+        for recorded_at, person in told[1:]:
+            yield told[0][1], person, recorded_at > view.base
+
+
+def _unclaimed(table: sa.Table, view: View) -> sa.Select[tuple[str]]:
+    accounts = schema.ACCOUNTS
+    claim = sa.exists().where(accounts.c.account_id == table.c.account_id, accounts.c.recorded_at <= view.known_at)
+    return sa.select(table.c.account_id).where(table.c.recorded_at <= view.known_at, ~claim).distinct()
+
+
+def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Connected groups of the pairs, by member."""
+    near: dict[str, set[str]] = {}
+    for one, other in pairs:
+        near.setdefault(one, set()).add(other)
+        near.setdefault(other, set()).add(one)
+    groups: dict[str, list[str]] = {}
+    for start in near:
+        if start in groups:
+            continue
+        group, waiting = {start}, [start]
+        while waiting:
+            new = near[waiting.pop()] - group
+            group |= new
+            waiting.extend(new)
+        members = sorted(group)
+        groups.update(dict.fromkeys(members, members))
+    return groups

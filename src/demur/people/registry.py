@@ -1,0 +1,371 @@
+"""The registry: one object over one database. Records acts and facts; says what stood at any time.
+
+Every ``record`` is on disk before it returns. No content of people is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+
+from demur.clock import iso
+from demur.errors import InputError, RefusedError
+from demur.people import export as exporting
+from demur.people import loading, lookup, schema
+from demur.people.database import Database
+from demur.people.events import DOORS, objection_row, read_event
+from demur.people.instants import instant, micros
+from demur.people.loading import Recorded
+from demur.people.standing import standing_of
+from demur.people.streams import dossier_of
+from demur.terms.content import Kind
+from demur.terms.people import Act
+
+GRACE_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionReceipt:
+    """What the person who objected is told."""
+
+    objection_id: str
+    person_id: str | None
+    """``None``: kept in the queue until somebody finds out whose it is."""
+    accounts: tuple[str, ...]
+    """Accounts that it covers now, of all linked ids (PPL-01)."""
+    valid_at: datetime
+    recorded_at: datetime
+
+
+class Registry:
+    """People, notices, objections, consents and holds as events, and the standing at any past instant.
+
+    Args:
+        url: ``sqlite:///path/registry.db`` or ``postgresql+psycopg://user@host/name``.
+
+    Raises:
+        ConfigError: the URL names no database that demur can use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def __enter__(self) -> Registry:
+        """Use the registry in a ``with`` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._database.close()
+
+    def migrate(self) -> None:
+        """Bring the schema to this version (Alembic); safe to call whenever demur starts."""
+        self._database.migrate()
+
+    # Recording -----------------------------------------------------------------------------------------------------
+
+    def import_people(self, parts: Iterable[Path], *, suppression_key: bytes | None = None) -> Recorded:
+        """Record imported accounts in bulk; importing the same parts twice changes nothing.
+
+        Args:
+            parts: Parquet files with schema PEOPLE.
+            suppression_key: when given, whoever comes back under a suppressed identifier objects again (PPL-09).
+
+        Raises:
+            InputError: a file is no PEOPLE table.
+        """
+        return loading.import_people(self._database, parts, suppression_key)
+
+    def import_events(self, path: Path, *, recorded_at: datetime) -> Recorded:
+        """Record a file of events, one JSON object a line (docs/registry.md); bad lines are counted, not fatal.
+
+        Args:
+            path: the file.
+            recorded_at: when demur learns what does not say so itself.
+
+        Raises:
+            InputError: the file cannot be read at all.
+        """
+        return loading.record(self._database, loading.numbered_lines(path), recorded_at)
+
+    def record_events(self, events: Iterable[Mapping[str, Any]], *, recorded_at: datetime) -> Recorded:
+        """Record events that a program made, in the same words as an event file; faults name the event's number."""
+        return loading.record(self._database, enumerate((dict(event) for event in events), start=1), recorded_at)
+
+    def record(self, event: Mapping[str, Any], *, recorded_at: datetime) -> None:
+        """Record one event, durably.
+
+        Raises:
+            InputError: it does not fit; all faults are listed.
+        """
+        table, row = read_event(dict(event), micros(recorded_at))
+        self._write(table, row)
+
+    def record_objection(
+        self,
+        *,
+        recorded_at: datetime,
+        person_id: str | None = None,
+        account_id: str | None = None,
+        handle: str | None = None,
+        contact: str | None = None,
+        valid_at: datetime | None = None,
+        kinds: Iterable[str] | None = None,
+        services: Iterable[str] | None = None,
+        door: str = "api",
+        objection_id: str | None = None,
+    ) -> ObjectionReceipt:
+        """Record an objection. Always accepted (OBJ-02); what cannot be matched to a person waits in a queue (OBJ-09).
+
+        Args:
+            recorded_at: now.
+            person_id: the person, if known. An id that is not known yet counts as soon as it appears.
+            account_id: otherwise an account of theirs,
+            handle: or a handle, when exactly one person has it,
+            contact: or an address, when exactly one person has it.
+            valid_at: when it was said; ``None`` = now.
+            kinds: kinds of content covered; ``None`` = everything. Unknown kinds make it everything.
+            services: services covered; ``None`` = everything.
+            door: how it came.
+            objection_id: reference, if one was given out already.
+        """
+        at = micros(recorded_at if valid_at is None else valid_at)
+        scope = None if kinds is None else list(kinds)
+        if scope is not None and not set(scope) <= {kind.value for kind in Kind}:
+            scope = None
+        read: dict[str, Any] = {
+            "person_id": person_id,
+            "act": Act.OBJECT.value,
+            "objection_id": objection_id,
+            "kinds": schema.listed(scope),
+            "services": schema.listed(services),
+            "door": door if door in DOORS else "bulk",
+            "valid_at": at,
+        }
+        with self._database.writing() as connection:
+            if not person_id:
+                read["person_id"] = lookup.match(connection, account_id=account_id, handle=handle, contact=contact)
+            if read["person_id"]:
+                row = schema.event(*objection_row(read), recorded_at=micros(recorded_at))
+                self._database.write(connection, schema.OBJECTIONS, [row])
+                return self._receipt(connection, row[2], read["person_id"], at, recorded_at)
+            claim = lookup.claim(account_id=account_id, handle=handle, contact=contact)
+            row = lookup.unmatched_row(claim, read, micros(recorded_at))
+            self._database.write(connection, schema.UNMATCHED, [row])
+            return self._receipt(connection, row[0], None, at, recorded_at)
+
+    def match_objection(self, objection_id: str, person_id: str, *, recorded_at: datetime) -> ObjectionReceipt:
+        """Say whose an unmatched objection is; it counts from when it was said.
+
+        Raises:
+            InputError: no objection of that reference waits.
+        """
+        with self._database.writing() as connection:
+            query = sa.select(schema.UNMATCHED).where(schema.UNMATCHED.c.objection_id == objection_id)
+            found = connection.execute(query).first()
+            if found is None:
+                raise InputError("expected the reference of an objection in the queue, found none; list the queue")
+            values = (person_id, objection_id, "object", found.kinds, found.services, found.door, found.valid_at)
+            row = schema.event(*values, recorded_at=micros(recorded_at))
+            self._database.write(connection, schema.OBJECTIONS, [row])
+            return self._receipt(connection, objection_id, person_id, found.valid_at, recorded_at)
+
+    def withdraw_objection(
+        self,
+        person_id: str,
+        *,
+        recorded_at: datetime,
+        valid_at: datetime | None = None,
+        kinds: Iterable[str] | None = None,
+        services: Iterable[str] | None = None,
+        door: str = "web",
+    ) -> None:
+        """Record that a person takes their objection back; the caller has checked login and confirmation (OBJ-08)."""
+        self.record(
+            {
+                "type": "objection",
+                "act": Act.WITHDRAW.value,
+                "person_id": person_id,
+                "kinds": None if kinds is None else list(kinds),
+                "services": None if services is None else list(services),
+                "door": door,
+                "valid_at": iso(recorded_at if valid_at is None else valid_at),
+            },
+            recorded_at=recorded_at,
+        )
+
+    def record_consent(
+        self,
+        person_id: str,
+        purpose: str,
+        act: Act = Act.CONSENT,
+        *,
+        recorded_at: datetime,
+        valid_at: datetime | None = None,
+    ) -> None:
+        """Record a consent to a purpose, or its revocation (``Act.REVOKE``)."""
+        event = {"type": "consent", "person_id": person_id, "purpose": purpose, "act": str(act)}
+        self.record({**event, "valid_at": iso(valid_at or recorded_at)}, recorded_at=recorded_at)
+
+    def place_hold(
+        self,
+        hold_id: str,
+        *,
+        authority: str,
+        instrument: str,
+        recorded_at: datetime,
+        valid_at: datetime | None = None,
+        **scope: Any,
+    ) -> None:
+        """Record an authority's stop (HLD-01).
+
+        Args:
+            hold_id: name of the hold.
+            authority: who ordered it.
+            instrument: act or letter.
+            recorded_at: now.
+            valid_at: from when it holds; ``None`` = now.
+            scope: ``countries``, ``services``, ``kinds`` (lists), ``created_from``, ``created_until`` (ISO 8601),
+                ``purpose``, ``campaign_id``; what is absent is not restricted.
+        """
+        event = {"type": "hold", "act": Act.PLACE.value, "hold_id": hold_id, "authority": authority}
+        self.record(
+            {**event, **scope, "instrument": instrument, "valid_at": iso(valid_at or recorded_at)},
+            recorded_at=recorded_at,
+        )
+
+    def lift_hold(
+        self, hold_id: str, *, by: Sequence[str], reason: str, recorded_at: datetime, valid_at: datetime | None = None
+    ) -> None:
+        """Record the end of a hold.
+
+        Args:
+            hold_id: the hold.
+            by: names of the people who lift it, two different ones at least (HLD-04).
+            reason: why, or the instrument that ends it.
+            recorded_at: now.
+            valid_at: from when it is lifted; ``None`` = now.
+
+        Raises:
+            RefusedError: fewer than two different people, or no reason.
+            InputError: there is no such hold.
+        """
+        if len({name.strip().casefold() for name in by if name.strip()}) < 2 or not reason.strip():
+            raise RefusedError("lifting a hold needs two different named people and a reason; name them (HLD-04)")
+        table = schema.HOLDS
+        query = sa.select(table).where(table.c.hold_id == hold_id, table.c.act == Act.PLACE.value)
+        with self._database.writing() as connection:
+            placed = connection.execute(query.order_by(table.c.valid_at, table.c.event_id)).first()
+            if placed is None:
+                raise InputError("expected a hold that was placed, found none of that name; list the holds")
+            scope = (placed.countries, placed.services, placed.kinds, placed.created_from, placed.created_until,
+                     placed.purpose, placed.campaign_id, placed.authority)  # fmt: skip
+            at = micros(valid_at or recorded_at)
+            values = (hold_id, Act.LIFT.value, *scope, reason, schema.listed(by), at)
+            self._database.write(connection, table, [schema.event(*values, recorded_at=micros(recorded_at))])
+
+    def record_notices(self, notices: Iterable[Mapping[str, Any]], *, recorded_at: datetime) -> Recorded:
+        """Record states of delivery: ``person_id``, ``campaign_id``, ``channel``, ``state``, ``valid_at`` each."""
+        return self.record_events(({**notice, "type": "notice"} for notice in notices), recorded_at=recorded_at)
+
+    def suppress(self, key: bytes, identifiers: Iterable[str], *, origin: str, recorded_at: datetime) -> None:
+        """Record that whoever has one of these identifiers must never come in again; only keyed hashes are kept."""
+        rows = [
+            schema.event(loading.identifier_hash(key, identifier), origin, recorded_at=micros(recorded_at))
+            for identifier in identifiers
+        ]
+        with self._database.writing() as connection:
+            self._database.write(connection, schema.SUPPRESSIONS, rows)
+
+    # Asking --------------------------------------------------------------------------------------------------------
+
+    def export(
+        self,
+        folder: Path,
+        *,
+        as_of: datetime,
+        known_at: datetime,
+        base_known_at: datetime | None = None,
+        grace_months: int = GRACE_MONTHS,
+    ) -> dict[str, Any]:
+        """Write everybody's standing: standing, accounts, residence, notices, campaigns, objections, holds (Parquet).
+
+        Args:
+            folder: emptied first; the commit record is written last.
+            as_of: instant of the build: clocks, ages, residences, notices, consents.
+            known_at: what takes away counts when recorded by then, also when it happened after ``as_of``.
+            base_known_at: what lets more in counts when recorded by then; ``None`` = ``as_of``. Give the ``known_at``
+                of the first build when history was imported after the instant that it is about.
+            grace_months: how long an old residence counts after a move.
+
+        Returns:
+            The commit record: instants, rows and digest of every file, digest of everything.
+
+        Raises:
+            InputError: ``known_at`` lies before the others.
+        """
+        return exporting.export(
+            self._database, folder, as_of=as_of, known_at=known_at, base_known_at=base_known_at,
+            grace_months=grace_months,
+        )  # fmt: skip
+
+    def standing(
+        self,
+        person_id: str,
+        *,
+        as_of: datetime,
+        known_at: datetime,
+        base_known_at: datetime | None = None,
+        grace_months: int = GRACE_MONTHS,
+    ) -> dict[str, list[dict[str, Any]]] | None:
+        """Return one person's rows of standing, accounts, residence, notices, objections; the same as exported.
+
+        Returns:
+            File → rows as plain values; ``None`` when nothing about that id was known by ``known_at``.
+        """
+        with self._database.reading() as connection:
+            view, _ = exporting.view_at(connection, as_of, known_at, base_known_at, grace_months)
+            dossier = dossier_of(connection, view, person_id)
+        if dossier is None:
+            return None
+        rows = standing_of(dossier, view)
+        found = {"standing": [rows.standing], "accounts": rows.accounts, "residence": rows.residence,
+                 "notices": rows.notices, "objections": rows.objections}  # fmt: skip
+        return {name: exporting.batch(exporting.FILES[name], lines).to_pylist() for name, lines in found.items()}
+
+    def about(self, person_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Return every event about a person, their accounts and linked ids, by table, oldest first."""
+        with self._database.reading() as connection:
+            return lookup.about(connection, person_id)
+
+    def find(self, text: str) -> list[str]:
+        """Return the ids of people who have an account, handle, address or id of that name, sorted."""
+        with self._database.reading() as connection:
+            return lookup.find(connection, text)
+
+    def unmatched(self) -> list[dict[str, Any]]:
+        """Return objections that cover nobody yet: claims in the queue, and ids that have no account, oldest first."""
+        with self._database.reading() as connection:
+            return lookup.unmatched(connection)
+
+    def _write(self, table: Any, row: tuple[Any, ...]) -> None:
+        with self._database.writing() as connection:
+            self._database.write(connection, table, [row])
+
+    def _receipt(
+        self, connection: sa.Connection, reference: str, person: str | None, at: int, recorded_at: datetime
+    ) -> ObjectionReceipt:
+        accounts = () if person is None else tuple(lookup.accounts_of(connection, person))
+        return ObjectionReceipt(reference, person, accounts, instant(at), recorded_at)

@@ -226,7 +226,13 @@ class World:
                         "recorded_at": DELIVERED,
                     }
                 )
-        campaign = {"campaign_id": "c", "status": "running", "purpose": "train", "effective_at": DELIVERED, "notice_days": 30}
+        campaign = {
+            "campaign_id": "c",
+            "status": "running",
+            "purpose": "train",
+            "effective_at": DELIVERED,
+            "notice_days": 30,
+        }
         return {
             "standing": (STANDING, standing),
             "accounts": (ACCOUNTS, accounts),

@@ -6,6 +6,28 @@ May not: decide, ask the clock, know models, ledger or registry. Read first: bui
 """
 
 from demur.corpus.build import CorpusInputs, build, purge
+from demur.corpus.difference import Difference, SliceChange, changed_slices, difference
+from demur.corpus.explain import Explained, Fate, Source, explain, fate_of, touched
 from demur.corpus.manifest import check_files, read_manifest, show
+from demur.corpus.verify import Verdict, verify
 
-__all__ = ["CorpusInputs", "build", "check_files", "purge", "read_manifest", "show"]
+__all__ = [
+    "CorpusInputs",
+    "Difference",
+    "Explained",
+    "Fate",
+    "SliceChange",
+    "Source",
+    "Verdict",
+    "build",
+    "changed_slices",
+    "check_files",
+    "difference",
+    "explain",
+    "fate_of",
+    "purge",
+    "read_manifest",
+    "show",
+    "touched",
+    "verify",
+]

@@ -13,23 +13,24 @@ import importlib.metadata
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from demur.clock import iso
+from demur.corpus.disk import parquet_files
 from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
 from demur.corpus.plain import policy_facts
-from demur.corpus.select import parquet_files
-from demur.corpus.write import link_or_copy
-from demur.errors import BrokenError, ConfigError
-from demur.store import KeyRing, digest_file, digest_json, remove_tree
+from demur.corpus.verify import refuse_violations
+from demur.corpus.write import CORPUS, link_or_copy
+from demur.errors import ConfigError
+from demur.store import KeyRing, digest_file, digest_json, remove_tree, write_json
 from demur.store.stage import run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.policy import Policy, ThirdPartyScope
-from demur.terms.reasons import PROTECTING, Reason, bits
 from demur.terms.progress import Progress, silent
+from demur.terms.reasons import PROTECTING, Reason, bits
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
@@ -96,7 +97,7 @@ def build(
         keys.secret(purpose)  # made here, so that stages find the files
     facts = _facts(inputs)
     folder = work / f"corpus-{digest_json([facts, str(replaces)])[:16]}"
-    stages = _Stages(inputs, folder, keys, digest_json(facts), bucket_rows, runner)
+    stages = _Stages(inputs, folder, str(keys.folder), digest_json(facts), bucket_rows, runner)
     written = stages.run(progress, replaces, workers)
     slices = tuple(SliceDigest(**one) for one in written["slices"])
     digest = corpus_digest(inputs.recipe, slices)
@@ -113,7 +114,7 @@ def build(
     progress("corpus: verify", 0, None)
     manifest = stages.verified(draft)
     progress("corpus: assemble", 0, None)
-    _assemble(stages.folder / "write", out / manifest.corpus_id, manifest)
+    _assemble(stages.folder / "write" / CORPUS, out / manifest.corpus_id, manifest)
     if not keep_work:
         remove_tree(stages.folder)
     return manifest
@@ -150,33 +151,31 @@ def protecting(scope: ThirdPartyScope) -> int:
     return bits(PROTECTING - said if scope is ThirdPartyScope.OWN_CONTENT else PROTECTING)
 
 
+@dataclass(slots=True)
 class _Stages:
     """The stages of one build, each with its own commit record in its own folder."""
 
-    def __init__(
-        self, inputs: CorpusInputs, folder: Path, keys: KeyRing, call: str, bucket_rows: int, runner: StageRunner
-    ) -> None:
-        self.folder = folder
-        self.counts: dict[str, Any] = {}
-        self._inputs = inputs
-        self._keys = str(keys.folder)
-        self._call = call
-        self._bucket_rows = bucket_rows
-        self._runner = runner
+    inputs: CorpusInputs
+    folder: Path
+    keys: str
+    call: str
+    bucket_rows: int
+    runner: StageRunner
+    counts: dict[str, Any] = field(default_factory=dict)
 
     def run(self, progress: Progress, replaces: Path | None, workers: int) -> dict[str, Any]:
         """Run every stage up to the written files; return the facts of the last."""
-        recipe = self._inputs.recipe
+        recipe = self.inputs.recipe
         progress("corpus: select", 0, None)
         selected = self._stage(
             "select",
             "select:select",
-            items=str(self._inputs.items),
-            decisions=str(self._inputs.decisions),
-            standing=str(self._inputs.standing),
-            protecting=protecting(self._inputs.policy.third_party_scope),
-            bucket_rows=self._bucket_rows,
-            inputs=self._call,
+            items=str(self.inputs.items),
+            decisions=str(self.inputs.decisions),
+            standing=str(self.inputs.standing),
+            protecting=protecting(self.inputs.policy.third_party_scope),
+            bucket_rows=self.bucket_rows,
+            inputs=self.call,
         )
         texts = self._texts(selected, progress, workers)
         progress("corpus: deduplicate", 0, None)
@@ -195,10 +194,10 @@ class _Stages:
             decisions=[str(self.folder / "select" / "decisions" / f"{n:05d}.parquet") for n in range(len(texts))],
             owners=str(self.folder / "select" / "owners.parquet"),
             deduplicated=str(self.folder / "deduplicate"),
-            keys=self._keys,
+            keys=self.keys,
             shards=recipe.shards,
             slices=recipe.slices,
-            groups=max(1, -(-selected["allowed"] // self._bucket_rows)),
+            groups=max(1, -(-selected["allowed"] // self.bucket_rows)),
             upstream=deduplicated["call"],
         )
         self.counts = {name: counter for name, counter in placed.items() if name != "call"}
@@ -207,7 +206,7 @@ class _Stages:
             "write",
             "write:write",
             placed=str(self.folder / "place"),
-            keys=self._keys,
+            keys=self.keys,
             regions=sorted({*recipe.regions.values(), recipe.other_region}),
             shards=recipe.shards,
             slices=recipe.slices,
@@ -216,11 +215,28 @@ class _Stages:
         )
 
     def verified(self, draft: CorpusManifest) -> CorpusManifest:
-        """Run the verifier over the written files; return the manifest with its verdict."""
-        return draft
+        """Run the verifier over the written files; return the manifest with its verdict.
+
+        Raises:
+            BrokenError: it found a violation; the corpus is not published.
+        """
+        draft_file = self.folder / "draft.json"
+        write_json(draft_file, asdict(draft))
+        verdict = self._stage(
+            "verify",
+            "verify:stage",
+            draft=str(draft_file),
+            written=str(self.folder / "write" / CORPUS),
+            items=str(self.inputs.items),
+            standing=str(self.inputs.standing),
+            keys=self.keys,
+            upstream=digest_json(asdict(draft)),
+        )["verdict"]
+        refuse_violations(verdict)
+        return replace(draft, verdict=verdict)
 
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
-        scope = self._inputs.policy.third_party_scope
+        scope = self.inputs.policy.third_party_scope
         mentions = scope is ThirdPartyScope.COPIES_AND_MENTIONS
         total = int(selected["buckets"])
 
@@ -229,10 +245,10 @@ class _Stages:
                 f"text-{bucket:05d}",
                 "text:prepare",
                 rows=str(self.folder / "select" / f"bucket-{bucket:05d}" / "rows.parquet"),
-                keys=self._keys,
-                recipe=self._inputs.recipe.as_json(),
-                copy_min_words=self._inputs.policy.copy_min_words,
-                standing=str(self._inputs.standing) if mentions else None,
+                keys=self.keys,
+                recipe=self.inputs.recipe.as_json(),
+                copy_min_words=self.inputs.policy.copy_min_words,
+                standing=str(self.inputs.standing) if mentions else None,
                 upstream=selected["call"],
             )
             progress("corpus: text", bucket + 1, total)
@@ -242,7 +258,7 @@ class _Stages:
             return list(pool.map(one, range(total)))
 
     def _stage(self, name: str, target: str, **arguments: Any) -> dict[str, Any]:
-        return self._runner(f"demur.corpus.{target}", self.folder / name, arguments)
+        return self.runner(f"demur.corpus.{target}", self.folder / name, arguments)
 
 
 def _check(inputs: CorpusInputs) -> None:
@@ -254,9 +270,11 @@ def _check(inputs: CorpusInputs) -> None:
         faults.append(f"slices must be 1 to 1000, found {recipe.slices}")
     if not 0 < recipe.near_duplicate_jaccard <= 1:
         faults.append(f"near_duplicate_jaccard must be above 0 and at most 1, found {recipe.near_duplicate_jaccard}")
-    for region in sorted({*recipe.regions.values(), recipe.other_region}):
-        if not region or not all(sign.isalnum() or sign in "-_" for sign in region):
-            faults.append(f"a region is named by letters, digits, - and _, found {region!r}")
+    faults += [
+        f"a region is named by letters, digits, - and _, found {region!r}"
+        for region in sorted({*recipe.regions.values(), recipe.other_region})
+        if not region or not all(sign.isalnum() or sign in "-_" for sign in region)
+    ]
     if inputs.known_at < inputs.as_of:
         faults.append("known_at must not be before as_of")
     if faults:
@@ -269,6 +287,7 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
         "source": inputs.source_digest,
         "policy": inputs.policy.digest,
         "policy_name": inputs.policy.name,
+        "policy_facts": policy_facts(inputs.policy),
         "as_of": iso(inputs.as_of),
         "known_at": iso(inputs.known_at),
         "purpose": inputs.purpose,
@@ -282,7 +301,7 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
             ("standing", inputs.standing),
         )
     }
-    return {"named": named, "read": read, "policy": policy_facts(inputs.policy)}
+    return {"named": named, "read": read}
 
 
 def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:

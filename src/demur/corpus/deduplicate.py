@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demur.corpus.disk import writing
 from demur.corpus.similarity import jaccard_pairs
 from demur.store import commit_record
 from demur.terms.reasons import Exclusion
@@ -66,6 +67,7 @@ class Fates:
     """bool."""
 
 
+@writing("the found copies")
 def deduplicate(folder: Path, *, buckets: list[str], threshold: float, upstream: list[str]) -> None:
     """Write ``verdicts.parquet`` (what is excluded and why) and ``copies.parquet`` (record → its copies); then commit.
 
@@ -103,7 +105,10 @@ def _load(files: list[Path]) -> Texts:
                 "bands": _matrix(table["bands"]),
             }
         )
-    columns_of = {name: np.concatenate([part[name] for part in parts if len(part["row"])] or [parts[0][name]]) for name in parts[0]}
+    columns_of = {
+        name: np.concatenate([part[name] for part in parts if len(part["row"])] or [parts[0][name]])
+        for name in parts[0]
+    }
     tie = columns_of.pop("tie")
     order = np.lexsort((tie[:, 1], tie[:, 0], columns_of.pop("created")))
     sorted_columns = {name: column[order] for name, column in columns_of.items()}
@@ -149,7 +154,7 @@ def _candidates(texts: Texts, chosen: Any, keys: Any) -> Any:
     borders = np.flatnonzero(np.diff(sorted_keys)) + 1
     starts = np.concatenate([[0], borders])
     ends = np.concatenate([borders, [len(ranks)]])
-    out = []
+    out: list[Any] = []
     for begin, end in zip(starts, ends, strict=True):
         if end - begin > 1:
             out += _bucket_pairs(ranks[begin:end], texts.protected)
@@ -254,7 +259,10 @@ def _copies(texts: Texts, fates: Fates, pairs: Any, is_record: Any) -> Any:
     grouped = allowed[np.argsort(texts.exact[allowed], kind="stable")]
     keys = texts.exact[grouped]
     found = [np.stack([fates.twin_of[twins], twins], axis=1)]
-    starts, ends = np.searchsorted(keys, texts.exact[near[:, 0]]), np.searchsorted(keys, texts.exact[near[:, 0]], "right")
+    starts, ends = (
+        np.searchsorted(keys, texts.exact[near[:, 0]]),
+        np.searchsorted(keys, texts.exact[near[:, 0]], "right"),
+    )
     for record, begin, end in zip(near[:, 1].tolist(), starts.tolist(), ends.tolist(), strict=True):
         members = grouped[begin:end]
         found.append(np.stack([np.full(len(members), record), members], axis=1))

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demur.corpus.disk import writing
 from demur.corpus.shard import Placement
 from demur.lineage import bucket_of
 from demur.store import KeyRing, commit_record
@@ -87,6 +88,7 @@ class _Parts:
             writer.close()
 
 
+@writing("placed records")
 def place(
     folder: Path,
     *,

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from demur import engine
+from demur.corpus.disk import batches, parquet_files, writing
 from demur.errors import BrokenError
 from demur.store import commit_record
 from demur.terms.tables import DECISIONS, ITEMS
@@ -32,35 +33,7 @@ OWNERS: Any = pa.schema([("item_id", pa.string()), ("person_id", pa.string()), (
 LINKS: Any = pa.schema([("item_id", pa.string()), ("original_id", pa.string())])
 
 
-def parquet_files(folder: Path, meaning: str) -> list[Path]:
-    """Return the parts of a table, sorted by name.
-
-    Raises:
-        BrokenError: there are none.
-    """
-    found = sorted(folder.rglob("*.parquet"))
-    if not found:
-        raise BrokenError(f"expected Parquet parts of {meaning} in {folder.name}/, found none; run the step before again")
-    return found
-
-
-def batches(files: Sequence[Path], columns: list[str]) -> Iterator[Any]:
-    """Yield tables of at most 65,536 rows over the parts.
-
-    Raises:
-        BrokenError: a part is damaged, cut short or lacks a column.
-    """
-    for file in files:
-        try:
-            with pq.ParquetFile(file) as part:
-                for batch in part.iter_batches(columns=columns, batch_size=65_536):
-                    yield pa.Table.from_batches([batch])
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise BrokenError(
-                f"expected a whole Parquet file in {file.name}, found a damaged one; restore it or import again"
-            ) from error
-
-
+@writing("the selected items")
 def select(
     folder: Path, *, items: str, decisions: str, standing: str, protecting: int, bucket_rows: int, inputs: str
 ) -> None:
@@ -105,7 +78,9 @@ def bucket_numbers(ids: Sequence[str], buckets: int) -> Any:
 def split(tables: Iterator[Any], schema: Any, folder: Path, buckets: int) -> None:
     """Write rows into one file a bucket, by the bucket of their first column."""
     folder.mkdir(parents=True)
-    writers = [pq.ParquetWriter(folder / f"{bucket:05d}.parquet", schema, compression="zstd") for bucket in range(buckets)]
+    writers = [
+        pq.ParquetWriter(folder / f"{bucket:05d}.parquet", schema, compression="zstd") for bucket in range(buckets)
+    ]
     try:
         for table in tables:
             plain = table.select(schema.names).cast(schema)
@@ -171,7 +146,10 @@ def _owners(folder: Path, standing: Path, buckets: int) -> None:
     names = [f"{bucket:05d}.parquet" for bucket in range(buckets)]
     item_files = [folder / "items" / name for name in names]
     decision_files = [folder / "decisions" / name for name in names]
-    parts = [*_co_authors(folder, item_files, decision_files, standing), *_originals(folder, item_files, decision_files)]
+    parts = [
+        *_co_authors(folder, item_files, decision_files, standing),
+        *_originals(folder, item_files, decision_files),
+    ]
     tables = [pq.read_table(part).select(OWNERS.names).cast(OWNERS) for part in parts]
     owners = pa.concat_tables([OWNERS.empty_table(), *tables])
     unique = owners.group_by(OWNERS.names).aggregate([])
@@ -191,9 +169,13 @@ def _co_authors(folder: Path, items: list[Path], decisions: list[Path], standing
     epochs = engine.scan([standing / "accounts.parquet"]).select(
         column("account_id"), column("person_id"), column("owned_from"), column("owned_until")
     )
-    begun = column("owned_from").is_null() | column("created_at").is_null() | (column("owned_from") <= column("created_at"))
+    begun = (
+        column("owned_from").is_null() | column("created_at").is_null() | (column("owned_from") <= column("created_at"))
+    )
     not_over = (
-        column("owned_until").is_null() | column("created_at").is_null() | (column("created_at") < column("owned_until"))
+        column("owned_until").is_null()
+        | column("created_at").is_null()
+        | (column("created_at") < column("owned_until"))
     )
     owned = each.join(epochs, on="account_id", how="inner").where(begun & not_over)
     return engine.write(

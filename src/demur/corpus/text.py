@@ -1,4 +1,4 @@
-"""Stage 2, one bucket at a time: redact, normalise, measure, tag; everything a function of the text (and frozen settings).
+"""Stage 2, one bucket at a time: redact, normalise, measure, tag; all of it a function of the text.
 
 Two texts are kept for a moment. ``plain`` has its identifiers redacted and decides what is a copy of what;
 ``text`` has the names of objectors redacted too and becomes the record. Copies are compared before names go, so
@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demur.corpus.disk import writing
 from demur.corpus.similarity import band_keys, exact_keys, signatures, words
 from demur.store import KeyRing, commit_record
 from demur.terms.manifests import CorpusRecipe
@@ -42,6 +43,7 @@ ROWS: Any = pa.schema(
 )
 
 
+@writing("redacted texts")
 def prepare(
     folder: Path,
     *,
@@ -86,10 +88,10 @@ def objector_names(standing: Path) -> list[str]:
 
 
 def normalise(text: str) -> str:
-    """Return the text as records hold it: NFC, no control characters, blanks and empty lines collapsed.
+    r"""Return the text as records hold it: NFC, no control characters, blanks and empty lines collapsed.
 
-    >>> normalise("  a \\t b \\r\\n\\n\\n\\n c\\x00 ")
-    'a b\\n\\nc'
+    >>> normalise("  a \t b \r\n\n\n\n c\x00 ")
+    'a b\n\nc'
     """
     composed = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     clean = "".join(letter for letter in composed if letter == "\n" or unicodedata.category(letter) != "Cc")

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demur.corpus.disk import writing
 from demur.corpus.manifest import read_manifest
 from demur.corpus.place import FATES, PLACED, SEALED_BUCKETS
 from demur.corpus.shard import slice_path
@@ -24,6 +25,8 @@ from demur.store import KeyRing, commit_record, digest_file, write_table
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
 
+CORPUS = "corpus"
+"""Folder inside the stage's that holds what will be the corpus."""
 SEALED = {"lineage": LINEAGE, "fates": FATES}
 """Sealed files of a corpus: kind → schema."""
 
@@ -31,6 +34,7 @@ _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable
 _NULL = (2**64 - 1).to_bytes(8, "big")
 
 
+@writing("slices")
 def write(
     folder: Path,
     *,
@@ -42,7 +46,7 @@ def write(
     replaced: str | None,
     upstream: str,
 ) -> None:
-    """Write ``data/`` and ``sealed/``; then commit the digests.
+    """Write ``corpus/data/`` and ``corpus/sealed/``; then commit the digests.
 
     Args:
         folder: where to write.
@@ -56,23 +60,24 @@ def write(
         upstream: call of the stage before.
     """
     assert upstream
+    corpus = folder / CORPUS
     old = _old_slices(Path(replaced)) if replaced else {}
     wanted = {SliceRef(region, shard, part) for region in regions for shard in range(shards) for part in range(slices)}
     found: list[SliceDigest] = []
     reused = 0
     for ref, records in _slices(Path(placed) / "groups"):
         wanted.discard(ref)
-        digest, linked = _write_slice(folder, ref, records, old)
+        digest, linked = _write_slice(corpus, ref, records, old)
         found.append(digest)
         reused += linked
     empty = _BARE.empty_table()
     for ref in sorted(wanted, key=slice_path):
-        digest, linked = _write_slice(folder, ref, empty, old)
+        digest, linked = _write_slice(corpus, ref, empty, old)
         found.append(digest)
         reused += linked
-    rows = {kind: _seal(folder, Path(placed) / kind, kind, KeyRing(Path(keys))) for kind in SEALED}
+    rows = {kind: _seal(corpus, Path(placed) / kind, kind, KeyRing(Path(keys))) for kind in SEALED}
     listed = sorted((asdict(one) for one in found), key=lambda one: one["path"])
-    sealed = {f"sealed/{kind}.sealed": digest_file(folder / "sealed" / f"{kind}.sealed") for kind in SEALED}
+    sealed = {f"sealed/{kind}.sealed": digest_file(corpus / "sealed" / f"{kind}.sealed") for kind in SEALED}
     commit_record(folder, {"slices": listed, "reused": reused, "sealed_rows": rows, "sealed": sealed})
 
 

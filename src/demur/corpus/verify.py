@@ -1,0 +1,274 @@
+"""The independent verifier: reads what was written in a second engine (DuckDB) and judges it by rules of its own.
+
+It trusts neither the policy room nor the stages: it opens the slice files, the unsealed lineage and fates, and the
+exported tables, and looks for anything that must not be there. Only this module imports duckdb. Memory is bounded;
+what does not fit is spilled encrypted to a folder that is removed (the lineage never touches the disk in clear).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from demur.clock import parse
+from demur.corpus.manifest import check_files, read_manifest
+from demur.corpus.verify_rules import AUTHORS, CARRIED, CHECKS, COUNTRIES, FOUND, REACH, RECOUNTED, TERMS
+from demur.corpus.write import SEALED
+from demur.errors import BrokenError
+from demur.lineage import SealedFile
+from demur.store import KeyRing, commit_record, read_json
+from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
+from demur.terms.manifests import CorpusManifest, SliceDigest
+from demur.terms.policy import PROTECTION
+from demur.terms.reasons import BIT, Reason
+
+MEMORY = "1GB"
+ENGINE = "duckdb"
+
+_ITEMS = (
+    "item_id, kind, service, state, account_id, co_account_ids, created_at, audience, container_id, "
+    "container_audience, parent_id, parent_audience, original_id, expires_at, addressed_to_ai"
+)
+_PEOPLE = ("standing", "accounts", "residence", "notices", "campaigns", "holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the verifier found."""
+
+    agrees: bool
+    """No violation of any kind."""
+    checks: dict[str, int]
+    """Assertion → number of violations."""
+    recounted: dict[str, dict[str, int]]
+    """Reason → items that carry it: as decided, and as recounted here."""
+    records: int
+    items: int
+    engine: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plain form for the manifest."""
+        return asdict(self)
+
+
+def verify(
+    corpus: Path, *, items: Path, standing: Path, keys: KeyRing, policy: dict[str, Any] | None = None
+) -> Verdict:
+    """Verify a built corpus against the snapshot and people tables that it was built from.
+
+    Args:
+        corpus: its folder.
+        items: folder of the snapshot.
+        standing: folder of the exported people tables.
+        keys: the key ring, for the sealed lineage.
+        policy: the policy's facts; ``None`` = those in the manifest.
+
+    Raises:
+        BrokenError: a file is missing or changed (each is named), or the sealed files don't open.
+    """
+    manifest = read_manifest(corpus)
+    return judge(corpus, manifest, items=items, standing=standing, keys=keys, policy=policy)
+
+
+def judge(
+    folder: Path,
+    manifest: CorpusManifest,
+    *,
+    items: Path,
+    standing: Path,
+    keys: KeyRing,
+    policy: dict[str, Any] | None = None,
+) -> Verdict:
+    """Verify written files against a manifest that need not be on disk yet; see :func:`verify`."""
+    check_files(folder, manifest)
+    facts = policy if policy is not None else manifest.inputs["policy_facts"]
+    with tempfile.TemporaryDirectory(prefix="demur-verify-") as spill:
+        connection = _connect(Path(spill))
+        try:
+            _load_settings(connection, manifest, facts)
+            _load_tables(connection, items, standing)
+            _load_corpus(connection, folder, manifest, keys)
+            return _judged(connection)
+        finally:
+            connection.close()
+
+
+def stage(folder: Path, *, draft: str, written: str, items: str, standing: str, keys: str, upstream: str) -> None:
+    """Verify a build before it gets its manifest; commit the verdict.
+
+    Args:
+        folder: where to commit.
+        draft: file of the manifest to be.
+        written: folder of the written corpus.
+        items: folder of the snapshot.
+        standing: folder of the people tables.
+        keys: folder of the key ring.
+        upstream: call of the stage before.
+    """
+    assert upstream
+    found = read_json(Path(draft))
+    manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
+    ring = KeyRing(Path(keys))
+    verdict = judge(Path(written), manifest, items=Path(items), standing=Path(standing), keys=ring)
+    commit_record(folder, {"verdict": verdict.as_json()})
+
+
+def refuse_violations(verdict: dict[str, Any]) -> None:
+    """Refuse a corpus that the verifier does not agree with.
+
+    Raises:
+        BrokenError: two readings of the rules disagree; names every check that failed.
+    """
+    if not verdict["agrees"]:
+        faults = [f"{name}: {count}" for name, count in verdict["checks"].items() if count]
+        raise BrokenError(
+            "expected a corpus in which the independent verifier finds nothing, found violations; "
+            "nothing was published: report this with the names below",
+            faults,
+        )
+
+
+def _connect(spill: Path) -> Any:
+    import duckdb
+
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY,
+            "threads": 2,
+            "temp_directory": str(spill),
+            "temp_file_encryption": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
+def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+    as_of, known_at = parse(manifest.inputs["as_of"]), parse(manifest.inputs["known_at"])
+    claims = list(_claims(facts, manifest.inputs["as_of"]))
+    least_age = min((claim["min_age_years"] for claim in claims), default=18)
+    tables = {
+        "settings": [{"as_of": as_of, "known_at": known_at, "purpose": facts["purpose"], "least_age": least_age}],
+        "known_kinds": [{"name": kind.value} for kind in Kind],
+        "private_kinds": [{"name": kind.value} for kind in PRIVATE_KINDS],
+        "audiences": [{"name": name} for name in facts["audiences"]],
+        "statuses": [{"name": name} for name in facts["statuses"]],
+        "ranks": [{"name": name, "rank": rank} for name, rank in NARROWNESS.items()],
+        "regimes": [{"name": regime.value, "rank": rank} for regime, rank in PROTECTION.items()],
+    }
+    for name, rows in tables.items():
+        _table(connection, name, pa.Table.from_pylist(rows))
+    schema = pa.schema(
+        [
+            ("country", pa.string()),
+            ("regime_rank", pa.int32()),
+            ("min_age_years", pa.int32()),
+            ("age_at_creation_years", pa.int32()),
+            ("notice_days", pa.int32()),
+            ("effective_at", pa.timestamp("us", tz="UTC")),
+        ]
+    )
+    _table(connection, "jurisdictions", pa.Table.from_pylist(claims, schema=schema))
+
+
+def _claims(facts: dict[str, Any], as_of: str) -> Iterator[dict[str, Any]]:
+    """Yield one row a country and jurisdiction in force."""
+    ranks = {regime.value: rank for regime, rank in PROTECTION.items()}
+    now = parse(as_of)
+    for one in facts["jurisdictions"]:
+        begun = one["valid_from"] is None or parse(one["valid_from"]) <= now
+        over = one["valid_until"] is not None and parse(one["valid_until"]) <= now
+        if begun and not over:
+            terms = one["terms"]
+            dated = terms["effective_at"]
+            for country in one["countries"]:
+                yield {
+                    "country": country,
+                    "regime_rank": ranks[terms["regime"]],
+                    "min_age_years": terms["min_age_years"],
+                    "age_at_creation_years": terms["age_at_creation_years"],
+                    "notice_days": terms["notice_days"],
+                    "effective_at": parse(dated) if dated else None,
+                }
+
+
+def _load_tables(connection: Any, items: Path, standing: Path) -> None:
+    connection.execute(
+        f"CREATE TABLE items AS SELECT {_ITEMS} FROM read_parquet(?)",  # noqa: S608  (a constant of ours)
+        [[str(file) for file in sorted(items.rglob("*.parquet"))]],
+    )
+    for name in _PEOPLE:
+        connection.execute(
+            f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?)",  # noqa: S608  (a constant of ours)
+            [str(standing / f"{name}.parquet")],
+        )
+
+
+def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: KeyRing) -> None:
+    listed = [
+        {
+            "file": str(folder / one.path),
+            "region": one.region,
+            "shard": one.shard,
+            "slice": one.slice,
+            "records": one.records,
+        }
+        for one in manifest.slices
+    ]
+    _table(connection, "slices", pa.Table.from_pylist(listed))
+    connection.execute(
+        "CREATE TABLE records AS SELECT record_id, filename AS file "
+        "FROM read_parquet(?, filename = true, hive_partitioning = false)",
+        [[one["file"] for one in listed]],
+    )
+    for kind, schema in SEALED.items():
+        sealed = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=keys.secret("lineage"))
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(sealed, schema))
+        _table(connection, kind, reader)
+
+
+def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
+    for table in sealed.all():
+        yield from table.cast(schema).to_batches()
+
+
+def _table(connection: Any, name: str, rows: Any) -> None:
+    connection.register("incoming", rows)
+    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608  (a constant of ours)
+    connection.unregister("incoming")
+
+
+def _judged(connection: Any) -> Verdict:
+    for step in (AUTHORS, COUNTRIES, TERMS, REACH, CARRIED):
+        connection.execute(step)
+    checks: dict[str, int] = {}
+    recounted: dict[str, dict[str, int]] = {}
+    for reason, query in FOUND.items():
+        connection.execute(f"CREATE OR REPLACE TABLE found AS SELECT DISTINCT item_id FROM ({query})")  # noqa: S608
+        checks[f"allowed_although_{reason}"] = _count(connection, "found JOIN fates USING (item_id) WHERE allowed")
+        if reason in RECOUNTED:
+            bit = BIT[Reason(reason)]
+            recounted[reason] = {
+                "decided": _count(connection, f"fates WHERE reason_bits & {bit} <> 0"),
+                "recounted": _count(connection, "found"),
+            }
+    for name, query in CHECKS.items():
+        checks[name] = _count(connection, f"({query})")
+    return Verdict(
+        agrees=not any(checks.values()),
+        checks=checks,
+        recounted=recounted,
+        records=_count(connection, "records"),
+        items=_count(connection, "items"),
+        engine=ENGINE,
+    )
+
+
+def _count(connection: Any, source: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0])  # noqa: S608  (our own queries)

@@ -26,30 +26,41 @@ Event = dict[str, Any]
 
 
 def account_rows(who: Profile) -> Iterator[dict[str, Any]]:
-    """Yield one row an account: the columns of PEOPLE but version_id, source and imported_at."""
+    """Yield the rows of a person's accounts, one more for each move that the platform noticed.
+
+    The columns are those of PEOPLE but version_id, source and imported_at.
+    """
     for service in who.services:
-        yield {
-            "account_id": who.account(service),
-            "version_at": who.joined_at,
-            "service": service,
-            "person_hint": who.hint,
-            "handle": who.handle,
-            "former_handles": list(who.former_handles) or None,
-            "display_name": who.name,
-            "contact": who.contact,
-            "place": place_text(who),
-            "country": who.country,
-            "residence_source": "registration" if who.country else None,
-            "born_on": who.born_on if who.special_age is None or who.special_age == "corrected" else None,
-            "age_source": who.age_source,
-            "status": who.status,
-            "private": who.private,
-            "created_at": who.joined_at,
-            "last_active_at": who.last_active_at,
-            "language": who.tag,
-            "signal": who.signal,
-            "signal_origin": "profile-setting" if who.signal else None,
-        }
+        first = _account(who, service)
+        yield first
+        if who.observed_homes:
+            for home in who.homes[1:]:
+                yield {**first, "version_at": home.valid_from, "country": home.country, "place": None}
+
+
+def _account(who: Profile, service: str) -> dict[str, Any]:
+    return {
+        "account_id": who.account(service),
+        "version_at": who.joined_at,
+        "service": service,
+        "person_hint": who.hint,
+        "handle": who.handle,
+        "former_handles": list(who.former_handles) or None,
+        "display_name": who.name,
+        "contact": who.contact,
+        "place": place_text(who),
+        "country": who.country,
+        "residence_source": "registration" if who.country else None,
+        "born_on": who.born_on if who.special_age in {None, "corrected"} else None,
+        "age_source": who.age_source,
+        "status": who.status,
+        "private": who.private,
+        "created_at": who.joined_at,
+        "last_active_at": who.last_active_at,
+        "language": who.tag,
+        "signal": who.signal,
+        "signal_origin": "profile-setting" if who.signal else None,
+    }
 
 
 def campaign_events(world: World) -> list[Event]:
@@ -78,13 +89,13 @@ def events(world: World, who: Profile) -> list[Event]:
         *_ownership(who),
         *_consents(world, who),
     ]
-    return sorted(made, key=lambda event: (event["recorded_at"], event["type"], str(event["valid_at"])))
+    return sorted(made, key=lambda event: (event["recorded_at"], event["type"]))
 
 
 def _notices(who: Profile) -> Iterator[Event]:
     for campaign, state, at in who.delivered:
         yield _event(
-            "notice", at, account_id=who.account(), campaign_id=campaign, channel="email", state=state, later_minutes=5
+            "notice", at, person_id=who.person(), campaign_id=campaign, channel="email", state=state, later_minutes=5
         )
 
 
@@ -94,7 +105,7 @@ def _objections(who: Profile) -> Iterator[Event]:
         yield _event(
             "objection",
             at,
-            account_id=who.account(),
+            person_id=who.person(),
             objection_id=f"obj-{who.index}-{first}",
             act=act,
             kinds=list(kinds) if kinds else None,
@@ -105,60 +116,67 @@ def _objections(who: Profile) -> Iterator[Event]:
 
 def _ages(world: World, who: Profile) -> Iterator[Event]:
     if who.special_age == "estimated":
-        yield _age(who, world.days(300), who.born_on, "estimated")
+        yield _age(who.person(), world.days(300), who.born_on, "estimated")
     if who.special_age == "conflict":
-        yield _age(who, world.days(300), who.born_on, "declared")
-        yield _age(who, world.days(200), world.days(365.25 * 15).date(), "estimated")
+        yield _age(who.person(), world.days(300), who.born_on, "declared")
+        yield _age(who.person(), world.days(200), world.days(365.25 * 15).date(), "estimated")
     if who.special_age == "corrected":  # found out only after the model was trained
-        yield _age(who, world.days(-10), world.days(365.25 * 16).date(), "verified")
+        yield _age(who.person(), world.days(-10), world.days(365.25 * 16).date(), "verified")
 
 
 def _homes(who: Profile) -> Iterator[Event]:
-    for home in who.homes:
-        yield _event(
-            "residence",
-            home.valid_from or who.joined_at,
-            account_id=who.account(),
-            country=home.country,
-            valid_from=home.valid_from,
-            valid_until=home.valid_until,
-        )
+    for home in () if who.observed_homes else who.homes:
+        yield {
+            "type": "residence",
+            "person_id": who.person(),
+            "country": home.country,
+            "valid_from": home.valid_from,
+            "valid_until": home.valid_until,
+            "recorded_at": home.valid_from or who.joined_at,
+        }
 
 
 def _ownership(who: Profile) -> Iterator[Event]:
     first, *others = who.services
     for service in others:
-        yield _event("link", who.joined_at, account_id=who.account(first), other_account_id=who.account(service))
+        yield _event("link", who.joined_at, person_id=who.person(first), other_person_id=who.person(service))
     if who.compromised is not None:
         begin, end = who.compromised
         for service in who.services:
-            yield _event("compromise", begin, account_id=who.account(service), valid_until=end)
+            yield {
+                "type": "compromise",
+                "account_id": who.account(service),
+                "valid_from": begin,
+                "valid_until": end,
+                "recorded_at": end,
+            }
     if who.transferred_at is not None:
-        yield _event("transfer", who.transferred_at, account_id=who.account(), person_id=f"{who.hint}-next")
-        yield _event("age", who.transferred_at, person_id=f"{who.hint}-next", born_on=who.next_born_on, source="declared")
+        following = f"{who.person()}-next"
+        yield _event("transfer", who.transferred_at, account_id=who.account(), person_id=following)
+        yield _age(following, who.transferred_at, who.next_born_on, "declared")
 
 
 def _consents(world: World, who: Profile) -> Iterator[Event]:
     if who.case == "consented":
-        yield _event("consent", world.days(100), account_id=who.account(), purpose=PURPOSE, act="consent")
+        yield _event("consent", world.days(100), person_id=who.person(), purpose=PURPOSE, act="consent")
         if who.index % 3 == 0:
-            yield _event("consent", world.days(50), account_id=who.account(), purpose=PURPOSE, act="revoke")
+            yield _event("consent", world.days(50), person_id=who.person(), purpose=PURPOSE, act="revoke")
 
 
-def _age(who: Profile, at: datetime, born_on: date | None, source: str) -> Event:
-    return _event("age", at, account_id=who.account(), born_on=born_on, source=source)
+def _age(person: str, at: datetime, born_on: date | None, source: str) -> Event:
+    return {"type": "age", "person_id": person, "born_on": born_on, "source": source, "recorded_at": at}
 
 
 def _campaign(name: str, at: datetime, effective_at: datetime) -> Event:
-    return _event(
-        "campaign",
-        at,
-        campaign_id=name,
-        purpose=PURPOSE,
-        effective_at=effective_at,
-        notice_days=NOTICE_DAYS,
-        countries=None,
-    )
+    return {
+        "type": "campaign",
+        "campaign_id": name,
+        "purpose": PURPOSE,
+        "effective_at": effective_at,
+        "notice_days": NOTICE_DAYS,
+        "countries": None,
+        "recorded_at": at,
+    }
 
 
 def _hold(name: str, act: str, at: datetime, countries: list[str], kinds: list[str] | None) -> Event:
@@ -171,6 +189,7 @@ def _hold(name: str, act: str, at: datetime, countries: list[str], kinds: list[s
         kinds=kinds,
         authority="Made-up Data Protection Authority",
         instrument=f"letter {name}",
+        by=["first officer", "second officer"] if act == "lift" else None,
     )
 
 

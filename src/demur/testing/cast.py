@@ -99,10 +99,17 @@ class Profile:
     special_age: str | None = None
     """``conflict``, ``estimated``, ``corrected``: what is odd about the age evidence."""
 
+    observed_homes: bool = False
+    """The platform itself noticed the moves: a further account row each; otherwise they come as events."""
+
     @property
     def hint(self) -> str:
         """The platform's id of the human."""
         return f"p{self.index}"
+
+    def person(self, service: str | None = None) -> str:
+        """Return the registry's id of the human behind an account: service and hint."""
+        return f"{service or self.services[0]}:p{self.index}"
 
     def account(self, service: str | None = None) -> str:
         """Return the id of the person's account on a service, the first one by default."""
@@ -114,7 +121,9 @@ def origin(seed: int, index: int) -> tuple[str | None, str]:
     """Return (country, tag) of a person cheaply: what others need to find somebody who writes like them."""
     number = keyed_number(seed, "origin", index)
     roll, second = (number & 0xFFFFFFFF) / 2**32, (number >> 32 & 0xFFFFFFFF) / 2**32
-    country = COUNTRIES[index // 4 % len(COUNTRIES)] if index % 4 == 0 else _by_weight(COUNTRIES, _COUNTRY_WEIGHTS, roll)
+    country = (
+        COUNTRIES[index // 4 % len(COUNTRIES)] if index % 4 == 0 else _by_weight(COUNTRIES, _COUNTRY_WEIGHTS, roll)
+    )
     tags, weights = tongues(country, _known_tags())
     return (None if case_of(seed, index) == "home_unknown" else country), _by_weight(tags, weights, second)
 
@@ -251,6 +260,7 @@ def _home_case(made: Profile, world: World, dice: Dice) -> None:
             at = dice.instant(world.days(450), world.days(200))
             made.country = made.country if made.country not in BEYOND else "FR"
             made.homes = [Home(made.country, start, at), Home("US", at, None)]
+            made.observed_homes = True
         case "moved_in":
             at = dice.instant(world.days(450), world.days(200))
             made.homes = [Home("US", start, at), Home("DE", at, None)]
@@ -259,6 +269,7 @@ def _home_case(made: Profile, world: World, dice: Dice) -> None:
             at = dice.instant(world.days(50), world.days(10))
             target = "PT" if made.country != "PT" else "AT"
             made.homes = [Home(made.country, start, at), Home(target, at, None)]
+            made.observed_homes = True
         case "two_homes":
             made.homes = [Home(made.country, start, None), Home("CH" if made.country != "CH" else "FR", start, None)]
         case _:

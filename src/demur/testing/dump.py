@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ def truth(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_person(
-    folder: Path, network: Network, person: Person, out: dict[str, BinaryIO], counts: dict[str, int]
+    folder: Path, network: Network, person: Person, out: Mapping[str, BinaryIO], counts: dict[str, int]
 ) -> None:
     _lines(out["accounts.jsonl"], person.accounts)
     _lines(out["events.jsonl"], person.events)

@@ -134,7 +134,9 @@ def _read(path: Path) -> dict[str, tuple[str, ...]]:
 
 def _turn(rows: dict[str, tuple[str, ...]], rules: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     words = dict(pair.split("=", 1) for pair in rules["words"])
-    spelling = [(re.compile(left), right) for left, _, right in (pair.rpartition("=") for pair in rules.get("spelling", ()))]
+    spelling = [
+        (re.compile(left), right) for left, _, right in (pair.rpartition("=") for pair in rules.get("spelling", ()))
+    ]
     whole = re.compile(r"(?<![\w{])(" + "|".join(sorted(map(re.escape, words), key=len, reverse=True)) + r")(?![\w}])")
 
     def turn(phrase: str) -> str:

@@ -25,7 +25,7 @@ class National:
 
     name: str
     shape: str
-    """``#`` digit, ``@`` letter, ``yymmdd``/``ddmmyy``/``yyyymmdd`` a birth date, ``?``/``??`` what the check decides."""
+    """``#`` digit, ``@`` letter, ``yymmdd`` and the like a birth date, ``?`` or ``??`` what the check decides."""
     check: str | None
     """Module of python-stdnum, or the name of a check of ours; ``None`` = a number without a checksum."""
 
@@ -111,7 +111,9 @@ def planted(type_: str, country: str, mark: str, dice: Dice) -> tuple[str, str]:
         found = NATIONAL.get(country, NATIONAL["DE"])
         return f"national_id:{country if country in NATIONAL else 'DE'}:{found.name}", national(country, dice)
     makers: dict[str, Callable[[], str]] = {
-        "email": lambda: f"{dice.pick(('info', 'me', 'post', 'hello'))}.{mark}.{dice.digits(4)}@mail-{dice.digits(2)}.example",
+        "email": lambda: (
+            f"{dice.pick(('info', 'me', 'post', 'hello'))}.{mark}.{dice.digits(4)}@mail-{dice.digits(2)}.example"
+        ),
         "phone": lambda: filled(dice.pick(_PHONE.get(country, _PHONE["US"])), dice),
         "iban": lambda: iban(country, dice),
         "card": lambda: card(dice),
@@ -174,7 +176,9 @@ def card(dice: Dice) -> str:
 def filled(shape: str, dice: Dice) -> str:
     """Return a shape with its digits, letters and dates drawn; ``?`` stays for the check."""
     year, month, day = dice.between(1941, 1999), dice.between(1, 12), dice.between(1, 28)
-    shape = shape.replace("yyyymmdd", f"{year}{month:02}{day:02}").replace("yymmdd", f"{year % 100:02}{month:02}{day:02}")
+    shape = shape.replace("yyyymmdd", f"{year}{month:02}{day:02}").replace(
+        "yymmdd", f"{year % 100:02}{month:02}{day:02}"
+    )
     shape = shape.replace("ddmmyy", f"{day:02}{month:02}{year % 100:02}").replace("ddmm", f"{day:02}{month:02}")
     shape = shape.replace("yymm", f"{year % 100:02}{month:02}").replace("yy", f"{year % 100:02}")
     return "".join(
@@ -214,10 +218,10 @@ def _luhn(number: str) -> bool:
     return total % 10 == 0
 
 
-_VERHOEFF_D = (
-    "0123456789 1234067895 2340178956 3401289567 4012395678 5987604321 6598710432 7659821043 8765932104 9876543210"
-).split()
-_VERHOEFF_P = "0123456789 1576283094 5803796142 8916043527 9453126870 4286573901 2793806415 7046913258".split()
+_VERHOEFF_D = ("0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+               "5987604321", "6598710432", "7659821043", "8765932104", "9876543210")  # fmt: skip
+_VERHOEFF_P = ("0123456789", "1576283094", "5803796142", "8916043527",
+               "9453126870", "4286573901", "2793806415", "7046913258")  # fmt: skip
 
 
 def _verhoeff(number: str) -> bool:

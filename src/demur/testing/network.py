@@ -13,9 +13,10 @@ from typing import Any
 
 from demur.testing.accounts import account_rows, campaign_events, events
 from demur.testing.cast import Profile, World, profile
+from demur.testing.makers import works
 from demur.testing.spoiled import spoiled
 from demur.testing.truth import Expected, expected, protected
-from demur.testing.works import Work, anchor, works
+from demur.testing.works import Work, anchor
 
 AS_OF = datetime(2026, 9, 1, tzinfo=UTC)
 """Instant at which the demo builds, when none is given."""

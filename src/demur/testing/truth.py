@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from demur.clock import adult_at
 from demur.testing.cast import CAMPAIGN, EFFECTIVE_DAYS, NOTICE_DAYS, Profile, World, profile
@@ -22,7 +23,7 @@ _ORDER = (
     "account_organisation", "account_bot", "account_not_active", "compromised_window", "private_account_profile",
     "age_unknown", "age_conflict", "minor", "minor_at_creation", "held", "objected", "original_unknown",
     "original_objected", "original_withheld", "not_notified", "notice_period", "not_yet_effective", "signal_no",
-    "special_category",
+    "kind_excluded", "special_category",
 )  # fmt: skip
 _WIDE_TO_NARROW = ("public", "unlisted", "followers", "group", "direct", "unknown")
 _PROFILE = frozenset({"profile_name", "username", "bio", "profile_picture", "avatar"})
@@ -32,9 +33,7 @@ _STATUS_REASONS = {
     "deactivated": "account_not_active",
 }  # fmt: skip
 HELD_COUNTRY, HELD_KIND = "CH", "photo"
-_PROTECTING = frozenset(
-    {"objected", "original_objected", "held", "minor", "minor_at_creation", "private_message"}
-)
+_PROTECTING = frozenset({"objected", "original_objected", "held", "minor", "minor_at_creation", "private_message"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class _Owner:
 def expected(world: World, who: Profile, work: Work) -> Expected:
     """Return what is intended for an item of a person."""
     found = _reasons(world, who, work)
-    open_ends = _open(world, who, work)
+    open_ends = _open(who, work)
     if "primary" in open_ends:
         allowed = False if found else None
         return Expected(allowed, None, None)
@@ -81,7 +80,7 @@ def _rank(world: World, who: Profile, work: Work) -> int:
     rank = _WIDE_TO_NARROW.index(row["audience"])
     if row["container_audience"] is not None:
         rank = max(rank, _WIDE_TO_NARROW.index(row["container_audience"]))
-    if who.private and row["kind"] not in _PROFILE and row["container_audience"] != "public":
+    if _hidden(world, who, work) and row["kind"] not in _PROFILE and row["container_audience"] != "public":
         rank = max(rank, _WIDE_TO_NARROW.index("followers"))
     if work.edge == "loop":
         return _WIDE_TO_NARROW.index("unknown")
@@ -90,6 +89,13 @@ def _rank(world: World, who: Profile, work: Work) -> int:
     if row["parent_id"] is not None:
         return max(rank, _WIDE_TO_NARROW.index(row["parent_audience"] or "unknown"))
     return rank
+
+
+def _hidden(world: World, who: Profile, work: Work) -> bool:
+    """Return whether one of the accounts that made it is private."""
+    if work.co_author is not None and profile(world, work.co_author).private:
+        return True
+    return who.private and work.row["account_id"] is not None
 
 
 @lru_cache(maxsize=8192)
@@ -110,17 +116,7 @@ def _reasons(world: World, who: Profile, work: Work) -> set[str]:
 
 def _item_reasons(world: World, who: Profile, work: Work) -> set[str]:
     row = work.row
-    found: set[str] = set()
-    audience = effective_audience(world, who, work)
-    if row["kind"] in {"private_message", "friends_only"}:
-        found.add("private_message")
-    if audience == "unknown":
-        found.add("audience_unknown")
-    to_ai = row["kind"] == "ai_chat" and row["addressed_to_ai"] is True
-    if audience not in {"public", "unknown"} and not to_ai:
-        found.add("not_public")
-    if row["kind"] == "ai_chat" and not to_ai:
-        found.add("not_addressed_to_ai")
+    found = _reach_reasons(row, effective_audience(world, who, work))
     if row["state"] == "deleted":
         found.add("deleted")
     if row["expires_at"] is not None and row["expires_at"] <= world.as_of:
@@ -129,10 +125,26 @@ def _item_reasons(world: World, who: Profile, work: Work) -> set[str]:
         found.add("created_unknown")
     if row["signal"] == "n":
         found.add("signal_no")
-    if row["special_category"] is True:
+    if row["special_category"] is True and row["account_id"] is not None:
         found.add("special_category")
+    if row["kind"] == "metadata":
+        found.add("kind_excluded")
     if who.private and row["kind"] in _PROFILE:
         found.add("private_account_profile")
+    return found
+
+
+def _reach_reasons(row: dict[str, Any], audience: str) -> set[str]:
+    found: set[str] = set()
+    to_ai = row["kind"] == "ai_chat" and row["addressed_to_ai"] is True
+    if row["kind"] in {"private_message", "friends_only"}:
+        found.add("private_message")
+    if audience == "unknown":
+        found.add("audience_unknown")
+    elif audience != "public" and not to_ai:
+        found.add("not_public")
+    if row["kind"] == "ai_chat" and not to_ai:
+        found.add("not_addressed_to_ai")
     return found
 
 
@@ -144,9 +156,9 @@ def _person_reasons(world: World, who: Profile, work: Work) -> set[str]:
         found.add("status_unknown")
     elif who.status in _STATUS_REASONS:
         found.add(_STATUS_REASONS[who.status])
-    if who.compromised is not None and created is not None and who.compromised[0] <= created < who.compromised[1]:
+    if who.compromised is not None and (created is None or who.compromised[0] <= created < who.compromised[1]):
         found.add("compromised_window")
-    if work.row["kind"] == HELD_KIND and HELD_COUNTRY in _countries(who):
+    if work.row["kind"] == HELD_KIND and (HELD_COUNTRY in _countries(who) or None in _countries(who) or owner.is_next):
         found.add("held")
     if _objected(world, who, work):
         found.add("objected")
@@ -197,6 +209,8 @@ def _objected(world: World, who: Profile, work: Work) -> bool:
 def _notice_reasons(world: World, who: Profile, owner: _Owner) -> set[str]:
     since = [home.valid_from for home in who.homes if home.valid_from not in {None, who.joined_at}]
     since += [at for act, at, _, _ in who.objections if act == "withdraw" and at <= world.as_of]
+    if owner.born_on is not None and who.special_age != "estimated":
+        since.append(adult_at(owner.born_on, 18))  # whoever comes of age is told again
     counting = [
         at
         for campaign, state, at in who.delivered
@@ -219,15 +233,11 @@ def _original_reasons(world: World, work: Work) -> set[str]:
     return {"original_withheld"} if theirs else set()
 
 
-def _open(world: World, who: Profile, work: Work) -> set[str]:
+def _open(who: Profile, work: Work) -> set[str]:
     """Return what the plan leaves open for an item: ``primary``, ``reasons`` or nothing."""
     row = work.row
-    if row["created_at"] is None or who.case == "age_conflict":
+    if row["created_at"] is None:
         return {"reasons"}
     if who.private and row["container_audience"] == "public":
-        return {"primary"}
-    if work.co_author is not None and profile(world, work.co_author).case != "ordinary":
-        return {"primary"}
-    if row["kind"] in {"metadata", "reaction"} or who.transferred_at is not None:
         return {"primary"}
     return set()

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from functools import cache
 
-EU27 = tuple("AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split())
+EU27 = (
+    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE",
+    "IT", "LV", "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
+)  # fmt: skip
 EEA3 = ("IS", "LI", "NO")
 BEYOND = ("GB", "CH", "BR", "US")
 TAIL = ("CA", "UA", "TR", "JP", "IN", "AR", "AU", "MX")

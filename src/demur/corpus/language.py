@@ -28,7 +28,9 @@ MIN_LETTERS = 12
 SURE = 0.55
 """ELD's score from which its answer stands alone, outside the pairs that it confuses."""
 DOUBT = 0.60
-"""py3langid's probability below which nobody answers, unless ELD says the same."""
+"""py3langid's probability below which nobody answers."""
+AGREED = 0.35
+"""The same when ELD says the same."""
 SETTLED = 0.97
 """py3langid's probability from which no dialect is looked for."""
 LIKELY = 0.15
@@ -38,9 +40,14 @@ _WRITTEN = {"no": "nb"}
 _PRIOR = {"nb": "no"}
 _NEIGHBOURS = frozenset({"lb", "nl", "da", "is", "gl", "sq"})
 """Languages that unknown dialects are mistaken for."""
-_CONFUSED = frozenset({"hr", "sr", "sl", "cs", "sk", "da", "no", "gl", "ca", "nl", "is", "et", "fi"})
-_PLAIN = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+|[^\W\d_]*\d\w*")
-_LETTERS = re.compile(r"[^\W\d_]")
+_CONFUSED = frozenset({"hr", "sr", "sl", "sk", "cs", "da", "no", "ca", "is"})
+_GALICIAN = re.compile(
+    r"(?i:\b(?:unha|coa|coas|xa|moi|máis|tamén|ata|dun|dunha|nunha|hoxe|xente|tiña|galego|galega|ónde|eiquí|despois|"
+    r"polo|pola|onde|así|ademais|aínda|mellor|deste|desta|porque|entón|ten|foi|fixo|ás|é)\b)"
+)
+_PLAIN = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+")
+_MARKED = re.compile(r"[<@#]|://|www\.")
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
 
 
 def tag_language(texts: Any, hints: Any | None = None) -> tuple[Any, Any]:
@@ -66,22 +73,30 @@ def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
         text: any text; placeholders, addresses and handles don't count.
         hint: the platform's BCP 47 tag; it settles doubts, it never overrules a sure answer.
     """
-    plain = _PLAIN.sub(" ", text)
+    plain = _PLAIN.sub(" ", text) if _MARKED.search(text) else text
     if plain.isupper():
         plain = plain.lower()
-    if len(_LETTERS.findall(plain, 0, 200)) < MIN_LETTERS:
+    if sum(map(str.isalpha, plain[:200])) < MIN_LETTERS:
         return UNKNOWN, 0.0
     first = _eld().detect_details(plain)
     score = max(first.scores.values(), default=0.0)
-    if first.reliable and score >= SURE and first.language not in _CONFUSED:
+    if first.reliable and score >= SURE and first.language not in _CONFUSED and not _galician(plain, first.language):
         return first.language, score
-    return _settle(plain, first.language if first.reliable else UNKNOWN, _base(hint))
+    return _settle(plain, first.language, _base(hint))
+
+
+def _galician(plain: str, language: str) -> bool:
+    """Say whether Galician, which ELD doesn't know, may hide behind its neighbours."""
+    return language in {"es", "pt"} and len(_GALICIAN.findall(plain)) >= 2
 
 
 def _settle(plain: str, first: str, prior: str | None) -> tuple[str, float]:
     """Ask py3langid, and the dialect model where it is unsure too; a hint among the likely ones wins."""
     chances = dict(_langid().rank(plain[:2000]))
     second = max(chances, key=lambda tag: chances[tag])
+    if second in {"hr", "sr"} and not _CYRILLIC.search(plain):  # Serbian in Latin letters isn't told from Croatian
+        second = "hr"
+        chances["hr"] += chances.pop("sr")
     if prior is not None and chances.get(_PRIOR.get(prior, prior), 0.0) >= LIKELY:
         return prior, max(chances[_PRIOR.get(prior, prior)], chances[second] * 0.9)
     if chances[second] >= SETTLED and second not in _NEIGHBOURS:
@@ -89,7 +104,7 @@ def _settle(plain: str, first: str, prior: str | None) -> tuple[str, float]:
     dialect = dialects_of([plain])[0]
     if dialect is not None:
         return LANGUAGE_OF[dialect], DOUBT
-    if chances[second] >= DOUBT or second == first:
+    if chances[second] >= (AGREED if second == first else DOUBT):
         return _WRITTEN.get(second, second), chances[second]
     return UNKNOWN, chances[second]
 

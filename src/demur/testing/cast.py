@@ -228,6 +228,8 @@ def _voice_case(made: Profile, world: World, dice: Dice) -> None:
             made.compromised = (world.days(80), world.days(60))
         case "objects_later":
             made.objections.append(("object", dice.instant(world.days(-1), world.days(-90)), None, None))
+        case "ordinary" if dice.chance(0.02):
+            made.objections.append(("object", dice.instant(world.days(-1), world.days(-90)), None, None))
         case _:
             pass
 

@@ -127,7 +127,7 @@ def _item_reasons(world: World, who: Profile, work: Work) -> set[str]:
         found.add("signal_no")
     if row["special_category"] is True and row["account_id"] is not None:
         found.add("special_category")
-    if row["kind"] == "metadata":
+    if row["kind"] in {"metadata", "private_message", "friends_only"} and row["account_id"] is not None:
         found.add("kind_excluded")
     if who.private and row["kind"] in _PROFILE:
         found.add("private_account_profile")
@@ -195,8 +195,7 @@ def _objected(world: World, who: Profile, work: Work) -> bool:
         if at > world.as_of:
             continue
         if act == "withdraw":
-            void = who.compromised is not None and who.compromised[0] <= at < who.compromised[1]
-            in_force = in_force and void
+            in_force = in_force and _void(who, at)
         elif kinds is not None:
             in_force = in_force or work.row["kind"] in kinds
         elif services is not None:
@@ -206,9 +205,15 @@ def _objected(world: World, who: Profile, work: Work) -> bool:
     return in_force
 
 
+def _void(who: Profile, withdrawn_at: datetime) -> bool:
+    return who.compromised is not None and who.compromised[0] <= withdrawn_at < who.compromised[1]
+
+
 def _notice_reasons(world: World, who: Profile, owner: _Owner) -> set[str]:
     since = [home.valid_from for home in who.homes if home.valid_from not in {None, who.joined_at}]
-    since += [at for act, at, _, _ in who.objections if act == "withdraw" and at <= world.as_of]
+    since += [
+        at for act, at, _, _ in who.objections if act == "withdraw" and at <= world.as_of and not _void(who, at)
+    ]
     if owner.born_on is not None and who.special_age != "estimated":
         since.append(adult_at(owner.born_on, 18))  # whoever comes of age is told again
     counting = [

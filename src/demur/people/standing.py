@@ -204,7 +204,7 @@ class _Notice:
     effective_at: int | None = None
     campaigns: list[str] = field(default_factory=list)
     seen_at: tuple[int, ...] = ()
-    """Last delivery as known at base and now: residence at both counts."""
+    """The last delivery, and those after it that only something late took away: residence at each of them counts."""
     rows: list[Row] = field(default_factory=list)
 
 
@@ -236,13 +236,13 @@ def _notices(notices: Sequence[Row], view: View) -> _Notice:
         row for row in before if _starts(campaigns, row[0], "now") and row[3] > bounced.get((row[0], row[1]), ALWAYS)
     ]
     effective = [campaigns[row[0]].effective_at for row in before]
-    seen_at = {max(row[3] for row in found) for found in (before, now) if found}
+    last = max((row[3] for row in now), default=None)
     return _Notice(
         first=min((row[3] for row in now), default=None),
-        last=max((row[3] for row in now), default=None),
+        last=last,
         effective_at=max((at for at in effective if at is not None), default=None),
         campaigns=sorted({row[0] for row in now}),
-        seen_at=tuple(sorted(seen_at)),
+        seen_at=tuple(sorted({row[3] for row in before if last is None or row[3] >= last})),
         rows=sorted(set(map(tuple, rows))),
     )
 

@@ -1,0 +1,271 @@
+"""The registry's laws, over random histories, on every database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from demur.clock import iso
+from demur.people import Registry
+from demur.people.epochs import SEVERITY
+
+NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
+LAW = settings(
+    max_examples=400 if NIGHTLY else 25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+T0 = datetime(2025, 6, 1, tzinfo=UTC)
+Event = dict[str, Any]
+Fresh = Callable[[], Registry]
+
+
+def _at(day: int) -> str:
+    return iso(T0 + timedelta(days=day))
+
+
+DAYS = st.integers(-6, 6)
+INSTANTS = DAYS.map(_at)
+RECORDED = st.integers(-8, 8).map(_at)
+PEOPLE = st.sampled_from(["m:1", "m:p", "m:q", "m:r"])
+ACCOUNTS = st.sampled_from(["m:1", "m:2", "m:3"])
+CAMPAIGNS = st.sampled_from(["c1", "c2"])
+SCOPES = st.none() | st.lists(st.sampled_from(["photo", "post"]), min_size=1)
+
+
+def _event(kind: str, **members: Any) -> st.SearchStrategy[Event]:
+    return st.fixed_dictionaries({"type": st.just(kind), "recorded_at": RECORDED, **members})
+
+
+def _span(kind: str, **members: Any) -> st.SearchStrategy[Event]:
+    spans = st.tuples(DAYS, st.none() | st.integers(1, 500)).map(
+        lambda span: {"valid_from": _at(span[0] * 90), "valid_until": span[1] and _at(span[0] * 90 + span[1])}
+    )
+    return st.tuples(_event(kind, **members), spans).map(lambda pair: pair[0] | pair[1])
+
+
+OBJECT = _event("objection", person_id=PEOPLE, act=st.just("object"), kinds=SCOPES, services=SCOPES, valid_at=INSTANTS)
+COMPROMISE = _event("compromise", account_id=ACCOUNTS, valid_from=INSTANTS, valid_until=st.none())
+EVENTS = st.one_of(
+    _event("account", account_id=ACCOUNTS, person_id=PEOPLE, valid_at=st.none() | INSTANTS),
+    _event("status", account_id=ACCOUNTS, status=st.sampled_from(sorted(SEVERITY)), valid_at=INSTANTS),
+    _event("private", account_id=ACCOUNTS, private=st.booleans(), valid_at=INSTANTS),
+    _event("signal", account_id=ACCOUNTS, signal=st.sampled_from(["y", "n"]), valid_at=INSTANTS),
+    _event("handle", account_id=ACCOUNTS, handle=st.sampled_from(["Ann", "bob"]), valid_at=st.none() | INSTANTS),
+    _span("residence", person_id=PEOPLE, country=st.sampled_from(["DE", "US", "FR", None])),
+    _event(
+        "age",
+        person_id=PEOPLE,
+        born_on=st.sampled_from([1980, 2005, 2010]),
+        source=st.sampled_from(["verified", "declared", "estimated"]),
+    ),
+    _event("link", person_id=PEOPLE, other_person_id=PEOPLE, valid_at=INSTANTS),
+    _event("unlink", person_id=PEOPLE, other_person_id=PEOPLE, valid_at=INSTANTS),
+    _event("campaign", campaign_id=CAMPAIGNS, purpose=st.just("ai"), effective_at=INSTANTS),
+    _event(
+        "campaign_status",
+        campaign_id=CAMPAIGNS,
+        status=st.sampled_from(["draft", "running", "held", "cancelled", "effective"]),
+        valid_at=INSTANTS,
+    ),
+    _event(
+        "notice",
+        person_id=PEOPLE,
+        campaign_id=CAMPAIGNS,
+        channel=st.sampled_from(["email", "in_app"]),
+        state=st.sampled_from(["sent", "delivered", "bounced", "seen"]),
+        valid_at=INSTANTS,
+    ),
+    OBJECT,
+    OBJECT.map(lambda event: event | {"act": "withdraw"}),
+    _event(
+        "consent",
+        person_id=PEOPLE,
+        purpose=st.just("ai"),
+        act=st.sampled_from(["consent", "revoke"]),
+        valid_at=INSTANTS,
+    ),
+    COMPROMISE,
+)
+HISTORIES = st.lists(EVENTS, max_size=30)
+KNOWN = st.integers(0, 8)
+
+
+def record(registry: Registry, events: list[Event]) -> None:
+    found = registry.record_events(events, recorded_at=T0)
+    assert found.faults == ()
+
+
+def export(registry: Registry, folder: Path, known: int) -> dict[str, Any]:
+    return registry.export(folder, as_of=T0, known_at=T0 + timedelta(days=known))
+
+
+def rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(folder / f"{name}.parquet").to_pylist()
+    return found
+
+
+@LAW
+@given(history=HISTORIES, known=KNOWN, data=st.data())
+def test_order_and_repetition_of_recording_do_not_matter(
+    fresh: Fresh, tmp_path: Path, history: list[Event], known: int, data: st.DataObject
+) -> None:
+    registry = fresh()
+    record(registry, history)
+    digest = export(registry, tmp_path / "s", known)["digest"]
+    registry = fresh()
+    again = data.draw(st.permutations(history))
+    for event in again[: len(again) // 2]:
+        record(registry, [event])
+    record(registry, again)
+    assert export(registry, tmp_path / "s", known)["digest"] == digest
+
+
+@LAW
+@given(history=HISTORIES, known=KNOWN, more=HISTORIES)
+def test_a_past_standing_does_not_change_when_more_is_recorded_later(
+    fresh: Fresh, tmp_path: Path, history: list[Event], known: int, more: list[Event]
+) -> None:
+    registry = fresh()
+    record(registry, history)
+    digest = export(registry, tmp_path / "s", known)["digest"]
+    record(registry, [event | {"recorded_at": _at(known + 1)} for event in more])
+    assert export(registry, tmp_path / "s", known)["digest"] == digest
+
+
+@LAW
+@given(history=HISTORIES, known=KNOWN)
+def test_one_persons_standing_is_their_rows_of_the_export(
+    fresh: Fresh, tmp_path: Path, history: list[Event], known: int
+) -> None:
+    registry = fresh()
+    record(registry, history)
+    export(registry, tmp_path / "s", known)
+    people = [row["person_id"] for row in rows(tmp_path / "s", "standing")]
+    assert len(people) == len(set(people))
+    for person in ("m:1", "m:2", "m:3", "m:p", "m:q", "m:r"):
+        found = registry.standing(person, as_of=T0, known_at=T0 + timedelta(days=known))
+        assert (found is not None) == (person in people)
+        for name, lines in (found or {}).items():
+            assert lines == [row for row in rows(tmp_path / "s", name) if row["person_id"] == person], name
+
+
+@LAW
+@given(history=HISTORIES, known=KNOWN, more=st.lists(OBJECT | COMPROMISE, min_size=1, max_size=4))
+def test_an_objection_or_compromise_more_never_ends_an_objection(
+    fresh: Fresh, tmp_path: Path, history: list[Event], known: int, more: list[Event]
+) -> None:
+    registry = fresh()
+    record(registry, history)
+    export(registry, tmp_path / "s", known)
+    before = {row["person_id"]: row for row in rows(tmp_path / "s", "standing")}
+    record(registry, more)
+    registry.place_hold("h", authority="a", instrument="i", recorded_at=T0)
+    export(registry, tmp_path / "s", known)
+    after = {row["person_id"]: row for row in rows(tmp_path / "s", "standing")}
+    for person, row in before.items():
+        assert after[person]["objected"] or not row["objected"]
+        assert set(after[person]["consent_purposes"]) <= set(row["consent_purposes"])
+
+
+@LAW
+@given(history=HISTORIES, known=st.tuples(KNOWN, KNOWN).map(sorted))
+def test_knowing_more_never_lets_more_in(fresh: Fresh, tmp_path: Path, history: list[Event], known: list[int]) -> None:
+    registry = fresh()
+    record(registry, history)
+    for name, at in (("before", known[0]), ("after", known[1])):
+        export(registry, tmp_path / name, at)
+    before = {row["person_id"]: row for row in rows(tmp_path / "before", "standing")}
+    after = {row["person_id"]: row for row in rows(tmp_path / "after", "standing")}
+    unclaimed = {"m:1", "m:2", "m:3"}
+    assert set(before) - unclaimed <= set(after)
+    for person in set(before) & set(after):
+        _narrows(before[person], after[person])
+    _accounts_narrow(rows(tmp_path / "before", "accounts"), rows(tmp_path / "after", "accounts"))
+    _residence_narrows(rows(tmp_path / "before", "residence"), rows(tmp_path / "after", "residence"), before)
+
+
+def _narrows(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert after["born_on"] is None or (before["born_on"] is not None and after["born_on"] >= before["born_on"])
+    assert after["age_conflict"] >= before["age_conflict"]
+    for name in ("countries_now", "countries_at_notice"):
+        assert not after[name] or (before[name] and set(before[name]) <= set(after[name])), name
+    assert after["objected"] >= before["objected"]
+    for name in ("objected_kinds", "objected_services"):
+        assert not before["objected"] or _covers(after[name], before[name])
+    for name in ("arrived_at", "campaign_effective_at"):
+        assert _latest(after[name]) >= _latest(before[name])
+    assert after["objected"] or _latest(after["withdrawn_at"]) >= _latest(before["withdrawn_at"])
+    for name in ("consent_purposes", "campaigns"):
+        assert set(after[name]) <= set(before[name])
+    first = after["first_delivered_at"]
+    assert first is None or (before["first_delivered_at"] is not None and first >= before["first_delivered_at"])
+    assert _latest(after["last_delivered_at"]) <= _latest(before["last_delivered_at"])
+    assert after["signal"] in (before["signal"], "n")
+    assert _latest(after["last_active_at"]) <= _latest(before["last_active_at"])
+
+
+def _covers(wide: list[str] | None, narrow: list[str] | None) -> bool:
+    return wide is None or (narrow is not None and set(narrow) <= set(wide))
+
+
+def _latest(instant: datetime | None) -> datetime:
+    return instant or datetime.min.replace(tzinfo=UTC)
+
+
+def _epoch(rows_: list[dict[str, Any]], account: str, at: datetime) -> dict[str, Any] | None:
+    found = [
+        row
+        for row in rows_
+        if row["account_id"] == account
+        and (row["owned_from"] is None or row["owned_from"] <= at)
+        and (row["owned_until"] is None or at < row["owned_until"])
+    ]
+    assert len(found) <= 1, "at any instant an account has one owner at most"
+    return found[0] if found else None
+
+
+def _accounts_narrow(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    for account in sorted({row["account_id"] for row in [*before, *after]}):
+        for day in range(-8, 9):
+            old, new = (_epoch(found, account, T0 + timedelta(days=day)) for found in (before, after))
+            if new is None or new["status"] is None:
+                continue
+            assert new["status"] == "transferred" or old is not None
+            if old is None:
+                continue
+            assert old["status"] is not None
+            assert SEVERITY[new["status"]] >= SEVERITY[old["status"]]
+            assert new["status"] != "active" or new["person_id"] == old["person_id"]
+            assert new["private"] is None or (old["private"] is not None and new["private"] >= old["private"])
+            assert set(old["handles"]) <= set(new["handles"])
+            if old["compromised_from"] is not None:
+                assert new["compromised_from"] <= old["compromised_from"]
+
+
+def _residence_narrows(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], people: dict[str, dict[str, Any]]
+) -> None:
+    for person in people:
+        for day in range(-540, 900, 45):
+            at = T0 + timedelta(days=day)
+            old, new = (
+                {r["country"] for r in found if r["person_id"] == person and _covers_at(r, at)}
+                for found in (before, after)
+            )
+            if new and None not in new:
+                assert old
+                assert old <= new
+
+
+def _covers_at(row: dict[str, Any], at: datetime) -> bool:
+    return (row["valid_from"] is None or row["valid_from"] <= at) and (
+        row["valid_until"] is None or at < row["valid_until"]
+    )

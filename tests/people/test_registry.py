@@ -1,0 +1,282 @@
+"""Recording: durable, once, never refused, never guessed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from demur.errors import ConfigError, InputError, OutsideError, RefusedError
+from demur.people import FORMS, Registry
+from demur.people.database import Database
+from demur.people.schema import METADATA
+from demur.store import read_commit
+from demur.terms import tables
+
+T0 = datetime(2025, 6, 1, tzinfo=UTC)
+EARLY = T0 - timedelta(days=100)
+LATER = T0 + timedelta(days=30)
+
+
+def account(number: int, **said: object) -> dict[str, object]:
+    """Return one PEOPLE row."""
+    row: dict[str, object] = dict.fromkeys(tables.PEOPLE.names)
+    row |= {
+        "account_id": f"m:{number}", "version_id": "v", "service": "m", "source": "test", "imported_at": EARLY,
+        "handle": f"user{number}", "display_name": f"Name {number}", "country": "DE", "residence_source": "declared",
+        "born_on": date(1990, 1, 1), "age_source": "declared", "status": "active", "private": False,
+        "contact": f"user{number}@example.org", "former_handles": [f"old{number}"], "signal": None, "language": "de",
+    }  # fmt: skip
+    return row | said
+
+
+def people(path: Path, *rows: dict[str, object]) -> Path:
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=tables.PEOPLE), path)
+    return path
+
+
+def test_migrating_twice_is_migrating_once_and_gives_the_schema_in_code(registry: Registry, url: str) -> None:
+    registry.migrate()
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "registry_version"})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_sqlite_is_durable_and_readers_do_not_wait(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'r.db'}")
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+    database.close()
+
+
+def test_a_url_of_another_database_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError, match="sqlite or postgresql"):
+        Registry("mysql://user:secret@host/name")
+    with pytest.raises(ConfigError) as caught:
+        Registry("secret nonsense")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_empty_database_says_what_to_do(tmp_path: Path) -> None:
+    with Registry(f"sqlite:///{tmp_path / 'r.db'}") as registry, pytest.raises(RefusedError, match="migrate"):
+        registry.find("anybody")
+
+
+def test_a_database_that_is_away_is_an_outside_error() -> None:
+    registry = Registry("postgresql://nobody@/none?host=/nonexistent")
+    with pytest.raises(OutsideError):
+        registry.find("anybody")
+
+
+def test_importing_people_twice_changes_nothing(registry: Registry, tmp_path: Path) -> None:
+    part = people(tmp_path / "a.parquet", *(account(n) for n in range(50)))
+    counted = registry.import_people([part])
+    assert counted.people == 50
+    first = registry.export(tmp_path / "one", as_of=T0, known_at=T0)
+    again = people(tmp_path / "b.parquet", *(account(n, imported_at=LATER) for n in range(50)))
+    registry.import_people([again, part])
+    assert registry.export(tmp_path / "two", as_of=T0, known_at=LATER)["files"] == first["files"]
+    assert first["files"]["standing"]["rows"] == first["files"]["accounts"]["rows"] == 50
+
+
+def test_an_imported_account_has_everything_that_the_source_said(registry: Registry, tmp_path: Path) -> None:
+    registry.import_people([people(tmp_path / "a.parquet", account(1, person_hint="human", signal="n"))])
+    found = registry.standing("m:human", as_of=T0, known_at=T0)
+    assert found is not None
+    (row,), (owned,) = found["standing"], found["accounts"]
+    assert (row["born_on"], row["countries_now"], row["signal"], row["language"]) == (
+        date(1990, 1, 1),
+        ["DE"],
+        "n",
+        "de",
+    )
+    assert (owned["status"], owned["private"], owned["handles"], owned["names"]) == (
+        "active", False, ["user1", "old1"], ["Name 1"],
+    )  # fmt: skip
+    for name in ("m:1", "m:human", "@User1", "old1", "user1@example.org"):
+        assert registry.find(name) == ["m:human"]
+
+
+def test_a_damaged_parquet_file_or_another_table_is_a_clear_error(registry: Registry, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 cut short")
+    with pytest.raises(InputError, match="damaged"):
+        registry.import_people([broken])
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"a": [1]}), other)
+    with pytest.raises(InputError, match="account_id"):
+        registry.import_people([other])
+
+
+def test_bad_lines_are_counted_with_their_numbers_and_stop_nothing(registry: Registry, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"type": "status", "account_id": "m:1", "status": "active"}),
+        "{cut short",
+        "",
+        json.dumps({"type": "status", "account_id": "m:1", "status": "sleepy", "extra": 1}),
+        json.dumps({"type": "age", "person_id": "p", "born_on": "1990-13-01", "source": "declared"}),
+        json.dumps(
+            {"type": "hold", "act": "lift", "hold_id": "h", "authority": "a", "instrument": "i", "by": ["A", "a "]}
+        ),
+        json.dumps({"type": "age", "person_id": "p", "born_on": 1990, "source": "declared"}),
+        json.dumps(
+            {"type": "residence", "person_id": "p", "country": "DE", "valid_from": "2020", "valid_until": "2019-01-01"}
+        ),
+        json.dumps([]),
+        json.dumps({"type": ["x"]}),
+        '{"type": "age", "person_id": "' + "x" * (1 << 20) + '"}',
+        json.dumps(
+            {"type": "status", "account_id": "m:1", "status": "active", "valid_at": "0001-01-01T00:00:00+23:00"}
+        ),
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    found = registry.import_events(path, recorded_at=EARLY)
+    assert dict(found.events) == {"profiles": 1, "ages": 1}
+    assert found.faulty == 9
+    assert {fault.split(":")[0] for fault in found.faults} == {f"line {n}" for n in (2, 4, 5, 6, 8, 9, 10, 11, 12)}
+    assert not any("sleepy" in fault or "1990-13" in fault for fault in found.faults)
+
+
+def test_a_missing_event_file_is_an_input_error(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none"):
+        registry.import_events(tmp_path / "none.jsonl", recorded_at=T0)
+
+
+@pytest.mark.parametrize("detail", [{"kinds": ["poems"]}, {"door": "window"}, {"valid_at": "soon"}, {"reason": 7}, {}])
+def test_obj_02_an_objection_is_never_refused_for_a_detail(registry: Registry, detail: dict[str, object]) -> None:
+    found = registry.record_events([{"type": "objection", "person_id": "p", **detail}], recorded_at=T0)
+    assert found.faulty == 0
+    standing = registry.standing("p", as_of=EARLY, known_at=T0)
+    assert standing is not None
+    assert standing["standing"][0]["objected"] is True
+    assert standing["standing"][0]["objected_kinds"] is None
+
+
+def test_obj_02_twice_late_and_from_anywhere_is_accepted(registry: Registry) -> None:
+    for _ in range(2):
+        receipt = registry.record_objection(person_id="p", recorded_at=LATER, kinds=["poems"], door="window")
+        assert receipt.person_id == "p"
+    assert len(registry.about("p")["objections"]) == 1
+
+
+def test_obj_09_an_objection_that_nobody_can_place_waits_and_then_counts_from_when_it_was_said(
+    registry: Registry, tmp_path: Path
+) -> None:
+    receipt = registry.record_objection(contact="new@example.org", recorded_at=EARLY)
+    assert receipt.person_id is None
+    assert [row["objection_id"] for row in registry.unmatched()] == [receipt.objection_id]
+    registry.import_people([people(tmp_path / "a.parquet", account(1))])
+    registry.match_objection(receipt.objection_id, "m:1", recorded_at=T0)
+    assert registry.unmatched() == []
+    found = registry.standing("m:1", as_of=T0, known_at=T0)
+    assert found is not None
+    assert found["objections"][0]["valid_at"] == EARLY
+    with pytest.raises(InputError):
+        registry.match_objection("U-none", "m:1", recorded_at=T0)
+
+
+def test_obj_09_account_handle_or_address_find_the_person(registry: Registry, tmp_path: Path) -> None:
+    registry.import_people([people(tmp_path / "a.parquet", account(1, person_hint="h"), account(2, person_hint="h"))])
+    for claim in ({"account_id": "m:2"}, {"handle": "@USER1"}, {"contact": "user2@example.org"}):
+        receipt = registry.record_objection(recorded_at=T0, **claim)
+        assert (receipt.person_id, receipt.accounts) == ("m:h", ("m:1", "m:2"))
+
+
+def test_an_objection_of_an_id_that_is_not_known_yet_counts_once_it_appears(registry: Registry, tmp_path: Path) -> None:
+    registry.record_objection(person_id="m:1", recorded_at=EARLY)
+    assert len(registry.unmatched()) == 1
+    registry.import_people([people(tmp_path / "a.parquet", account(1))])
+    assert registry.unmatched() == []
+    found = registry.standing("m:1", as_of=T0, known_at=T0)
+    assert found is not None
+    assert found["standing"][0]["objected"] is True
+
+
+def test_hld_04_one_person_cannot_lift_a_hold(registry: Registry, tmp_path: Path) -> None:
+    registry.place_hold("h", authority="DPC", instrument="letter", recorded_at=EARLY, countries=["DE"], kinds=["photo"])
+    for people_ in (["Ann"], ["Ann", " ann "], [], ["Ann", ""]):
+        with pytest.raises(RefusedError, match="two different"):
+            registry.lift_hold("h", by=people_, reason="done", recorded_at=T0)
+    with pytest.raises(InputError, match="none of that name"):
+        registry.lift_hold("other", by=["Ann", "Bea"], reason="done", recorded_at=T0)
+    registry.lift_hold("h", by=["Ann", "Bea"], reason="done", recorded_at=T0)
+    registry.export(tmp_path / "s", as_of=T0, known_at=T0)
+    rows = pq.read_table(tmp_path / "s/holds.parquet").to_pylist()
+    assert [(row["act"], row["kinds"]) for row in rows] == [("place", ["photo"]), ("lift", ["photo"])]
+    registry.export(tmp_path / "s", as_of=T0 - timedelta(days=1), known_at=LATER)
+    assert pq.read_table(tmp_path / "s/holds.parquet").num_rows == 1
+
+
+def test_hld_02_a_hold_without_authority_is_no_hold(registry: Registry) -> None:
+    with pytest.raises(InputError, match="authority"):
+        registry.place_hold("h", authority="", instrument="letter", recorded_at=T0)
+
+
+def test_ppl_09_who_comes_back_under_a_suppressed_name_objects_again(registry: Registry, tmp_path: Path) -> None:
+    key = b"k" * 32
+    registry.suppress(key, ["@Old1", "m:3"], origin="deleted account", recorded_at=EARLY)
+    registry.import_people([people(tmp_path / "a.parquet", *map(account, (1, 2, 3)))], suppression_key=key)
+    registry.export(tmp_path / "s", as_of=T0, known_at=T0)
+    rows = pq.read_table(tmp_path / "s/standing.parquet").to_pylist()
+    assert {row["person_id"]: row["objected"] for row in rows} == {"m:1": True, "m:2": False, "m:3": True}
+
+
+def test_sec_03_suppressions_hold_no_identifier(registry: Registry, url: str) -> None:
+    registry.suppress(b"k" * 32, ["sentinel-name"], origin="request", recorded_at=EARLY)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert "sentinel" not in repr(connection.execute(sa.text("SELECT * FROM suppressions")).all())
+    engine.dispose()
+
+
+def test_the_export_is_committed_last_and_has_the_documented_schemas(registry: Registry, tmp_path: Path) -> None:
+    registry.import_people([people(tmp_path / "a.parquet", account(1))])
+    facts = registry.export(tmp_path / "s", as_of=T0, known_at=T0)
+    assert read_commit(tmp_path / "s") == facts
+    for name, schema in (("standing", tables.STANDING), ("accounts", tables.ACCOUNTS), ("residence", tables.RESIDENCE),
+                         ("notices", tables.NOTICES), ("campaigns", tables.CAMPAIGNS),
+                         ("objections", tables.OBJECTIONS), ("holds", tables.HOLDS)):  # fmt: skip
+        found = pq.read_table(tmp_path / f"s/{name}.parquet")
+        assert found.schema.equals(schema), name
+        assert found.num_rows == facts["files"][name]["rows"]
+
+
+def test_knowledge_before_the_instant_asked_for_is_refused(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="known_at"):
+        registry.export(tmp_path / "s", as_of=T0, known_at=EARLY)
+
+
+def test_history_imported_later_counts_when_the_base_says_so(registry: Registry, tmp_path: Path) -> None:
+    registry.import_people([people(tmp_path / "a.parquet", account(1, imported_at=LATER))])
+    strict = registry.standing("m:1", as_of=T0, known_at=LATER)
+    based = registry.standing("m:1", as_of=T0, known_at=LATER, base_known_at=LATER)
+    assert strict is not None
+    assert based is not None
+    assert (strict["standing"][0]["born_on"], strict["accounts"][0]["status"]) == (None, None)
+    assert (based["standing"][0]["born_on"], based["accounts"][0]["status"]) == (date(1990, 1, 1), "active")
+
+
+def test_somebody_unknown_has_no_standing(registry: Registry) -> None:
+    assert registry.standing("nobody", as_of=T0, known_at=T0) is None
+    assert registry.find("nobody") == []
+
+
+def test_every_event_type_and_member_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/registry.md").read_text()
+    for name, form in FORMS.items():
+        line = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), "")
+        for member in form.fields:
+            assert f"`{member.name}`" in line, (name, member.name)
+    for table in METADATA.sorted_tables:
+        assert f"| `{table.name}` |" in text, table.name

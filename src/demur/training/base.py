@@ -104,13 +104,19 @@ def _from_gguf(path: Path, cache: Path) -> Path:
     folder = cache / digest_file(files[0])[:16]
     if not (folder / "converted.json").exists():
         import torch
+        from safetensors.torch import save_file
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         parent, name = files[0].parent, files[0].name
         tokenizer = AutoTokenizer.from_pretrained(parent, gguf_file=name, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(parent, gguf_file=name, dtype=torch.float32, local_files_only=True)
         folder.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(folder)
+        plain = {key: value.detach().contiguous() for key, value in model.named_parameters()}  # tied ones once
+        save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads(model.config.to_json_string())
+        config.pop("quantization_config", None)
+        write_json(folder / "config.json", config)
+        model.generation_config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         write_json(folder / "converted.json", {"gguf_digest": digest_file(files[0])})
     return folder

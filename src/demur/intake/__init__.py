@@ -7,11 +7,15 @@ May not: decide anything, guess an audience, ask the clock, reach the network, k
 Read first: source.py (what a plugin is), check.py (what a row must keep to), write.py, snapshot.py.
 """
 
+from demur.intake.mapping import read_mapping
+from demur.intake.places import country_of
+from demur.intake.quarantine import REASONS
 from demur.intake.snapshot import snapshot
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Source, Unreadable, source_named, sources
 from demur.intake.write import IntakeReport, intake, state_digest
 
 __all__ = [
+    "REASONS",
     "Context",
     "Input",
     "IntakeReport",
@@ -19,7 +23,9 @@ __all__ = [
     "PersonRow",
     "Source",
     "Unreadable",
+    "country_of",
     "intake",
+    "read_mapping",
     "snapshot",
     "source_named",
     "sources",

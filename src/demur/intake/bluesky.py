@@ -2,7 +2,7 @@
 
 Records of the AT protocol are public by nature: there are no private repositories. Deletes are tombstones. The
 repository's owner may declare what it wants: a record of ``org.user-intents.declaration`` is a signal (REQUIREMENTS
-§5.8); an entry about AI training that is not plainly allowed counts as no.
+§5.8) of the whole account.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _STATUSES = {
     "deleted": "deleted",
     "deactivated": "deactivated",
 }
-_TRAINING = ("syntheticContentGeneration", "aiTraining", "generativeAi")
 _EMBEDDED = {"app.bsky.embed.images": ("images", "image", "photo"), "app.bsky.embed.video": ("video", "video", "video")}
 
 
@@ -108,7 +107,7 @@ def _commit(did: str, commit: Mapping[str, Any], at: datetime | None, context: C
             state="deleted",
             kind=_KINDS[collection],
             account_id=f"{SERVICE}:{did}",
-            audience="public",
+            audience="unknown",
         )
     elif operation in ("create", "update"):
         yield from _item(did, commit, at)
@@ -209,10 +208,9 @@ def _profile(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterat
 
 
 def _declared(did: str, commit: Mapping[str, Any], at: datetime | None) -> PersonRow:
-    """Return what a declaration says about AI training; anything but a plain ``allow: true`` is no."""
-    preferences = (commit.get("record") or {}).get("preferences") or {}
-    said = [preferences[name] for name in _TRAINING if isinstance(preferences.get(name), dict)]
-    signal = None
-    if commit["operation"] != "delete" and said:
-        signal = "y" if all(entry.get("allow") is True for entry in said) else "n"
-    return PersonRow(account_id=f"{SERVICE}:{did}", version_at=at, signal=signal, signal_origin=_INTENTS)
+    """Return what a declaration says about generating content; a missing ``allow`` says nothing (tri-state)."""
+    said = ((commit.get("record") or {}).get("preferences") or {}).get("syntheticContentGeneration") or {}
+    allowed = said.get("allow") if commit["operation"] != "delete" else None
+    signal = "y" if allowed is True else "n" if allowed is False else None
+    origin = f"{_INTENTS}#syntheticContentGeneration" if signal else None
+    return PersonRow(account_id=f"{SERVICE}:{did}", version_at=at, signal=signal, signal_origin=origin)

@@ -271,7 +271,7 @@ def _item(version: dict[str, Any], site: str) -> ItemRow:
         account_id=_account(site, version["owner"]),
         co_account_ids=editors or None,
         created_at=version["created"],
-        audience="public",
+        audience="public" if version["state"] == "live" else "unknown",
         parent_id=None if parent is None else f"{SERVICE}:{site}:post:{parent}",
         parent_audience=None if parent is None else "public",
         text=version["text"] or None,

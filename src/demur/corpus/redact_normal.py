@@ -64,6 +64,23 @@ def view(text: str) -> str:
     return text if text.isascii() else text.translate(_folding())
 
 
+def view_batch(texts: Any) -> Any:
+    """Return the folded views of a batch; rows without anything to fold are the texts themselves."""
+    folded = pc.fill_null(pc.match_substring_regex(texts, pattern=_foldable()), fill_value=False)
+    if not pc.any(folded).as_py():
+        return texts
+    return pc.replace_with_mask(texts, folded, pa.array(map(view, texts.filter(folded).to_pylist()), pa.string()))
+
+
+@lru_cache(maxsize=1)
+def _foldable() -> str:
+    """Return the RE2 class of all signs that the folding changes."""
+    points = sorted(_folding())
+    starts = [point for point in points if point - 1 not in _folding()]
+    ends = [point for point in points if point + 1 not in _folding()]
+    return "[" + "".join(f"\\x{{{a:x}}}-\\x{{{b:x}}}" for a, b in zip(starts, ends, strict=True)) + "]"
+
+
 @lru_cache(maxsize=1)
 def _folding() -> dict[int, str]:
     table: dict[int, str] = {}

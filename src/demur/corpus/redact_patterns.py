@@ -13,9 +13,9 @@ from collections.abc import Iterator
 Span = tuple[int, int, str]
 """Start, end (exclusive) and type of one finding."""
 
-_LOCAL = r"[\w.+\-!#$%&'*/=?^`{|}~]"
 _HOST = r"[^\W_](?:[\w\-]*\w)?(?:\.[^\W_](?:[\w\-]*\w)?)*"
-_EMAIL = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@{_HOST}")
+_LOCAL_SIGNS = frozenset("_.+-!#$%&'*/=?^`{|}~")
+_HOST_AFTER = re.compile(_HOST)
 _EMAIL_QUOTED = re.compile(rf'"[^"\s@]{{1,64}}"@{_HOST}')
 _EMAIL_SPACED = re.compile(r"(?<![\w.+\-])[\w.+\-]++ ?@ ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
 _AT_WORD = r"(?:at|ät|arroba|chez|kukac|zavináč|malpa|małpa|παπάκι|@)"
@@ -36,6 +36,8 @@ _PERSONAL_HOST = re.compile(
     r"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:bsky\.social|tumblr\.com|blogspot\.[a-z.]{2,6}|wordpress\.com|github\.io|"
     r"substack\.com|livejournal\.com|deviantart\.com|eth)(?![\w\-]))"
 )
+_BARE = re.compile(r"\.[A-Za-z]{2,10}(?::[0-9]+)?[/?#]")
+_PERSONAL = re.compile(r"\.(?i:bsky|tumblr|blogspot|wordpress|github|substack|livejournal|deviantart|eth)")
 _TRAILING = ".,;:!?'\u2019\u201c\u201d\u2026*_~"
 _USER_PATH = re.compile(
     r"(?i:/(?:u|user|users|member|members|profile|profil|profilo|perfil|people|person|in|author|channel|c|nutzer|"
@@ -49,6 +51,15 @@ _REDDIT = re.compile(r"(?<![\w/.])/?u/[A-Za-z0-9_\-]{3,20}(?![\w\-])")
 _DID = re.compile(r"(?<![\w])did:[a-z]{2,10}:[A-Za-z0-9._:%\-]{4,}[A-Za-z0-9]")
 _NOSTR = re.compile(r"(?<![\w])n(?:pub|profile|sec)1[02-9ac-hj-np-z]{20,}")
 _DISCORD = re.compile(r"(?<![\w#])[^\W_][\w.]{1,31}#[0-9]{4}(?![\w])")
+
+_HANDLE_CUES = (
+    ("u/", _REDDIT),
+    ("did:", _DID),
+    ("npub1", _NOSTR),
+    ("nprofile1", _NOSTR),
+    ("nsec1", _NOSTR),
+    ("#", _DISCORD),
+)
 
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
 _IPV6 = re.compile(r"(?i:(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]))")
@@ -83,14 +94,14 @@ _ADDRESS = re.compile(
 
 def urls(view: str) -> Iterator[Span]:
     """Find URLs: ``URL_ID`` where the address names a person or a thing, ``URL`` for another page; bare sites stay."""
-    for pattern in (_URL, _URL_BARE):
+    for pattern in (_URL,) if not _BARE.search(view) else (_URL, _URL_BARE):
         for match in pattern.finditer(view):
             text = _closed(match.group().rstrip(_TRAILING))
             kind = _url_kind(text)
             if kind:
                 yield match.start(), match.start() + len(text), kind
-    for match in _PERSONAL_HOST.finditer(view):
-        yield match.start(), match.end(), "HANDLE"
+    if _PERSONAL.search(view):
+        yield from _all((_PERSONAL_HOST,), view, "HANDLE")
 
 
 def _closed(text: str) -> str:
@@ -113,12 +124,29 @@ def _url_kind(text: str) -> str | None:
 def emails(view: str) -> Iterator[Span]:
     """Find e-mail addresses in any script, also written ``name (at) host``, ``name @ host . com``."""
     if "@" in view:
-        patterns = (
-            (_EMAIL_QUOTED, _EMAIL) if " @" not in view and "@ " not in view else (_EMAIL_QUOTED, _EMAIL, _EMAIL_SPACED)
-        )
-        yield from _all(patterns, view, "EMAIL")
+        if '"@' in view:
+            yield from _all((_EMAIL_QUOTED,), view, "EMAIL")
+        for place in _signs_at(view):
+            start, host = _local_start(view, place), _HOST_AFTER.match(view, place + 1)
+            if start < place and host:
+                yield start, host.end(), "EMAIL"
+        if " @" in view or "@ " in view:
+            yield from _all((_EMAIL_SPACED,), view, "EMAIL")
     if _ANY_AT.search(view):
         yield from _all((_EMAIL_AT, _EMAIL_WORDS), view, "EMAIL")
+
+
+def _signs_at(view: str) -> Iterator[int]:
+    place = view.find("@")
+    while place >= 0:
+        yield place
+        place = view.find("@", place + 1)
+
+
+def _local_start(view: str, place: int) -> int:
+    while place and (view[place - 1].isalnum() or view[place - 1] in _LOCAL_SIGNS):
+        place -= 1
+    return place
 
 
 def _all(patterns: tuple[re.Pattern[str], ...], view: str, kind: str) -> Iterator[Span]:
@@ -129,27 +157,24 @@ def _all(patterns: tuple[re.Pattern[str], ...], view: str, kind: str) -> Iterato
 
 def handles(view: str) -> Iterator[Span]:
     """Find names of accounts: ``@x``, ``@x@host``, ``u/x``, DIDs, Nostr keys, ``name#1234``."""
-    if "@" in view:
-        for match in _HANDLE_REMOTE.finditer(view):
+    for place in _signs_at(view):
+        match = _HANDLE_REMOTE.match(view, place) or _HANDLE.match(view, place)
+        if match and not _CLOCK.match(match.group()):
             yield match.start(), match.end(), "HANDLE"
-        for match in _HANDLE.finditer(view):
-            if not _CLOCK.match(match.group()):
-                yield match.start(), match.end(), "HANDLE"
-    for pattern in (_REDDIT, _DID, _NOSTR, _DISCORD):
-        for match in pattern.finditer(view):
-            yield match.start(), match.end(), "HANDLE"
+    for cue, pattern in _HANDLE_CUES:
+        if cue in view:
+            yield from _all((pattern,), view, "HANDLE")
 
 
 def networks(view: str) -> Iterator[Span]:
     """Find IPv4, IPv6 and MAC addresses."""
-    for match in _MAC.finditer(view):
-        yield match.start(), match.end(), "MAC"
+    yield from _all((_MAC,), view, "MAC")
     for match in _IPV4.finditer(view):
         octets = match.group().split(":")[0].split(".")
         before = view[max(0, match.start() - 12) : match.start()]
         if all(int(octet) < 256 for octet in octets) and not _VERSION.search(before):
             yield match.start(), match.end(), "IP"
-    for match in _IPV6.finditer(view):
+    for match in _IPV6.finditer(view) if view.count(":") > 1 else ():
         if len(match.group()) > 5 and any(sign.isdigit() for sign in match.group()) and _is_ipv6(match.group()):
             yield match.start(), match.end(), "IP"
 

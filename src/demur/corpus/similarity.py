@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,16 @@ ROWS = 4
 """Two texts of similarity s over word pairs meet in some band with probability 1 - (1 - s⁴)¹⁶: 0.98 at 0.68."""
 
 _CHUNK_ROWS = 4096
-_TOKEN = re.compile(r"<[A-Z_]{2,10}>|[^\W_]+")
+_PLACEHOLDER = re.compile(r"<[A-Z_]{2,10}>")
+_WORD = re.compile(r"[^\W_]+")
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def words(text: str) -> list[str]:
     """Return the words that count: case-folded, without punctuation and placeholders."""
-    return [token.casefold() for token in _TOKEN.findall(text) if token[0] != "<"]
+    bare = _PLACEHOLDER.sub(" ", text) if "<" in text else text
+    return _WORD.findall(bare.casefold())
 
 
 def exact_keys(texts: Any) -> Any:
@@ -89,8 +92,7 @@ def band_keys(signed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def shingles(text: str) -> frozenset[int]:
     """Return the hashes of a text's words and of its pairs of neighbouring words."""
-    hashed = _hash_words([words(text)])[0]
-    return frozenset(np.concatenate([hashed, _pairs(hashed)]).tolist())
+    return _shingle_sets([text])[0]
 
 
 def jaccard(left: str, right: str) -> float:
@@ -120,26 +122,36 @@ def jaccard_pairs(texts: Any, left: Sequence[int], right: Sequence[int]) -> npt.
 
 
 def _shingle_sets(texts: Sequence[str | None]) -> list[frozenset[int]]:
-    hashed = _hash_words([words(text or "") for text in texts])
-    return [frozenset(np.concatenate([row, _pairs(row)]).tolist()) for row in hashed]
+    flat, sizes = _hash_words([words(text or "") for text in texts])
+    pairs = _pairs(flat)
+    ends = np.cumsum(sizes)
+    return [
+        frozenset([*flat[end - size : end].tolist(), *pairs[end - size : max(end - 1, 0)].tolist()])
+        if size
+        else frozenset()
+        for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
+    ]
 
 
 def _signatures(texts: Sequence[str | None]) -> npt.NDArray[np.uint64]:
-    hashed = _hash_words([words(text or "") for text in texts])
-    rows = [_pairs(row) if len(row) > 1 else row for row in hashed]
-    lengths = np.array([len(row) for row in rows], np.int64)
-    signed = np.full((len(rows), BANDS * ROWS), _EMPTY, np.uint64)
-    present = lengths > 0
+    flat, sizes = _hash_words([words(text or "") for text in texts])
+    signed = np.full((len(texts), BANDS * ROWS), _EMPTY, np.uint64)
+    present = sizes > 0
     if not present.any():
         return signed
-    flat = np.concatenate(rows)
-    starts = np.concatenate([[0], np.cumsum(lengths[present])[:-1]])
+    starts = np.cumsum(sizes) - sizes
+    pairs = np.append(_pairs(flat), flat[-1:])
+    single = starts[sizes == 1]
+    pairs[single] = flat[single]  # a text of one word is its own shingle
+    last = (starts + sizes - 1)[sizes > 1]
+    pairs[last] = pairs[last - 1]  # no pair reaches into the next text
+    first = starts[present]
     factors, shifts = _permutations()
     for place in range(BANDS * ROWS):
-        moved = flat * factors[place]
+        moved = pairs * factors[place]
         moved += shifts[place]
         moved >>= np.uint64(24)
-        signed[present, place] = np.minimum.reduceat(moved, starts)
+        signed[present, place] = np.minimum.reduceat(moved, first)
     return signed
 
 
@@ -150,17 +162,18 @@ def _permutations() -> tuple[Words, Words]:
     return values[0] | np.uint64(1), values[1]
 
 
-def _hash_words(rows: Sequence[Sequence[str]]) -> list[Words]:
-    """Return 64-bit hashes of the words, row by row (BLAKE2b, little-endian)."""
-    known: dict[str, int] = {}
-    for row in rows:
-        for word in row:
-            if word not in known:
-                known[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
-    return [np.fromiter(map(known.__getitem__, row), np.uint64, len(row)) for row in rows]
+def _hash_words(rows: Sequence[Sequence[str]]) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Return 64-bit hashes of all words in one row (BLAKE2b, little-endian), and how many each text has."""
+    flat = list(chain.from_iterable(rows))
+    known = {
+        word: int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little") for word in set(flat)
+    }
+    hashed = np.fromiter(map(known.__getitem__, flat), np.uint64, len(flat))
+    return hashed, np.fromiter(map(len, rows), np.int64, len(rows))
 
 
 def _pairs(hashed: Words) -> Words:
+    """Return the hash of each word with the one after it; one fewer than words."""
     if len(hashed) < 2:
         return np.empty(0, np.uint64)
     return _mix(hashed[:-1] * _MIX[0] + (hashed[1:] ^ _MIX[2]) * _MIX[1])

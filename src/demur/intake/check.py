@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -38,7 +38,7 @@ class TableRules:
         self.known = frozenset(self.names)
         self.digested = tuple(name for name in self.names if name not in _SET_BY_WRITER)
         self.instants = tuple(f.name for f in schema if pa.types.is_timestamp(f.type) and f.name != "imported_at")
-        self.texts = tuple(f.name for f in schema if pa.types.is_string(f.type))
+        self.checks = {field.name: _check_of(field) for field in schema}
 
     def fault(self, row: Mapping[str, Any], latest: datetime) -> str | None:
         """Return the reason why a row is no row of this table, or ``None``.
@@ -56,30 +56,9 @@ class TableRules:
             value = row.get(column)
             if value is not None and value not in allowed:
                 return reason
-        return self._instant_fault(row, latest) or self._text_fault(row)
-
-    def _instant_fault(self, row: Mapping[str, Any], latest: datetime) -> str | None:
-        for column in self.instants:
-            value = row.get(column)
-            if value is None:
-                continue
-            if not isinstance(value, datetime) or value.tzinfo is None:
-                return "not_a_date"
-            if not EARLIEST <= value <= latest and column != "expires_at":
-                return "date_out_of_range"
-        return None
-
-    def _text_fault(self, row: Mapping[str, Any]) -> str | None:
-        for column in self.texts:
-            value = row.get(column)
-            if value is None:
-                continue
-            if not isinstance(value, str):
-                return "wrong_type"
-            if "\0" in value:
-                return "control_character"
-            if len(value) > TEXT_BYTES // 4 and len(value.encode("utf-8", "replace")) > TEXT_BYTES:
-                return "text_too_long"
+        for column, value in row.items():
+            if value is not None and (fault := self.checks[column](value, latest)) is not None:
+                return fault
         return None
 
     def version_id(self, row: Mapping[str, Any]) -> str:
@@ -99,6 +78,53 @@ class TableRules:
         """
         columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in self.schema]
         return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+def _check_of(field: Any) -> Callable[[Any, datetime], str | None]:
+    """Return what checks a value of a column: (value, latest instant) → reason or ``None``."""
+    if field.name == "expires_at":
+        return _any_instant_fault
+    if pa.types.is_timestamp(field.type):
+        return _instant_fault
+    if pa.types.is_list(field.type):
+        return _texts_fault
+    if pa.types.is_string(field.type):
+        return _text_fault
+    expected = _PLAIN_TYPES[str(field.type)]
+    return lambda value, _: None if type(value) in expected else "wrong_type"
+
+
+_PLAIN_TYPES: Mapping[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "double": (float, int),
+    "date32[day]": (date,),
+}
+
+
+def _any_instant_fault(value: Any, _: datetime) -> str | None:
+    return None if isinstance(value, datetime) and value.tzinfo is not None else "not_a_date"
+
+
+def _instant_fault(value: Any, latest: datetime) -> str | None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return "not_a_date"
+    return None if EARLIEST <= value <= latest else "date_out_of_range"
+
+
+def _text_fault(value: Any, _: datetime) -> str | None:
+    if not isinstance(value, str):
+        return "wrong_type"
+    if "\0" in value:
+        return "control_character"
+    if len(value) > TEXT_BYTES // 4 and len(value.encode("utf-8", "replace")) > TEXT_BYTES:
+        return "text_too_long"
+    return None
+
+
+def _texts_fault(value: Any, latest: datetime) -> str | None:
+    if not isinstance(value, list):
+        return "wrong_type"
+    return next((fault for entry in value if (fault := _text_fault(entry, latest)) is not None), None)
 
 
 def latest_instant(imported_at: datetime) -> datetime:

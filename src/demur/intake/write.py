@@ -150,11 +150,6 @@ class _Import:
                 row["version_id"] = table.rules.version_id(row)
             except TypeError as error:
                 reason = "not_utf8" if "UTF-8" in str(error) else "wrong_type"
-        if reason is None and _odd(row):
-            try:
-                table.rules.table([row])
-            except (pa.ArrowException, TypeError, ValueError, OverflowError):
-                reason = "wrong_type"
         if reason is not None:
             expected = "a row that keeps to the table; see the reasons in docs/intake.md"
             raw = repr(sorted((str(name), str(value)) for name, value in row.items() if name != "imported_at"))
@@ -187,14 +182,6 @@ class _Import:
         path = self._quarantine / f"{key[:32]}-{self._fault_parts:05d}.parquet"
         write_table(path, pa.Table.from_pylist(rows, schema=QUARANTINE))
         self._faults, self._fault_parts = [], self._fault_parts + 1
-
-
-_PLAIN = (str, datetime, type(None))
-
-
-def _odd(row: Mapping[str, Any]) -> bool:
-    """Return whether a row holds values whose type the quick checks have not seen (numbers, lists, booleans)."""
-    return not all(isinstance(value, _PLAIN) for value in row.values())
 
 
 def intake(

@@ -17,8 +17,7 @@ from demur.intake.source import Context, Unreadable
 
 Attributes = dict[str, str]
 
-_ATTRIBUTE = re.compile(rb' ([A-Za-z_][A-Za-z0-9_.-]*)="([^"<]*)"')
-_ROW = re.compile(rb'\s*<row((?: [A-Za-z_][A-Za-z0-9_.-]*="[^"<]*")*)\s*/>\s*')
+_ATTRIBUTE = re.compile(r' ([A-Za-z_][A-Za-z0-9_.-]*)="([^"<]*)"')
 _OPEN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<([A-Za-z_]\w*)>)?\s*")
 _CLOSE = re.compile(rb"\s*(?:</[A-Za-z_]\w*>)?\s*")
 _NUMBERED = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
@@ -39,9 +38,13 @@ def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes |
         if number <= 2 and not root and (first := _preamble(line)) is not None:
             root = first
             continue
-        match = _ROW.fullmatch(line)
-        if match is not None and not closed:
-            yield _attributes(match.group(1), context)
+        body = line.strip()
+        if body.startswith(b"<row") and body.endswith(b"/>") and not closed:
+            found = _attributes(body, context)
+            if found is None:
+                yield from _by_lxml(line, stream, context, root or b"rows", number)
+                return
+            yield found
         elif _CLOSE.fullmatch(line):
             closed = closed or b"</" in line
         else:
@@ -61,21 +64,22 @@ def _preamble(line: bytes) -> bytes | None:
     return None if opening is None else (opening.group(1) or b"")
 
 
-def _attributes(raw: bytes, context: Context) -> Attributes | Unreadable:
+def _attributes(body: bytes, context: Context) -> Attributes | Unreadable | None:
+    """Return the attributes of one element, or ``None`` if it is not of the plain form."""
     try:
-        found = {
-            name.decode("ascii"): _resolved(value.decode("utf-8")) if b"&" in value else value.decode("utf-8")
-            for name, value in _ATTRIBUTE.findall(raw)
-        }
+        text = body[4:-2].decode("utf-8").rstrip()
     except UnicodeDecodeError:
-        return context.unreadable("not_utf8", "UTF-8 in every attribute", raw)
+        return context.unreadable("not_utf8", "UTF-8 in every attribute", body)
+    pairs = _ATTRIBUTE.findall(text)
+    # the matches must be all there is: a blank, an equals sign and two quotes beside each name and value
+    if sum(len(name) + len(value) + 4 for name, value in pairs) != len(text):
+        return None
+    try:
+        found = {name: _resolved(value) if "&" in value else value for name, value in pairs}
     except ValueError:
-        return context.unreadable("malformed_xml", "only the entities that XML itself defines", raw)
-    if len(found) != raw.count(b'="'):
-        # an attribute twice (XML 1.0 §3.1), or '="' inside a value, which is fine
-        names = [name for name, _ in _ATTRIBUTE.findall(raw)]
-        if len(set(names)) != len(names):
-            return context.unreadable("malformed_xml", "each attribute once", raw)
+        return context.unreadable("malformed_xml", "only the entities that XML itself defines", body)
+    if len(found) != len(pairs):
+        return context.unreadable("malformed_xml", "each attribute once (XML 1.0 §3.1)", body)
     return found
 
 

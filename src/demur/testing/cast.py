@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from demur.testing.dice import Dice, keyed_number
+from demur.testing.dice import Dice, by_weight, keyed_number
 from demur.testing.grammar import dialects, languages
 from demur.testing.world import BEYOND, COUNTRIES, WEIGHTS, names, place_name, tongues
 
@@ -120,12 +120,10 @@ class Profile:
 def origin(seed: int, index: int) -> tuple[str | None, str]:
     """Return (country, tag) of a person cheaply: what others need to find somebody who writes like them."""
     number = keyed_number(seed, "origin", index)
-    roll, second = (number & 0xFFFFFFFF) / 2**32, (number >> 32 & 0xFFFFFFFF) / 2**32
-    country = (
-        COUNTRIES[index // 4 % len(COUNTRIES)] if index % 4 == 0 else _by_weight(COUNTRIES, _COUNTRY_WEIGHTS, roll)
-    )
-    tags, weights = tongues(country, _known_tags())
-    return (None if case_of(seed, index) == "home_unknown" else country), _by_weight(tags, weights, second)
+    low, high = (number & 0xFFFFFFFF) / 2**32, (number >> 32 & 0xFFFFFFFF) / 2**32
+    country = COUNTRIES[index // 4 % len(COUNTRIES)] if index % 4 == 0 else by_weight(COUNTRIES, _COUNTRY_WEIGHTS, low)
+    tag = by_weight(*_tongues(country), high)
+    return (None if case_of(seed, index) == "home_unknown" else country), tag
 
 
 @lru_cache(maxsize=65536)
@@ -292,18 +290,9 @@ def _rest_case(made: Profile, world: World, dice: Dice) -> None:
             made.last_active_at = min(made.last_active_at, world.as_of)
 
 
-def _by_weight(choices: tuple[str, ...], weights: tuple[float, ...], roll: float) -> str:
-    rest = roll * sum(weights)
-    for choice, weight in zip(choices, weights, strict=True):
-        rest -= weight
-        if rest < 0:
-            return choice
-    return choices[-1]
-
-
-@lru_cache(maxsize=1)
-def _known_tags() -> frozenset[str]:
-    return frozenset(languages()) | frozenset(dialects())
+@cache
+def _tongues(country: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    return tongues(country, frozenset(languages()) | frozenset(dialects()))
 
 
 def place_text(made: Profile) -> str | None:

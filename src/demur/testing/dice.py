@@ -33,6 +33,12 @@ def _steps(weights: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(accumulate(weights))
 
 
+def by_weight(choices: Sequence[T], weights: tuple[float, ...], unit: float) -> T:
+    """Return the one of some choices that a number from 0 to 1 falls on, by weight."""
+    steps = _steps(weights)
+    return choices[min(bisect_right(steps, unit * steps[-1]), len(choices) - 1)]
+
+
 class Dice:
     """A stream of chance that belongs to one key.
 
@@ -61,8 +67,7 @@ class Dice:
 
     def weighted(self, choices: Sequence[T], weights: tuple[float, ...]) -> T:
         """Return one of some choices by weight."""
-        steps = _steps(weights)
-        return choices[min(bisect_right(steps, self.unit() * steps[-1]), len(choices) - 1)]
+        return by_weight(choices, weights, self.unit())
 
     def digits(self, count: int) -> str:
         """Return that many decimal digits, leading zeros included."""

@@ -48,7 +48,7 @@ def _further(world: World, who: Profile, number: int) -> Work:
     kind = _KINDS[who.index % len(_KINDS)] if number == 5 else dice.weighted(_KINDS, _KIND_WEIGHTS)
     edge = ""
     if number == 6:
-        edge, kind = EDGES[who.index % len(EDGES)], "post"
+        edge, kind = "planted" if who.index % 4 == 0 else EDGES[who.index % len(EDGES)], "post"
     elif dice.chance(0.12):
         edge = dice.pick(EDGES)
     scene = Scene(world, who, dice)
@@ -162,7 +162,8 @@ def _planted(made: Work, scene: Scene) -> None:
     who, dice = scene.who, scene.dice
     words = lexicon(who.tag)
     number = made.row["item_id"].rpartition("-")[2]
-    type_ = dice.pick(TYPES)
+    every_country = number == "6" and who.index % 4 == 0  # those people's countries take turns
+    type_ = "national_id" if every_country else dice.pick(TYPES)
     slot = "reach" if type_ in {"email", "phone", "url", "handle"} else "number"
     type_, value = planted(type_, who.country or "DE", f"{who.index}-{number}", dice)
     made.planted.append((type_, value))

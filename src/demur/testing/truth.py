@@ -211,9 +211,7 @@ def _void(who: Profile, withdrawn_at: datetime) -> bool:
 
 def _notice_reasons(world: World, who: Profile, owner: _Owner) -> set[str]:
     since = [home.valid_from for home in who.homes if home.valid_from not in {None, who.joined_at}]
-    since += [
-        at for act, at, _, _ in who.objections if act == "withdraw" and at <= world.as_of and not _void(who, at)
-    ]
+    since += [at for act, at, _, _ in who.objections if act == "withdraw" and at <= world.as_of and not _void(who, at)]
     if owner.born_on is not None and who.special_age != "estimated":
         since.append(adult_at(owner.born_on, 18))  # whoever comes of age is told again
     counting = [

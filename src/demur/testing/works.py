@@ -16,6 +16,8 @@ from demur.testing.dice import Dice
 from demur.testing.grammar import TOPICS, decorate, lexicon, passage
 
 _MOST_ITEMS = 400
+CIRCLE = 3000
+"""How many people around somebody they may answer, copy or name."""
 _NARROW = ("public", "unlisted", "followers", "group", "direct", "unknown")
 
 
@@ -141,12 +143,16 @@ def first_row(
 
 
 def alike(world: World, index: int, dice: Dice, below: int | None = None) -> int:
-    """Return somebody else, who writes the same language when a few tries find one."""
-    bound = world.people if below is None else below
+    """Return somebody else nearby, who writes the same language when a few tries find one.
+
+    Nearby means in the same circle of people, so that what a stream needs to know stays small.
+    """
     tag = origin(world.seed, index)[1]
+    span = min(world.people if below is None else below, CIRCLE)
+    start = index - (span if below is not None else span // 2)
     found = index
     for _ in range(8):
-        found = dice.below(bound)
+        found = (start + dice.below(span)) % world.people
         if found != index and origin(world.seed, found)[1] == tag:
             break
-    return found if found != index else (index + 1) % bound
+    return found if found != index else (index + 1) % world.people

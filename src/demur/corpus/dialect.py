@@ -34,12 +34,11 @@ _CHUNK_ROWS = 1024
 _NOT_TEXT = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+")
 _NOT_LETTERS = re.compile(r"[^\w'’]+|[\d_]+")
 
-_GERMANIC = frozenset({"de", "lb", "nl", "da", "no", "nb", "nn", "sv", "is", "en", "und"})
 PLAUSIBLE = {
-    "bar": _GERMANIC,
-    "bar-IT": _GERMANIC,
-    "gsw": _GERMANIC,
-    "nap": frozenset({"it", "es", "ro", "pt", "ca", "gl", "fr", "sq", "und"}),
+    "bar": frozenset({"de", "lb", "und"}),
+    "bar-IT": frozenset({"de", "lb", "und"}),
+    "gsw": frozenset({"de", "lb", "und"}),
+    "nap": frozenset({"it", "und"}),
 }
 """Dialect → languages that a language tagger may have taken it for; with any other the model isn't asked.
 
@@ -59,7 +58,7 @@ class Model:
     classes: tuple[str, ...]
     """Dialects and standard varieties, in the order of columns."""
     weights: npt.NDArray[np.int8]
-    """[BUCKETS + 1, classes]; the last row is zero and stands for no n-gram."""
+    """[classes, BUCKETS + 1]; the last column is zero and stands for no n-gram."""
     scale: float
     """Weight of one step."""
     bias: npt.NDArray[np.float64]
@@ -108,7 +107,8 @@ def probabilities(texts: list[str], model: Model) -> npt.NDArray[np.float64]:
     counts = np.zeros(len(texts), np.int64)
     for order in ORDERS:
         buckets = buckets_of(signs, order)
-        sums += np.add.reduceat(model.weights[buckets].astype(np.int32), starts, axis=0)
+        for place in range(len(model.classes)):
+            sums[:, place] += np.add.reduceat(model.weights[place].take(buckets), starts, dtype=np.int32)
         counts += np.maximum(sizes - order, 0)
     scores = sums * (model.scale / np.sqrt(np.maximum(counts, 1)))[:, None] + model.bias
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -159,5 +159,6 @@ def load() -> Model:
     if hashlib.sha256(packed).hexdigest() != card["sha256"]:
         raise BrokenError("the dialect model differs from its digest; install demur again")
     table = np.frombuffer(packed, np.int8).reshape(BUCKETS, len(card["classes"]))
-    weights = np.concatenate([table, np.zeros((1, table.shape[1]), np.int8)])
+    weights = np.zeros((table.shape[1], BUCKETS + 1), np.int8)
+    weights[:, :BUCKETS] = table.T
     return Model(tuple(card["classes"]), weights, card["scale"], np.array(card["bias"]), card["threshold"])

@@ -1,4 +1,4 @@
-"""One spelling for every text: Unicode NFC, invisible characters gone, and a folded view to search in.
+"""One spelling for every text: Unicode NFC, invisible characters gone, runs of blanks made one, and a folded view to search in.
 
 Does not look for identifiers. The *view* of a text has the same length as the text (one character for one), so that a
 span found in the view is a span of the text: full-width, circled and mathematical letters and digits become ASCII,
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _SIGNS = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e"
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f"
 )
 """Signs that show nothing: controls, soft hyphen, zero-width space, direction marks, tag characters, noncharacters."""
@@ -25,7 +25,12 @@ _INVISIBLE = re.compile(f"[{_SIGNS}]+")
 _HIDING = re.compile(f"[{_SIGNS}\u200c\u200d]")
 _AFTER = re.compile("([0-9A-Za-z@._+-])[\u200c\u200d]+")
 _BEFORE = re.compile("[\u200c\u200d]+([0-9A-Za-z@._+-])")
-_SUSPECT = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[^\x00-\x{2ff}\x{370}-\x{1fff}\x{2010}-\x{2027}]|[\x{ad}\x{340}-\x{36f}\x{61c}\x{180e}\x{300}-\x{374}\x{37e}\x{387}]|\p{M}|[\x{1100}-\x{11ff}\x{1f70}-\x{1fff}\x{17b4}\x{17b5}]"
+_GAP = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]{2,}|\t")
+_SUSPECT = (
+    r"[\x{0}-\x{9}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{9f}\x{ad}]|[^\x{0}-\x{2ff}\x{370}-\x{1fff}\x{2010}-\x{2027}]|"
+    r"[\x{37e}\x{387}\x{61c}\x{180e}\x{1100}-\x{11ff}\x{17b4}\x{17b5}\x{1f70}-\x{1fff}]|\p{M}|"
+    r"[ \x{a0}\x{1680}][ \x{a0}\x{1680}]"
+)
 """Rows that may not be in one spelling already (RE2): a superset, proved against :func:`normalise` by a test."""
 _DASHES = "\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d"
 _FOLD_RANGES = ((0x80, 0x3400), (0xFE00, 0x10000), (0x1D400, 0x1D800), (0x1F100, 0x1F200), (0x1FBF0, 0x1FBFA))
@@ -49,14 +54,12 @@ def normalise(text: str) -> str:
 
     Joiners (U+200C, U+200D) stay inside emoji and scripts that need them, and go beside ASCII, where they only hide.
     """
-    if text.isascii():
-        return _INVISIBLE.sub("", text)
-    if not unicodedata.is_normalized("NFC", text):
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
-    if not _HIDING.search(text):
-        return text
-    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
-    return unicodedata.normalize("NFC", _BEFORE.sub(r"\1", _AFTER.sub(r"\1", text)))
+    if _HIDING.search(text):
+        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+        text = unicodedata.normalize("NFC", _BEFORE.sub(r"\1", _AFTER.sub(r"\1", text)))
+    return _GAP.sub(" ", text)
 
 
 def view(text: str) -> str:

@@ -36,7 +36,6 @@ class TableRules:
         self.schema, self.identity, self.words = schema, identity, words
         self.names: tuple[str, ...] = tuple(schema.names)
         self.known = frozenset(self.names)
-        self.digested = tuple(name for name in self.names if name not in _SET_BY_WRITER)
         self.instants = tuple(f.name for f in schema if pa.types.is_timestamp(f.type) and f.name != "imported_at")
         self.checks = {field.name: _check_of(field) for field in schema}
 
@@ -47,7 +46,7 @@ class TableRules:
             row: completed row (``service``, ``state``, ``audience`` present).
             latest: last instant that a date may have.
         """
-        if not row.keys() <= self.known:
+        if not self.known.issuperset(row):
             return "wrong_type"
         name = row.get(self.identity)
         if not isinstance(name, str) or not name.strip() or len(name) > ID_LENGTH:
@@ -62,13 +61,13 @@ class TableRules:
         return None
 
     def version_id(self, row: Mapping[str, Any]) -> str:
-        """Return the first 32 hex digits of SHA-256 over the row's values without version_id and imported_at.
+        """Return the first 32 hex digits of SHA-256 over what the row says, without version_id and imported_at.
 
         Raises:
             TypeError: a value is of no type that the table has, or text holds half a character.
         """
-        get = row.get
-        return hashlib.sha256(orjson.dumps([get(name) for name in self.digested])).hexdigest()[:32]
+        said = {name: value for name, value in row.items() if value is not None and name not in _SET_BY_WRITER}
+        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
     def table(self, rows: list[dict[str, Any]]) -> Any:
         """Return rows as an Arrow table of this schema.
@@ -76,7 +75,13 @@ class TableRules:
         Raises:
             pyarrow.ArrowException: a value has another type than its column.
         """
-        columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in self.schema]
+        said = set().union(*rows)
+        columns = [
+            pa.array([row.get(field.name) for row in rows], type=field.type)
+            if field.name in said
+            else pa.nulls(len(rows), field.type)
+            for field in self.schema
+        ]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
 

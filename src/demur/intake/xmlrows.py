@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from functools import lru_cache
+from typing import Any, BinaryIO
 
 from lxml import etree
 
@@ -17,7 +18,7 @@ from demur.intake.source import Context, Unreadable
 
 Attributes = dict[str, str]
 
-_ATTRIBUTE = re.compile(r' ([A-Za-z_][A-Za-z0-9_.-]*)="([^"<]*)"')
+_NAME = re.compile(r" ([A-Za-z_][A-Za-z0-9_.-]*)=")
 _OPEN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<([A-Za-z_]\w*)>)?\s*")
 _CLOSE = re.compile(rb"\s*(?:</[A-Za-z_]\w*>)?\s*")
 _NUMBERED = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
@@ -70,17 +71,26 @@ def _attributes(body: bytes, context: Context) -> Attributes | Unreadable | None
         text = body[4:-2].decode("utf-8").rstrip()
     except UnicodeDecodeError:
         return context.unreadable("not_utf8", "UTF-8 in every attribute", body)
-    pairs = _ATTRIBUTE.findall(text)
-    # the matches must be all there is: a blank, an equals sign and two quotes beside each name and value
-    if sum(len(name) + len(value) + 4 for name, value in pairs) != len(text):
+    # a plain element is names and values in turn, told apart by the quotes; anything else is left to lxml
+    parts = text.split('"')
+    names: list[Any] = [_name(part) for part in parts[:-1:2]]
+    if parts[-1] or "<" in text or None in names:
         return None
     try:
-        found = {name: _resolved(value) if "&" in value else value for name, value in pairs}
+        found = {
+            name: _resolved(value) if "&" in value else value for name, value in zip(names, parts[1::2], strict=True)
+        }
     except ValueError:
         return context.unreadable("malformed_xml", "only the entities that XML itself defines", body)
-    if len(found) != len(pairs):
+    if len(found) != len(names):
         return context.unreadable("malformed_xml", "each attribute once (XML 1.0 §3.1)", body)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _name(part: str) -> str | None:
+    match = _NAME.fullmatch(part)
+    return None if match is None else match.group(1)
 
 
 def _resolved(value: str) -> str:

@@ -33,6 +33,7 @@ SEVERITY: dict[str, int] = {
 }
 """Status → rank. Of what is learnt late the most severe holds, so that learning more never lets more in."""
 
+_NO = Signal.NO.value
 _Epoch = tuple[str, int, int, bool]
 """Owner, begin, end, learnt late."""
 
@@ -69,6 +70,9 @@ def account_rows(person: str, holding: Holding, view: View) -> list[Row]:
 
 def _epochs(claims: Sequence[Row], view: View) -> list[_Epoch]:
     """Begin by begin: the owner told last at base holds; a late begin is a late epoch, a late owner changes nothing."""
+    if len(claims) == 1:
+        person, _, valid_at, recorded_at = claims[0]
+        return [(person, ALWAYS if valid_at is None else valid_at, FOREVER, recorded_at > view.base)]
     owners: dict[int, tuple[bool, int, str]] = {}
     for person, _, valid_at, recorded_at in claims:
         start = ALWAYS if valid_at is None else valid_at
@@ -130,8 +134,10 @@ def _private(profiles: Sequence[Row], view: View) -> bool | None:
     return None if last is None else last[2] or narrowed
 
 
-def _ever(profiles: Iterable[Row], column: int) -> list[str]:
+def _ever(profiles: Sequence[Row], column: int) -> list[str]:
     """Values ever, newest first; all that is known, late or not: redaction needs every name."""
+    if len(profiles) == 1:
+        return [] if profiles[0][column] is None else [profiles[0][column]]
     told = sorted(
         ((ALWAYS if row[7] is None else row[7], row[8], row[column]) for row in profiles if row[column] is not None),
         reverse=True,
@@ -172,10 +178,10 @@ def profile_facts(holdings: Iterable[Holding], view: View) -> tuple[str | None, 
         for row in holding.profiles:
             valid = ALWAYS if row[7] is None else row[7]
             if valid > view.as_of or row[8] > view.base:
-                if row[5] == Signal.NO:
-                    signals.add(Signal.NO.value)
+                if row[5] == _NO:
+                    signals.add(_NO)
                 continue
-            signal = _newer(signal, row[5], (valid, row[8], row[5] == Signal.NO))
+            signal = _newer(signal, row[5], (valid, row[8], row[5] == _NO))
             language = _newer(language, row[2], (valid, row[8]))
             if row[6] is not None:
                 active = row[6] if active is None else max(active, row[6])

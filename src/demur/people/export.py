@@ -73,6 +73,12 @@ class Sheet:
         else:
             self._part.unlink(missing_ok=True)
 
+    def append(self, row: Sequence[Any]) -> None:
+        """Add one row."""
+        self._waiting.append(row)
+        if len(self._waiting) >= BATCH:
+            self._flush()
+
     def extend(self, rows: Iterable[Sequence[Any]]) -> None:
         """Add rows in the order of the schema, instants as microseconds, dates as days."""
         self._waiting.extend(rows)
@@ -86,8 +92,8 @@ class Sheet:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        for row in self._waiting:
-            self._digest.update(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        lines = [orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in self._waiting]
+        self._digest.update(b"".join(lines))
         self.rows += len(self._waiting)
         self._writer.write_batch(batch(self._kind, self._waiting))
         self._waiting = []
@@ -178,7 +184,7 @@ def _write_people(database: Database, connection: sa.Connection, view: View, fol
     ):
         for dossier in dossiers(database, connection, view):
             rows = standing_of(dossier, view)
-            standing.extend((rows.standing,))
+            standing.append(rows.standing)
             accounts.extend(rows.accounts)
             residence.extend(rows.residence)
             notices.extend(rows.notices)

@@ -8,7 +8,7 @@ An event is *late* when ``recorded_at > base``. Each rule below says what it doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from demur.people.dossier import CampaignView, Dossier, Episode, Row, View, Window
 from demur.people.epochs import account_rows, compromise_windows, profile_facts
@@ -17,10 +17,12 @@ from demur.people.schema import unlisted
 from demur.terms.people import DELIVERED_STATES, Act, AgeSource, Delivery
 
 _DELIVERED = frozenset(state.value for state in DELIVERED_STATES)
+_BOUNCED = Delivery.BOUNCED.value
+_ESTIMATED = AgeSource.ESTIMATED.value
+_OBJECT = Act.OBJECT.value
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """What one person adds to the exported files; tuples in the order of the schemas in terms/tables.py."""
 
     standing: Row
@@ -84,7 +86,7 @@ def _age(ages: Iterable[Row], view: View) -> tuple[int | None, bool]:
     for born_on, source, recorded_at in ages:
         is_minor = born_on > view.adult_cutoff
         minor = minor or is_minor
-        if source == AgeSource.ESTIMATED:
+        if source == _ESTIMATED:
             continue  # an estimate can only cast doubt
         adult = adult or not is_minor
         if recorded_at <= view.base:
@@ -118,11 +120,17 @@ def _episodes(residences: Sequence[Row], view: View) -> tuple[list[Episode], lis
     known: list[Episode] = [(country or None, start, end) for (country, start), (_, end) in declared.items()]
     for rows in observed.values():
         known.extend(_observed(rows))
-    return sorted(set(known), key=_order), sorted(set(late), key=_order)
+    return _sorted(known), _sorted(late)
+
+
+def _sorted(episodes: list[Episode]) -> list[Episode]:
+    return episodes if len(episodes) < 2 else sorted(set(episodes), key=_order)
 
 
 def _observed(rows: list[Row]) -> Iterable[Episode]:
     """An observation lasts until the next later one of its stream; two of one instant are a conflict: both count."""
+    if len(rows) == 1:
+        return [(*rows[0], FOREVER)]
     starts = sorted({start for _, start in rows})
     until = dict(zip(starts, [*starts[1:], FOREVER], strict=True))
     return ((country, start, until[start]) for country, start in rows)
@@ -135,6 +143,9 @@ def _order(episode: Episode) -> tuple[int, int, str]:
 
 def _countries(known: list[Episode], late: list[Episode], since: int, until: int) -> list[str]:
     """Countries of episodes that touch ``(since, until]``; empty = unknown, and unknown dominates."""
+    if len(known) == 1 and not late:  # most people
+        country, start, end = known[0]
+        return [country] if country is not None and start <= until and end > since else []
     base = {country for country, start, end in known if start <= until and end > since}
     if not base or None in base:
         return []
@@ -157,6 +168,8 @@ def _countries_at(known: list[Episode], late: list[Episode], instants: Iterable[
 
 def _arrived_at(known: list[Episode], late: list[Episode], as_of: int) -> int | None:
     """Begin of the latest episode by ``as_of`` in a country not lived in before; the first country is no arrival."""
+    if len(known) < 2 and not late:
+        return None
     seen: set[str] = set()
     arrived: int | None = None
     first_start = ALWAYS
@@ -174,12 +187,13 @@ def _arrived_at(known: list[Episode], late: list[Episode], as_of: int) -> int | 
 
 def _residence_rows(person: str, known: list[Episode], late: list[Episode]) -> list[Row]:
     """Episodes as exported. Where a late one speaks of a time that was unknown at base, that stays unknown."""
-    episodes = set(known) | set(late)
-    for _, start, end in late:
-        episodes.update((None, *gap) for gap in _gaps(start, end, known))
+    episodes = known
+    if late:
+        gaps: list[Episode] = [(None, *gap) for _, start, end in late for gap in _gaps(start, end, known)]
+        episodes = _sorted([*known, *late, *gaps])
     return [
         (person, country, None if start == ALWAYS else start, None if end == FOREVER else end)
-        for country, start, end in sorted(episodes, key=_order)
+        for country, start, end in episodes
     ]
 
 
@@ -197,15 +211,14 @@ def _gaps(start: int, end: int, known: list[Episode]) -> Iterable[Window]:
 # 3. Notices (NOT-02, NOT-03, NOT-09) -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Notice:
+class _Notice(NamedTuple):
     first: int | None = None
     last: int | None = None
     effective_at: int | None = None
-    campaigns: list[str] = field(default_factory=list)
+    campaigns: Sequence[str] = ()
     seen_at: tuple[int, ...] = ()
     """The last delivery, and those after it that only something late took away: residence at each of them counts."""
-    rows: list[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
 
 
 def _notices(notices: Sequence[Row], view: View) -> _Notice:
@@ -218,7 +231,7 @@ def _notices(notices: Sequence[Row], view: View) -> _Notice:
     rows: list[Row] = []
     for row in notices:
         campaign, channel, state, valid_at, recorded_at = row
-        if state == Delivery.BOUNCED:
+        if state == _BOUNCED:
             _latest(bounced, (campaign, channel), valid_at)
             if recorded_at <= view.base:
                 _latest(bounced_base, (campaign, channel), valid_at)
@@ -243,7 +256,7 @@ def _notices(notices: Sequence[Row], view: View) -> _Notice:
         effective_at=max((at for at in effective if at is not None), default=None),
         campaigns=sorted({row[0] for row in now}),
         seen_at=tuple(sorted({row[3] for row in before if last is None or row[3] >= last})),
-        rows=sorted(set(map(tuple, rows))),
+        rows=rows if len(rows) == 1 else sorted(set(rows)),
     )
 
 
@@ -260,13 +273,12 @@ def _starts(campaigns: Mapping[str, CampaignView], campaign_id: str, when: str) 
 # 4. Objections (OBJ-02, OBJ-05, OBJ-07, OBJ-08) --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Objection:
+class _Objection(NamedTuple):
     objected: bool = False
     kinds: list[str] | None = None
     services: list[str] | None = None
     withdrawn_at: int | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
 
 
 def _objections(objections: Sequence[Row], windows: list[Window], view: View) -> _Objection:
@@ -278,14 +290,14 @@ def _objections(objections: Sequence[Row], windows: list[Window], view: View) ->
         return _Objection()
     acts = [
         row for row in objections
-        if row[1] == Act.OBJECT
+        if row[1] == _OBJECT
         or (row[5] <= view.as_of and row[6] <= view.base and not any(a <= row[5] < b for a, b in windows))
     ]  # fmt: skip
-    acts.sort(key=lambda row: (row[5], row[6], row[1] == Act.OBJECT, row[0]))
+    acts.sort(key=lambda row: (row[5], row[6], row[1] == _OBJECT, row[0]))
     standing: list[Row] = []
     withdrawn_at: int | None = None
     for row in acts:
-        if row[1] == Act.OBJECT:
+        if row[1] == _OBJECT:
             standing.append(row)
             continue
         left = [made for made in standing if not (_covers(row[2], made[2]) and _covers(row[3], made[3]))]

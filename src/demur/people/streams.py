@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from demur.people import schema
 from demur.people.database import Database
-from demur.people.dossier import CampaignView, Dossier, Holding, View
+from demur.people.dossier import CampaignView, Dossier, Holding, Row, View
 from demur.people.links import Links, read_links
 from demur.terms.people import CLOCK_STATUSES, CampaignStatus
 
@@ -66,9 +66,10 @@ def _plain(database: Database, connection: sa.Connection, view: View, links: Lin
     streams = [_grouped(database.stream(connection, query)) for query in _queries(view)]
     heads = [next(stream, None) for stream in streams]
     while True:
-        person = min((head[0] for head in heads if head is not None), default=None)
-        if person is None:
+        here = [head[0] for head in heads if head is not None]
+        if not here:
             return
+        person = min(here)
         found: list[list[Any]] = []
         for place, head in enumerate(heads):
             if head is not None and head[0] == person:
@@ -80,16 +81,18 @@ def _plain(database: Database, connection: sa.Connection, view: View, links: Lin
             yield _dossier(person, found)
 
 
-def _grouped(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
+def _grouped(batches: Iterable[list[Row]]) -> Iterator[tuple[str, list[Any]]]:
     """Group rows by their first column, which is sorted; the column is cut off."""
     person: str | None = None
     group: list[Any] = []
-    for row in rows:
-        if row[0] != person:
+    for rows in batches:
+        for row in rows:
+            if row[0] == person:
+                group.append(row[1:])
+                continue
             if person is not None:
                 yield person, group
-            person, group = row[0], []
-        group.append(row[1:])
+            person, group = row[0], [row[1:]]
     if person is not None:
         yield person, group
 

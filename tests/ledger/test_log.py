@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demur.errors import BrokenError, InputError, RefusedError
+from demur.errors import BrokenError, InputError, OutsideError, RefusedError
 from demur.ledger import (
     Entry,
     EntryKind,
@@ -296,6 +297,7 @@ def test_leavings_of_a_killed_append_are_cleared_away(tmp_path):
         target = tmp_path / "ledger/public" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(kept / path, target)
+    (tmp_path / "ledger/public/.checkpoint.4711.part").write_text("half")
     with opened(tmp_path) as ledger:
         assert ledger.size == 300
         assert not verify(tmp_path / "ledger").ok
@@ -303,3 +305,22 @@ def test_leavings_of_a_killed_append_are_cleared_away(tmp_path):
         assert verify(tmp_path / "ledger", ledger.verifier_key).ok
         assert ledger.opening(300).facts["n"] == 450
         assert ledger.find(EntryKind.OBJECTION, "event-451") is None
+
+
+@pytest.mark.parametrize("limit_bytes", [100, 5_000, 20_000, 40_000])
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(tmp_path, limit_bytes):
+    with opened(tmp_path) as ledger:
+        ledger.append([entry(number) for number in range(10)])
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, old[1]))
+        try:
+            with pytest.raises(OutsideError):
+                ledger.append([entry(number) for number in range(10, 600)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        assert ledger.size == 10
+        assert ledger.append([entry(700), entry(3)]) == [10, 3]
+        assert ledger.opening(10).facts["n"] == 700
+        assert verify(tmp_path / "ledger", ledger.verifier_key).ok
+    with opened(tmp_path) as ledger:
+        assert ledger.append([entry(number) for number in range(600)])[-1] == 600

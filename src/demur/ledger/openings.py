@@ -16,6 +16,8 @@ from demur.errors import OutsideError
 Row = tuple[int, bytes, bytes, bytes]
 """Index, digest of the natural key, salt, canonical facts."""
 
+_REFUSED = "cannot write the ledger's openings; free space on the disk and run the same command again, nothing is lost"
+
 
 class Openings:
     """The openings of one ledger.
@@ -74,16 +76,13 @@ class Openings:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._base.execute("BEGIN IMMEDIATE")
         try:
+            self._base.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        try:
             self._base.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._base.execute("ROLLBACK")
-            raise OutsideError(
-                "cannot write the ledger's openings; free space and run again, nothing is lost"
-            ) from error
+        except BaseException as error:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise OutsideError(_REFUSED) from error
+            raise

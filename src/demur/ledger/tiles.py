@@ -218,8 +218,10 @@ class TileLog:
         return range(first, self.size)
 
     def sweep(self) -> list[str]:
-        """Remove tile files that the checkpoint does not cover: leavings of a killed append. Return their paths."""
-        removed = []
+        """Remove what a killed append left: tiles that the checkpoint does not cover, half-written files."""
+        removed = [one.name for one in self.folder.glob(".*.part")]
+        for name in removed:
+            (self.folder / name).unlink()
         for path in tile_files(self.folder):
             named = read_tile_path(path)
             if named is None:

@@ -289,7 +289,8 @@ def _positions(texts: Any, among: Any) -> Numbers:
     values = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
     plain = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     found = pc.index_in(plain, value_set=values, skip_nulls=True)
-    return found.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64)
+    places: Numbers = found.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

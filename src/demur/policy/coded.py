@@ -68,7 +68,7 @@ class Codebook:
         if name == "service":
             known.extend(sorted(set(pc.unique(plain.drop_null()).to_pylist()) - set(known)))
         found = pc.index_in(plain, value_set=pa.array(known, pa.string()))
-        codes = found.fill_null(len(known) if name != "service" else NONE).to_numpy(zero_copy_only=False)
+        codes: Numbers = found.fill_null(len(known) if name != "service" else NONE).to_numpy(zero_copy_only=False)
         codes = codes.astype(np.int16 if name == "service" else np.int8)
         if plain.null_count:
             codes[plain.is_null().to_numpy(zero_copy_only=False)] = NONE

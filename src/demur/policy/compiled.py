@@ -6,6 +6,7 @@ This module does *not* know policies, files or people.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
@@ -62,7 +63,7 @@ def _equal(field: str, codes: Sequence[int | None]) -> Any:
     if not found:
         return col(field).is_null() & lit(False)
     edges = [0, *(place for place in range(1, len(found)) if found[place] != found[place - 1] + 1), len(found)]
-    spans = [(found[low], found[high - 1]) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [(found[low], found[high - 1]) for low, high in itertools.pairwise(edges)]
     return reduce(lambda one, other: one | other, [_between(field, low, high) for low, high in spans]).fill_null(
         lit(False)
     )

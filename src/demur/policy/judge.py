@@ -153,7 +153,7 @@ class Judge:
             if created_at is None or _within(created_at, epoch["owned_from"], epoch["owned_until"])
         ]
 
-    def _author_view(self, item: Row, account: str | None, epoch: Row | None, copy: Mapping[str, bool]) -> AuthorView:
+    def _author_view(self, item: Row, account: str | None, epoch: Row | None, copy: Mapping[str, Any]) -> AuthorView:
         author, resolution = self._author_facts(epoch, item["created_at"])
         facts = Facts(
             **_plain(self._item_facts(item)),
@@ -226,7 +226,7 @@ class Judge:
         hidden = any(epoch is not None and epoch["private"] is not False for _, epoch in self._authors(item))
         return max(rank, FOLLOWERS_RANK) if hidden else rank
 
-    def _copy_facts(self, item: Row) -> dict[str, bool]:
+    def _copy_facts(self, item: Row) -> dict[str, Any]:
         """Return what a copy inherits from everything that it carries, up to the root (TPD-02)."""
         unknown, mask, seen = False, 0, {item["item_id"]}
         while True:

@@ -61,7 +61,8 @@ class Links:
         if not len(self.ids) or texts.null_count == len(texts):
             return np.zeros(len(texts), dtype=np.int32)
         found = pc.index_in(texts, value_set=self.ids, skip_nulls=True)
-        return (found.fill_null(NONE).to_numpy(zero_copy_only=False) + 1).astype(np.int32)
+        nodes: Numbers = (found.fill_null(NONE).to_numpy(zero_copy_only=False) + 1).astype(np.int32)
+        return nodes
 
 
 def widest_view(own: Numbers, parent: Numbers) -> Numbers:
@@ -80,7 +81,7 @@ def widest_view(own: Numbers, parent: Numbers) -> Numbers:
 
 
 def inherited(own: Numbers, broken: Numbers, original: Numbers) -> tuple[Numbers, Numbers]:
-    """Return for every node the reasons of everything on its chain of originals, itself included, and whether it breaks.
+    """Return the reasons of everything on each node's chain of originals, itself included, and whether it breaks.
 
     Args:
         own: node → mask of its own reasons.

@@ -117,7 +117,7 @@ def known(field: str) -> Condition:
     return Not(Missing(field))
 
 
-def holds(condition: Condition, facts: Any) -> bool:
+def holds(condition: Condition, facts: Any) -> bool:  # noqa: PLR0911  (one line a kind of condition)
     """Read a condition for one item and one author.
 
     Args:
@@ -206,7 +206,7 @@ class Rule:
 
 
 UNUSED = frozenset({Reason.SUPPRESSED})
-"""Reasons that no rule here gives: a suppressed identifier reaches the policy as an objection in the standing (PPL-09)."""
+"""Reasons that no rule here gives: a suppressed identifier arrives as an objection in the standing (PPL-09)."""
 
 
 @dataclass(frozen=True, slots=True)

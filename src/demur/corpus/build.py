@@ -1,7 +1,7 @@
 """Build a corpus: six stages as child processes, the independent verifier, the manifest last.
 
-The same function serves the first build and an erasure: an erasure is a build from the same snapshot and ``as_of``
-with a later ``known_at`` that ``replaces`` the corpus before it. Nothing is carried over but bytes of slices that
+The same function serves the first build and an erasure: an erasure is a build with the same ``as_of`` and ``known_at``
+and a later ``narrowed_at`` that ``replaces`` the corpus before it. Nothing is carried over but bytes of slices that
 came out equal, so an incremental build equals a clean one by construction, and the tests hold it to that.
 
 Does not decide, ask the clock, or write outside ``out`` and ``work``.
@@ -58,6 +58,8 @@ class CorpusInputs:
     source_digest: str
     """Digest of the snapshot."""
     purpose: str
+    narrowed_at: datetime | None = None
+    """What was learned until then takes away; ``None`` = ``known_at``, a first build (ADR 2)."""
 
 
 def build(
@@ -275,8 +277,8 @@ def _check(inputs: CorpusInputs) -> None:
         for region in sorted({*recipe.regions.values(), recipe.other_region})
         if not region or not all(sign.isalnum() or sign in "-_" for sign in region)
     ]
-    if inputs.known_at < inputs.as_of:
-        faults.append("known_at must not be before as_of")
+    if not inputs.as_of <= inputs.known_at <= (inputs.narrowed_at or inputs.known_at):
+        faults.append("as_of, known_at and narrowed_at must stand in this order")
     if faults:
         raise ConfigError("expected a recipe that can be built, found faults; correct the settings", faults)
 
@@ -290,6 +292,7 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
         "policy_facts": policy_facts(inputs.policy),
         "as_of": iso(inputs.as_of),
         "known_at": iso(inputs.known_at),
+        "narrowed_at": iso(inputs.narrowed_at or inputs.known_at),
         "purpose": inputs.purpose,
         "recipe": inputs.recipe.as_json(),
     }

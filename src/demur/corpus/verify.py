@@ -150,7 +150,7 @@ def _connect(spill: Path) -> Any:
 
 def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:
     connection.execute("SET TimeZone = 'UTC'")
-    as_of, known_at = parse(manifest.inputs["as_of"]), parse(manifest.inputs["known_at"])
+    as_of, known_at = parse(manifest.inputs["as_of"]), parse(manifest.inputs["narrowed_at"])
     claims = list(_claims(facts, manifest.inputs["as_of"]))
     least_age = min((claim["min_age_years"] for claim in claims), default=18)
     tables = {

@@ -1,0 +1,200 @@
+"""The verifier must be able to fail: every violation that it claims to see is planted, and seen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpus_worlds import AS_OF, World, made, network, ring
+
+from demur.corpus import read_manifest, verify
+from demur.corpus.manifest import corpus_digest, write_manifest
+from demur.corpus.write import SEALED
+from demur.errors import BrokenError
+from demur.lineage import SealedFile, bucket_of, write_sealed
+from demur.store import digest_file
+from demur.terms.manifests import CorpusManifest, CorpusRecipe
+from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, NOTICES, STANDING
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, CorpusManifest, Path]:
+    folder = tmp_path_factory.mktemp("verify")
+    world = network(21, items=70)
+    manifest, corpus = made(world, folder)
+    return world, manifest, corpus
+
+
+@pytest.fixture
+def copy(built: tuple[World, CorpusManifest, Path], tmp_path: Path) -> Path:
+    shutil.copytree(built[2].parent.parent, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def _verdict(folder: Path) -> dict[str, int]:
+    corpus = next((folder / "corpora").iterdir())
+    verdict = verify(corpus, items=folder / "in" / "items", standing=folder / "in" / "standing", keys=ring(folder))
+    assert verdict.agrees == (not any(verdict.checks.values()))
+    return {name: count for name, count in verdict.checks.items() if count}
+
+
+def _rewrite(file: Path, schema: Any, change: Callable[[Rows], None]) -> None:
+    rows = pq.read_table(file).to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+
+
+def _all(name: str, value: Any) -> Callable[[Rows], None]:
+    def change(rows: Rows) -> None:
+        for row in rows:
+            row[name] = value
+
+    return change
+
+
+def _hold(rows: Rows) -> None:
+    rows.append(
+        {
+            "hold_id": "h",
+            "act": "place",
+            "countries": ["DE"],
+            "authority": "x",
+            "instrument": "y",
+            "valid_at": AS_OF,
+            "recorded_at": AS_OF,
+        }
+    )
+
+
+PLANTED = [
+    ("standing", STANDING, _all("objected", True), {"allowed_although_objected", "owner_objected"}),
+    ("standing", STANDING, _all("born_on", date(2008, 6, 2)), {"allowed_although_minor", "owner_minor"}),
+    ("standing", STANDING, _all("born_on", date(2007, 1, 1)), {"allowed_although_minor_at_creation"}),
+    ("standing", STANDING, _all("born_on", None), {"allowed_although_age_unknown", "owner_of_unknown_age"}),
+    ("standing", STANDING, _all("age_conflict", True), {"allowed_although_age_conflict"}),
+    ("standing", STANDING, lambda rows: rows.clear(), {"allowed_although_author_unknown", "owner_unknown"}),
+    ("notices", NOTICES, lambda rows: rows.clear(), {"allowed_although_notice"}),
+    ("notices", NOTICES, _all("valid_at", AS_OF - timedelta(days=29)), {"allowed_although_notice"}),
+    ("accounts", ACCOUNTS, _all("status", "deleted"), {"allowed_although_account_status"}),
+    ("accounts", ACCOUNTS, _all("private", True), {"allowed_although_not_public"}),
+    ("holds", HOLDS, _hold, {"allowed_although_held"}),
+    ("items", ITEMS, _all("audience", "followers"), {"allowed_although_not_public"}),
+    ("items", ITEMS, _all("container_audience", "group"), {"allowed_although_not_public"}),
+    ("items", ITEMS, _all("kind", "private_message"), {"allowed_although_private_message"}),
+    ("items", ITEMS, _all("kind", "unheard_of"), {"allowed_although_unknown_kind"}),
+    ("items", ITEMS, _all("kind", "ai_chat"), {"allowed_although_not_addressed_to_ai"}),
+    ("items", ITEMS, _all("state", "deleted"), {"allowed_although_deleted"}),
+    ("items", ITEMS, _all("created_at", None), {"allowed_although_created_unknown"}),
+    ("items", ITEMS, _all("expires_at", AS_OF), {"allowed_although_expired"}),
+    ("items", ITEMS, lambda rows: rows.pop(), {"item_without_one_decision"}),
+    ("items", ITEMS, _all("parent_id", "not-imported"), {"allowed_although_not_public"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "schema", "change", "expected"), PLANTED, ids=lambda one: "-" if callable(one) else None
+)
+def test_every_planted_violation_is_found(
+    copy: Path, table: str, schema: Any, change: Callable[[Rows], None], expected: set[str]
+) -> None:
+    file = copy / "in" / ("items/part-0.parquet" if table == "items" else f"standing/{table}.parquet")
+    _rewrite(file, schema, change)
+    assert expected <= set(_verdict(copy))
+
+
+def test_a_lawful_corpus_passes_and_both_readings_count_alike(built: tuple[World, CorpusManifest, Path]) -> None:
+    verdict = built[1].verdict
+    assert verdict["agrees"]
+    for reason in ("private_message", "deleted", "minor", "objected", "age_unknown"):
+        assert verdict["recounted"][reason]["decided"] == verdict["recounted"][reason]["recounted"]
+    assert verdict["recounted"]["objected"]["decided"] > 0
+
+
+def test_one_flipped_byte_is_found_and_named(copy: Path) -> None:
+    corpus = next((copy / "corpora").iterdir())
+    for file in (next(corpus.rglob("slice-*.parquet")), corpus / "sealed" / "lineage.sealed"):
+        whole = file.read_bytes()
+        file.unlink()
+        file.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+        with pytest.raises(BrokenError, match=f"{file.name} was changed"):
+            _verdict(copy)
+        file.write_bytes(whole)
+
+
+def _sealed_again(corpus: Path, folder: Path, kind: str, change: Callable[[Rows], None]) -> None:
+    """Rewrite a sealed file and the manifest around it, as somebody with the key could."""
+    path, secret = corpus / "sealed" / f"{kind}.sealed", ring(folder).secret("lineage")
+    rows = [row for table in SealedFile(path, kind, secret=secret).all() for row in table.to_pylist()]
+    change(rows)
+    owner = {"lineage": "person_id", "fates": "item_id"}[kind]
+    parts = [(bucket_of(secret, row[owner], 64), pa.Table.from_pylist([row], schema=SEALED[kind])) for row in rows]
+    write_sealed(path, kind, parts, secret=secret, buckets=64)
+    _remanifest(corpus)
+
+
+def _remanifest(corpus: Path) -> None:
+    manifest = read_manifest(corpus)
+    slices = tuple(replace(one, file_digest=digest_file(corpus / one.path)) for one in manifest.slices)
+    sealed = {path: digest_file(corpus / path) for path in manifest.sealed}
+    digest = corpus_digest(CorpusRecipe(**manifest.inputs["recipe"]), slices)
+    write_manifest(corpus, replace(manifest, slices=slices, sealed=sealed, digest=digest, corpus_id=digest[:16]))
+
+
+def _double(corpus: Path) -> None:
+    file = next(file for file in sorted(corpus.rglob("slice-*.parquet")) if pq.read_metadata(file).num_rows)
+    table = pq.read_table(file)
+    file.unlink()
+    pq.write_table(pa.concat_tables([table, table]), file)
+    _remanifest(corpus)
+
+
+def _withhold_a_record(rows: Rows) -> None:
+    next(row for row in rows if row["record_id"]).update(allowed=False, reason_bits=1)
+
+
+def _another_author(rows: Rows) -> None:
+    for row in rows:
+        if row["role"] == "author":
+            row["person_id"] = "p:nobody"
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (lambda corpus, _: _double(corpus), {"record_twice", "slice_of_another_size"}),
+        (lambda c, f: _sealed_again(c, f, "lineage", lambda rows: rows.clear()), {"record_without_one_author"}),
+        (lambda c, f: _sealed_again(c, f, "lineage", _all("slice", 7)), {"record_in_another_slice"}),
+        (lambda c, f: _sealed_again(c, f, "lineage", _all("record_id", "0")), {"lineage_without_record"}),
+        (lambda c, f: _sealed_again(c, f, "lineage", _another_author), {"record_of_no_allowed_item", "owner_unknown"}),
+        (
+            lambda c, f: _sealed_again(c, f, "fates", _withhold_a_record),
+            {"withheld_item_used", "record_of_no_allowed_item", "copy_of_no_allowed_item"},
+        ),
+        (lambda c, f: _sealed_again(c, f, "fates", _all("exclusion", None)), {"allowed_item_lost"}),
+    ],
+)
+def test_records_that_do_not_fit_their_lineage_are_found(
+    copy: Path, plant: Callable[[Path, Path], None], expected: set[str]
+) -> None:
+    plant(next((copy / "corpora").iterdir()), copy)
+    assert expected <= set(_verdict(copy))
+
+
+def test_a_wrong_decision_is_never_published(tmp_path: Path) -> None:
+    world = World()
+    world.person("obi", objected=True)
+    world.item("i", "obi", "these are ten words of somebody who said no before")
+    world.decide = lambda row: 0  # type: ignore[method-assign]  # a policy room gone wrong
+    with pytest.raises(BrokenError, match="independent verifier") as caught:
+        made(world, tmp_path)
+    assert any("objected" in fault for fault in caught.value.faults)
+    assert not list(tmp_path.glob("corpora/*/manifest.json"))

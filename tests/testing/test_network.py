@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 import orjson
 import pytest
@@ -41,7 +42,7 @@ def test_the_same_seed_gives_the_same_network_in_another_process():
     )
     env = {**os.environ, "PYTHONHASHSEED": "77"}
     other = subprocess.run(
-        [sys.executable, "-c", code, os.path.dirname(__file__)], capture_output=True, text=True, check=True, env=env
+        [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=True, env=env
     )
     assert other.stdout.strip() == fingerprint(Network(4, 300), range(0, 300, 7))
 

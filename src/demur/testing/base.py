@@ -1,8 +1,8 @@
 """Text without any personal data, to train the small frozen base model and its tokenizer on.
 
 The same grammar as the network's, another space of seeds, no names, no handles, no identifiers: nothing in it can ever
-need to be erased (ERASURE.md). Half of the topics and all dialects are left out, so that experts have something to learn
-from people.
+need to be erased (ERASURE.md). Half of the topics and all dialects are left out, so that experts have something to
+learn from people.
 """
 
 from __future__ import annotations

@@ -38,16 +38,17 @@ AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 DELIVERED = datetime(2026, 1, 1, tzinfo=UTC)
 
-_ENGLISH = (
-    "the weather in our small town was lovely today and people walked along the river while children played near old "
-    "bridge before dinner we cooked potatoes with butter garlic fresh herbs then watched stars shine over quiet hills "
-    "tomorrow morning everyone will travel by train to visit museum gallery market library garden castle harbour"
-).split()
-_GERMAN = (
-    "das Wetter in unserer kleinen Stadt war heute wunderschön und viele Leute gingen am Fluss spazieren während Kinder "
-    "bei der alten Brücke spielten vor dem Abendessen kochten wir Kartoffeln mit Butter Knoblauch frischen Kräutern "
-    "danach sahen wir Sterne über stillen Hügeln leuchten morgen früh fahren alle mit dem Zug ins Museum"
-).split()
+_ENGLISH = """
+the weather in our small town was lovely today and people walked along the river while children played near
+old bridge before dinner we cooked potatoes with butter garlic fresh herbs then watched stars shine over quiet
+hills tomorrow morning everyone will travel by train to visit museum gallery market library garden castle
+harbour
+""".split()  # noqa: SIM905  (words read better as a text)
+_GERMAN = """
+das Wetter in unserer kleinen Stadt war heute wunderschön und viele Leute gingen am Fluss spazieren während
+Kinder bei der alten Brücke spielten vor dem Abendessen kochten wir Kartoffeln mit Butter Knoblauch frischen
+Kräutern danach sahen wir Sterne über stillen Hügeln leuchten morgen früh fahren alle mit dem Zug ins Museum
+""".split()  # noqa: SIM905  (words read better as a text)
 
 TERMS = Terms(
     regime=Regime.OPT_OUT,

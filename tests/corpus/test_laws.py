@@ -94,7 +94,7 @@ def test_an_erasure_equals_a_clean_build_and_never_adds_a_record_of_the_person(s
 
 def test_slices_that_stay_share_their_bytes_with_the_corpus_before(folder: Path) -> None:
     world = network(7)
-    before, old = made(world, folder)
+    _before, old = made(world, folder)
     person = next(name for name, one in world.people.items() if not one["objected"])
     world.people[person]["objected"] = True
     after, new = made(world, folder, narrowed_at=LATER, replaces=old)

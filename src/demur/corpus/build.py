@@ -80,7 +80,7 @@ def build(
     Args:
         inputs: what it is a function of.
         out: folder of all corpora.
-        work: folder for intermediate files; this build's part is removed when it is done.
+        work: folder for intermediate files; what builds left there is removed when this one is done.
         keys: the key ring (placement, records, lineage).
         progress: told after each stage.
         replaces: corpus that this one replaces; slices that stay are linked, not written again.
@@ -118,7 +118,7 @@ def build(
     progress("corpus: assemble", 0, None)
     _assemble(stages.folder / "write" / CORPUS, out / manifest.corpus_id, manifest)
     if not keep_work:
-        remove_tree(stages.folder)
+        _clear(work)
     return manifest
 
 
@@ -139,9 +139,14 @@ def purge(corpus: Path, *, work: Path | None = None) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     remove_tree(corpus)
-    if work is not None and work.exists():
-        for folder in sorted(work.glob("corpus-*")):
-            remove_tree(folder)
+    if work is not None:
+        _clear(work)
+
+
+def _clear(work: Path) -> None:
+    """Remove what builds left, also those that never finished; the workspace's lock keeps others out."""
+    for folder in sorted(work.glob("corpus-*")):
+        remove_tree(folder)
 
 
 def protecting(scope: ThirdPartyScope) -> int:

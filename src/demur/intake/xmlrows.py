@@ -48,6 +48,9 @@ def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes |
             yield found
         elif _CLOSE.fullmatch(line):
             closed = closed or b"</" in line
+        elif body.startswith(b"<row") and b">" not in body and not line.endswith(b"\n"):
+            yield context.unreadable("truncated", "the end of the row and of the document", line)
+            return
         else:
             yield from _by_lxml(line, stream, context, b"" if number == 1 else (root or b"rows"), number)
             return

@@ -1,7 +1,7 @@
 """One sentence for every code in every language, with a chain of languages to fall back on.
 
-A table is a TOML file: ``because`` frames the clause of a reason, ``record`` the clause of an exclusion (the item may be
-used, but became no record). This module does *not* choose a person's language.
+A table is a TOML file: ``because`` frames the clause of a reason, ``record`` the clause of an exclusion (the item may
+be used, but became no record). This module does *not* choose a person's language.
 """
 
 from __future__ import annotations

@@ -438,18 +438,18 @@ def _facts(
     facts = {
         "person_id": np.where(someone, rows.person, NONE).astype(np.int32),
         "countries": book.add_sets("countries", sets)[codes],
-        **_account_facts(tables, book, rows, someone),
-        **_person_facts(tables, policy, book, rows, someone),
+        **_account_facts(tables, book, rows),
+        **_person_facts(tables, policy, book, rows),
     }
     facts |= _term_facts(resolutions, codes, book)
-    facts |= _clock_facts(tables, rows, someone, resolutions, codes)
+    facts |= _clock_facts(tables, rows, resolutions, codes)
     for name in set(facts) - {"private"}:
         unknown = NEVER if facts[name].dtype == np.int64 else NONE
         facts[name][~someone] = unknown
     return facts
 
 
-def _account_facts(tables: Tables, book: Codebook, rows: _Rows, someone: Numbers) -> dict[str, Numbers]:
+def _account_facts(tables: Tables, book: Codebook, rows: _Rows) -> dict[str, Numbers]:
     def spread(values: Numbers) -> Numbers:
         unknown = NEVER if values.dtype == np.int64 else NONE
         return np.append(values[rows.order], np.array([unknown], values.dtype))[rows.epoch]
@@ -463,7 +463,7 @@ def _account_facts(tables: Tables, book: Codebook, rows: _Rows, someone: Numbers
     }
 
 
-def _person_facts(tables: Tables, policy: Policy, book: Codebook, rows: _Rows, someone: Numbers) -> dict[str, Numbers]:
+def _person_facts(tables: Tables, policy: Policy, book: Codebook, rows: _Rows) -> dict[str, Numbers]:
     standing = tables.standing
 
     def spread(values: Numbers) -> Numbers:
@@ -505,7 +505,7 @@ def _term_facts(resolutions: list[Resolution], codes: Numbers, book: Codebook) -
 
 
 def _clock_facts(
-    tables: Tables, rows: _Rows, someone: Numbers, resolutions: list[Resolution], codes: Numbers
+    tables: Tables, rows: _Rows, resolutions: list[Resolution], codes: Numbers
 ) -> dict[str, Numbers]:
     """Return the personal clock (NOT-02, §4): the same steps as ``judge._known_author``."""
     standing = tables.standing

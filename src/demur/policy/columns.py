@@ -423,7 +423,7 @@ def _write(folder: Path, snapshot: _Snapshot, authors: Authors, verdict: _Verdic
             "reasons": lists.take(place),
             "reason_bits": pa.array(mask),
             "person_id": authors.person_ids.take(pa.array(person, mask=person == NONE)),
-            "country": _named(countries, authors.facts["countries"][author], authors),
+            "country": countries.take(pa.array(authors.facts["countries"][author] + 1)),
             "kind": batch.column("kind"),
             "audience": pa.array(list(AUDIENCES), pa.string()).take(pa.array(verdict.rank[rows])),
         }
@@ -435,11 +435,6 @@ def _write(folder: Path, snapshot: _Snapshot, authors: Authors, verdict: _Verdic
         names.append("part-00000.parquet")
         write_table(folder / names[-1], DECISIONS.empty_table())
     return names
-
-
-def _named(countries: Any, codes: Numbers, authors: Authors) -> Any:
-    """Return the texts behind codes of country sets; unknown stays null."""
-    return countries.take(pa.array(codes + 1))
 
 
 def _counts(verdict: _Verdict) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Policies side by side: what is wrong with one, what it says, and what differs between two (JUR-01). Pure but for reading."""
+"""Policies side by side: what is wrong with one, what it says, and what differs between two (JUR-01)."""
 
 from __future__ import annotations
 

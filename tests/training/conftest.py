@@ -69,8 +69,11 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    import torch
+
     from demur.training import make_base
 
+    torch.set_num_threads(1)  # EVIDENCE §7: the bits are the same, a second thread costs more than it saves here
     root = tmp_path_factory.mktemp("training-world")
     base = make_base(
         worlds.texts(0, 300), root / "base", vocab=300, hidden=32, layers=2, heads=2, steps=12, batch=8, max_tokens=32

@@ -177,6 +177,15 @@ def test_a_corpus_with_one_flipped_byte_is_refused(world, tmp_path):
         world.train(corpus, world.plan(), tmp_path / "models")
 
 
+def test_a_corpus_with_a_changed_manifest_is_refused(world, tmp_path):
+    corpus = _own_corpus(world, tmp_path)
+    manifest = read_json(corpus / "manifest.json")
+    manifest["slices"][0]["content_digest"] = "0" * 64
+    write_json(corpus / "manifest.json", manifest)
+    with pytest.raises(BrokenError, match="it was changed"):
+        world.train(corpus, world.plan(), tmp_path / "models")
+
+
 def test_another_platform_is_refused_with_the_field_named(world, trained, tmp_path):
     folder = _copy(trained, tmp_path)
     (held,) = (folder.parent / "platforms").iterdir()

@@ -77,9 +77,9 @@ def write_corpus(
     for place in sorted(parts):
         ordered = sorted(parts[place], key=lambda row: row.record_id)
         content = digest_bytes("".join(f"{len(row.text)}:{row.record_id}{row.text}" for row in ordered).encode())
-        digest_parts.append([*place, content])
+        digest_parts.append([*place, len(ordered), content])
         files[place] = (ordered, content)
-    digest = digest_json([recipe.as_json(), digest_parts])
+    digest = digest_json({"recipe": recipe.as_json(), "slices": sorted(digest_parts)})
     folder = root / digest[:16]
     for (region, shard, number), (ordered, content) in files.items():
         path = f"data/{region}/shard-{shard:03d}/slice-{number}.parquet"

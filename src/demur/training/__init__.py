@@ -6,13 +6,13 @@ ask the clock, decide who may be trained on. Read first: run.py, learn.py, merge
 """
 
 from demur.training.base import Base, open_base
-from demur.training.destroy import Destroyed, destroy
+from demur.training.destroy import Destroyed, destroy, doomed, forget
 from demur.training.estimate import count_tokens, estimate_seconds, tokens_read
 from demur.training.evaluate import Loss, Unsharded, evaluate, train_unsharded
 from demur.training.modelfiles import read_model
 from demur.training.newbase import make_base
 from demur.training.plan import check_plan, make_plan, plan_digest, plan_from_json
-from demur.training.receipts import PeopleRoots, read_chain, receipt_digest
+from demur.training.receipts import PeopleRoots, all_chains, read_chain, receipt_digest
 from demur.training.rollback import RolledBack, rollback
 from demur.training.router import Router, generate, region_folder
 from demur.training.run import model_id_of, train
@@ -28,11 +28,15 @@ __all__ = [
     "Router",
     "Unsharded",
     "Verified",
+    "all_chains",
+    "all_chains",
     "check_plan",
     "count_tokens",
     "destroy",
+    "doomed",
     "estimate_seconds",
     "evaluate",
+    "forget",
     "generate",
     "make_base",
     "make_plan",

@@ -58,21 +58,38 @@ def destroy(
     """
     earlier = [Destroyed(**entry) for entry in read_json(log)] if log.exists() else []
     known = {entry.path for entry in earlier}
-    doomed = [path for path in _doomed(store, touched, gone, kept) if path.is_file()]
+    paths = doomed(store, touched, gone=gone, kept=kept)
     fresh = [
         Destroyed(str(path.relative_to(store)), digest_file(path), path.stat().st_size, clock.iso(at))
-        for path in sorted(set(doomed))
+        for path in paths
         if str(path.relative_to(store)) not in known
     ]
     entries = [*earlier, *fresh]
     write_json(log, [asdict(entry) for entry in entries])
-    for path in doomed:
+    for path in paths:
         path.unlink(missing_ok=True)
     _empty_folders(store)
     for folder in gone:
-        if (folder / "manifest.json").exists():
-            write_model(folder, replace(read_model(folder), status="destroyed"))
+        forget(folder)
     return entries
+
+
+def doomed(store: Path, touched: Collection[Shard], *, gone: Sequence[Path], kept: Sequence[Path]) -> list[Path]:
+    """Return every file that must go: what only withdrawn models are made of, and what kept ones no longer name.
+
+    Args:
+        store: the models folder.
+        touched: shards whose states go unless a kept model is made of them.
+        gone: models that are withdrawn: all their weights go.
+        kept: models that stay: only what their manifests no longer name goes.
+    """
+    return sorted({path for path in _doomed(store, touched, gone, kept) if path.is_file()})
+
+
+def forget(folder: Path) -> None:
+    """Note in a withdrawn model's manifest that its weights are destroyed; receipts and digests stay."""
+    if (folder / "manifest.json").exists():
+        write_model(folder, replace(read_model(folder), status="destroyed"))
 
 
 def _doomed(store: Path, touched: Collection[Shard], gone: Sequence[Path], kept: Sequence[Path]) -> Iterator[Path]:

@@ -26,6 +26,8 @@ from demur.training.states import StateFacts, Tensors, chain_key, digest_tensors
 WORTH_A_PROCESS = 1000
 """Records left to train from which on worker processes pay: each takes seconds to load its libraries."""
 
+LARGE_BYTES = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class SliceWork:
@@ -74,6 +76,10 @@ class Bench:
     def key(self, job: ShardJob, chain: Sequence[tuple[int, str]]) -> str:
         """Return the name of a shard's state after a chain of slices."""
         return chain_key(self.plan.base_digest, self.plan_digest, job.region, job.shard, chain)
+
+    def large(self) -> bool:
+        """Return whether the base is so large that a second thread saves more than it costs (EVIDENCE §7)."""
+        return sum(path.stat().st_size for path in self.base_folder.glob("*.safetensors")) > LARGE_BYTES
 
     def missing(self, job: ShardJob) -> int:
         """Return how many records lie in slices whose state is not on disk yet."""
@@ -168,7 +174,7 @@ def _here(bench: Bench, jobs: Sequence[ShardJob], stop: Callable[[], str | None]
     from demur.training.learn import repeatable
 
     worker = Worker(bench, lambda: stop() is not None)
-    with repeatable():
+    with repeatable(None if bench.large() else 1):
         for job in jobs:
             done = worker.run(job)
             yield done

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from demur.errors import BrokenError
-from demur.store.files import digest_bytes, digest_file, read_json
+from demur.store.files import digest_bytes, digest_file, digest_json, read_json
 from demur.terms.manifests import CorpusManifest, SliceDigest, SliceRef
 
 EMPTY = digest_bytes(b"")
@@ -33,12 +33,27 @@ def read_manifest(corpus_dir: Path) -> CorpusManifest:
     found = read_json(corpus_dir / "manifest.json")
     try:
         slices = tuple(SliceDigest(**entry) for entry in found["slices"])
-        return CorpusManifest(**{**found, "slices": slices})
+        manifest = CorpusManifest(**{**found, "slices": slices})
+        digest = corpus_digest(manifest)
     except (KeyError, TypeError) as error:
         raise BrokenError(
             f"expected a corpus manifest in {corpus_dir.name}, found another shape ({type(error).__name__}); "
             "build the corpus again with this version"
         ) from error
+    if digest != manifest.digest:
+        raise BrokenError(
+            f"expected that the manifest of {corpus_dir.name} follows from what it lists, found another digest; "
+            "it was changed: build the corpus again"
+        )
+    return manifest
+
+
+def corpus_digest(manifest: CorpusManifest) -> str:
+    """Return the digest of a corpus as its manifest's contract says: over recipe and contents of all slices."""
+    contents = sorted(
+        [entry.region, entry.shard, entry.slice, entry.records, entry.content_digest] for entry in manifest.slices
+    )
+    return digest_json({"recipe": manifest.inputs["recipe"], "slices": contents})
 
 
 def check_files(corpus_dir: Path, manifest: CorpusManifest) -> None:

@@ -161,11 +161,13 @@ def _judge(view: str, start: int, groups: list[tuple[int, int]]) -> str | None:
     shape = tuple(b - a for a, b in groups)
     before = view[max(0, start - 40) : start]
     gaps = {view[groups[place][1] : groups[place + 1][0]] for place in range(len(groups) - 1)}
+    if "+" in view[start : groups[0][0]] and 8 <= len(digits) <= 17:
+        return "PHONE"
     if len(digits) >= 9 and _plausible_layout(shape, gaps) and known_number(digits):
         return "ID"
     if 13 <= len(digits) <= 19 and _CARD.match(digits) and _luhn(digits) and (len(shape) == 1 or min(shape[:-1]) >= 4):
         return "CARD"
-    if _is_phone(view, start, digits, shape, gaps, groups[0][0], before):
+    if _is_phone(view, digits, shape, gaps, before):
         return "PHONE"
     if _ID_WORD.search(before) and len(digits) >= 7:
         return "ID"
@@ -185,11 +187,8 @@ def _luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def _is_phone(
-    view: str, start: int, digits: str, shape: tuple[int, ...], gaps: set[str], first: int, before: str
-) -> bool:
-    lead = view[start:first]
-    if "+" in lead or digits.startswith("00"):
+def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str], before: str) -> bool:
+    if digits.startswith("00"):
         return 8 <= len(digits) <= 17
     if not 7 <= len(digits) <= 13:
         return False

@@ -17,7 +17,7 @@ _HOST = r"[^\W_](?:[\w\-]*\w)?(?:\.[^\W_](?:[\w\-]*\w)?)*"
 _LOCAL_SIGNS = frozenset("_.+-!#$%&'*/=?^`{|}~")
 _HOST_AFTER = re.compile(_HOST)
 _EMAIL_QUOTED = re.compile(rf'"[^"\s@]{{1,64}}"@{_HOST}')
-_EMAIL_SPACED = re.compile(r"(?<![\w.+\-])[\w.+\-]++ ?@ ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
+_EMAIL_SPACED = re.compile(r"(?<![\w.+\-@])[\w.+\-]++ ?@ ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
 _AT_WORD = r"(?:at|ät|arroba|chez|kukac|zavináč|malpa|małpa|παπάκι|@)"
 _AT = rf" ?[(\[{{<_*]-?(?:{_AT_WORD}|a|et|bei|зав)-?[)\]}}>_*] ?"
 _DOT_WORD = r"(?:dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont)"
@@ -75,7 +75,7 @@ _PLATE_WORD = re.compile(
     r"(?i:(?:kennzeichen|nummernschild|kenteken|nummerplade|nummerplaat|plaque(?: d'immatriculation)?|immatriculation|"
     r"targa|matr[ií]cula|rejestracj\w*|tablic\w*|registreringsnummer|regnr|rekisterinumero|rendszám\w*|spz|"
     r"registration plate|number plate|licen[cs]e plate|reg\.? no\.?|înmatriculare|рег\. ?№|номер на кола|πινακίδα|"
-    r"registracij\w*|numurzīme|valstybinis numeris)\W{1,4}(?:\w{1,4} ){0,2})"
+    r"registracij\w*|numurzīme|valstybinis numeris)\W{1,4}(?:\w{1,4} ){0,2}?)"
     r"([A-ZÄÖÜ0-9А-ЯΑ-Ω]{1,4}(?:[ \-]?[A-ZÄÖÜ0-9А-ЯΑ-Ω]{1,5}){0,3})(?!\w)"
 )
 
@@ -128,7 +128,7 @@ def emails(view: str) -> Iterator[Span]:
             yield from _all((_EMAIL_QUOTED,), view, "EMAIL")
         for place in _signs_at(view):
             start, host = _local_start(view, place), _HOST_AFTER.match(view, place + 1)
-            if start < place and host:
+            if start < place and host and view[start - 1 : start] != "@":
                 yield start, host.end(), "EMAIL"
         if " @" in view or "@ " in view:
             yield from _all((_EMAIL_SPACED,), view, "EMAIL")

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -48,7 +49,8 @@ def stored(folder, table="items"):
 def comments(folder, count, *, end="</comments>\n", head='<?xml version="1.0" encoding="utf-8"?>\n'):
     folder.mkdir(exist_ok=True, parents=True)
     rows = "".join(
-        f'  <row Id="{n}" PostId="{n % 7}" UserId="{n % 5}" CreationDate="2020-01-01T00:00:00.000" Text="word {n} &amp; &lt;b&gt;" />\n'
+        f'  <row Id="{n}" PostId="{n % 7}" UserId="{n % 5}" CreationDate="2020-01-01T00:00:00.000"'
+        f' Text="word {n} &amp; &lt;b&gt;" />\n'
         for n in range(count)
     )
     path = folder / "Comments.xml"
@@ -178,7 +180,9 @@ def test_a_row_that_breaks_the_contract_is_quarantined_with_its_reason(tmp_path,
     assert report.quarantined == {reason: 1}
     assert [row["item_id"] for row in stored(tmp_path)] == ["given:fine"]
     (fault,) = [r for part in (tmp_path / "quarantine").glob("*.parquet") for r in pq.read_table(part).to_pylist()]
-    assert fault["reason"] == reason and fault["position"] == "0" and len(fault["digest"]) == 64
+    assert fault["reason"] == reason
+    assert fault["position"] == "0"
+    assert len(fault["digest"]) == 64
 
 
 def test_years_before_1990_are_no_dates_of_posts(tmp_path):
@@ -309,7 +313,8 @@ def test_a_snapshot_in_a_process_of_its_own_is_cached_until_something_changes(tm
     assert snapshot(tmp_path / "source", tmp_path / "out", known_at=AT) == first
     bring(tmp_path, [version(DAYS[1], name="given:2")], name="more")
     second = snapshot(tmp_path / "source", tmp_path / "out", known_at=AT)
-    assert second["digest"] != first["digest"] and second["items"]["rows"] == 2
+    assert second["digest"] != first["digest"]
+    assert second["items"]["rows"] == 2
 
 
 _CHILD = """
@@ -337,7 +342,8 @@ def test_a_kill_in_the_middle_loses_nothing(tmp_path):
     before = len(stored(tmp_path))
     assert 0 < before < 30_000
     report = take(tmp_path, "stackexchange", tmp_path / "site")
-    assert report.items == 30_000 - before and report.items_seen == before
+    assert report.items == 30_000 - before
+    assert report.items_seen == before
     take(tmp_path / "clean", "stackexchange", tmp_path / "site")
     assert state_digest(tmp_path / "source") == state_digest(tmp_path / "clean" / "source")
 
@@ -427,7 +433,5 @@ def test_missing_paths_and_unknown_sources_are_the_callers_fault(tmp_path):
 
 
 def test_every_reason_is_documented():
-    page = os.path.dirname(__file__) + "/../../docs/intake.md"
-    with open(page, encoding="utf-8") as stream:
-        text = stream.read()
+    text = (Path(__file__).resolve().parents[2] / "docs" / "intake.md").read_text("utf-8")
     assert [reason for reason in REASONS if f"`{reason}`" not in text] == []

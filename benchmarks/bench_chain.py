@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import glob
 import json
 import os
 import resource
@@ -27,8 +26,8 @@ import zipfile
 from pathlib import Path
 
 GENERATOR = ["numpy", "pyarrow", "orjson", "python-stdnum", "phonenumbers", "wordfreq", "psutil"]
-DATATROVE = ["datatrove==0.10.1", "orjson", "loguru", "spacy", "fasttext-numpy2-wheel", "regex", "tokenizers", "pyarrow",
-             "xxhash", "nltk", "fasteners"]  # fmt: skip
+DATATROVE = ["datatrove==0.10.1", *"orjson loguru spacy fasttext-numpy2-wheel regex tokenizers pyarrow xxhash".split(),  # noqa: SIM905
+             "nltk", "fasteners"]  # fmt: skip
 
 
 def make_venvs(folder: Path) -> None:
@@ -128,7 +127,7 @@ def read_demur(folder: Path) -> dict[str, str]:
 
 
 def read_datatrove(folder: Path) -> dict[str, str]:
-    rows = (json.loads(line) for path in glob.glob(f"{folder}/*.jsonl") for line in Path(path).open())
+    rows = (json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text("utf-8").splitlines())
     return {row["id"]: row["text"] for row in rows}
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: T201 (a report on standard output is what it is for)
 """Train the dialect model and measure it on sentences it never saw (docs/languages.md).
 
     python tools/train_dialects.py ../shared/data src/demur/corpus

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from demur.corpus.redact import TYPES, redact, redact_text
 from demur.corpus.redact_names import contains_names, redact_names
 from demur.corpus.redact_numbers import IBAN_LENGTHS
+
 from . import planted
 
 EXAMPLES = 20_000 if os.environ.get("DEMUR_NIGHTLY") == "1" else 150
@@ -109,8 +110,8 @@ PIECES = st.one_of(
         [*planted.STAYS, *(f"<{kind}>" for kind in TYPES), *(one for some in planted.PHONES.values() for one in some)]
     ),
     st.sampled_from(
-        list("0123456789@.-+/():#<> \t\n_")
-        + [
+        [
+            *"0123456789@.-+/():#<> \t\n_",
             " at ",
             " dot ",
             "(at)",

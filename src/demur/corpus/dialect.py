@@ -123,7 +123,7 @@ def plain(text: str) -> str:
 
 
 def code_points(texts: list[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return all texts' signs in one row with a zero after each, where each starts, and how long each is with its zero."""
+    """Return all signs in one row with a zero after each text, where each text starts, its length with the zero."""
     cleaned = [plain(text) for text in texts]
     signs = np.frombuffer(("\0".join(cleaned) + "\0").encode("utf-32-le"), "<u4").astype(np.uint32)
     sizes = np.array([len(text) + 1 for text in cleaned], np.int64)

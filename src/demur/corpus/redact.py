@@ -134,10 +134,10 @@ def _find(seen: str, bits: int) -> list[Span]:
 def _replace(text: str, spans: Sequence[Span], counts: Counter[str]) -> str:
     parts, place = [], 0
     for start, end, kind in spans:
-        while end < len(text) and unicodedata.combining(text[end]):
-            end += 1
         parts += [text[place:start], f"<{kind}>"]
         place = end
+        while place < len(text) and unicodedata.combining(text[place]):
+            place += 1
         counts[kind] += 1
     return "".join([*parts, text[place:]])
 

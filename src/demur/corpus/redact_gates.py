@@ -1,7 +1,8 @@
-"""What a text must hold before a finder reads it: one cheap columnar pattern (RE2) for each step of redaction.
+# ruff: noqa: E501 (tables of patterns read better whole)
+r"""What a text must hold before a finder reads it: one cheap columnar pattern (RE2) for each step of redaction.
 
 A gate is wider than its finder, never narrower: a property test compares redaction with and without gates. Gates look
-at the folded view, so they need no look-alikes; they use no look-around, ``\\b``, ``\\w`` or ``\\s``, which engines read
+at the folded view, so they need no look-alikes; they use no look-around, ``\b``, ``\\w`` or ``\\s``, which engines read
 differently.
 """
 

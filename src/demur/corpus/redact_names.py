@@ -1,7 +1,8 @@
 """Names of people who objected, taken out of other people's texts (TPD mentions; redaction by exact match).
 
-Only full names (two words or more) and handles are looked for: a single word is anybody's. Matching folds case and
-runs of space and respects borders of words; it doesn't guess inflections, nicknames or misspellings (docs/redaction.md).
+Only full names (two words or more) and handles are looked for: a single word is anybody's. Matching folds case,
+makes runs of space one and respects borders of words; it doesn't guess inflections,
+nicknames or misspellings (docs/redaction.md).
 """
 
 from __future__ import annotations

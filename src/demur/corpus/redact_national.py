@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of patterns read better whole)
 """National identity numbers of the EU, EEA, UK and Switzerland, told by layout and check digits.
 
 Does not search text: it judges one candidate. python-stdnum checks most numbers; Hungary's TAJ, Malta, Cyprus,
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import cast
 
@@ -45,7 +46,7 @@ ALNUM = re.compile(
 _LOWER = re.compile(r"(?i:(?<!\w)[a-z]{6}[0-9]{2}[a-z][0-9]{2}[a-z][0-9]{3}[a-z](?!\w))")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _stdnum(name: str) -> Check:
     module = import_module(f"stdnum.{name}")
     return cast("Check", module.is_valid)

@@ -1,4 +1,4 @@
-"""One spelling for every text: Unicode NFC, invisible characters gone, runs of blanks made one, and a folded view to search in.
+"""One spelling for every text (NFC, nothing invisible, runs of blanks made one) and a folded view to search in.
 
 Does not look for identifiers. The *view* of a text has the same length as the text (one character for one), so that a
 span found in the view is a span of the text: full-width, circled and mathematical letters and digits become ASCII,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of patterns read better whole)
 """Identifiers that are numbers: bank accounts, cards, national ids, phones.
 
 Runs of digits are cut into groups (``0151 234 56789`` is 4-3-5) and read from the left, the longest reading first.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 (tables of patterns read better whole)
 """Identifiers that are told by their shape in text: e-mail, URL, handle, network address, plate, postal address.
 
 Numbers (phones, cards, bank accounts, national ids) are in ``redact_numbers``. Does not replace anything: each finder

@@ -29,7 +29,6 @@ __all__ = [
     "Unsharded",
     "Verified",
     "all_chains",
-    "all_chains",
     "check_plan",
     "count_tokens",
     "destroy",

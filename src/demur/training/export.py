@@ -70,18 +70,27 @@ def export_region(
     digest, sum_digest = digest_tensors(merged), digest_tensors(accumulator)
     place, sums = f"regions/{region}-{digest[:12]}", f"accumulators/{region}-{sum_digest[:12]}.safetensors"
     write_bytes(folder / sums, save(accumulator))
-    part = folder / "regions" / f".{region}.part"
-    remove_tree(part)
-    part.mkdir(parents=True)
-    write_bytes(part / "model.safetensors", save(merged, metadata={"format": "pt"}))
-    for name in TOKENIZER_FILES:
-        if (frozen.folder / name).exists():
-            shutil.copyfile(frozen.folder / name, part / name)
-    _float32(part / "config.json")
-    write_bytes(part / "README.md", card_text(region, digest, card).encode())
-    remove_tree(folder / place)
-    part.replace(folder / place)
+    if not _there(folder / place / "model.safetensors", digest):
+        part = folder / "regions" / f".{region}.part"
+        remove_tree(part)
+        part.mkdir(parents=True)
+        write_bytes(part / "model.safetensors", save(merged, metadata={"format": "pt"}))
+        for name in TOKENIZER_FILES:
+            if (frozen.folder / name).exists():
+                shutil.copyfile(frozen.folder / name, part / name)
+        _float32(part / "config.json")
+        remove_tree(folder / place)
+        part.replace(folder / place)
+    write_bytes(folder / place / "README.md", card_text(region, digest, card).encode())
     return RegionModel(region, place, digest, sums, sum_digest)
+
+
+def _there(path: Path, digest: str) -> bool:
+    try:
+        read_checked(path, digest)
+    except BrokenError:
+        return False
+    return True
 
 
 def _float32(path: Path) -> None:

@@ -1,1 +1,34 @@
 """Config → concrete parts; the only place that chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from demur.flows.parts import Parts
+from demur.people import Registry
+from demur.store import Workspace
+from demur.terms.manifests import CorpusRecipe
+from demur.terms.progress import Progress, silent
+
+
+@contextmanager
+def open_parts(workspace: Workspace, progress: Progress = silent) -> Iterator[Parts]:
+    """Open a workspace: its registry (migrated), its keys; closed again afterwards."""
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    with Registry(workspace.registry_url) as registry:
+        registry.migrate()
+        yield Parts(workspace, registry, workspace.keys, progress)
+
+
+def workers() -> int:
+    """Return how many processes work side by side: ``DEMUR_WORKERS`` or one a core."""
+    return int(os.environ.get("DEMUR_WORKERS", "0")) or os.cpu_count() or 1
+
+
+def default_recipe(*, shards: int = 16, slices: int = 4) -> CorpusRecipe:
+    """Return the recipe that is used when nobody says otherwise: a region for each larger language of Europe."""
+    languages = ("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt", "nb",
+                 "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv")  # fmt: skip
+    return CorpusRecipe(regions={language: language for language in languages}, shards=shards, slices=slices)

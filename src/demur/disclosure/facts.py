@@ -36,7 +36,8 @@ class RegionRow:
 
     name: str
     records: int
-    words: int
+    tokens: int
+    """Read in training, over all epochs; 0 without a model."""
     filled_shards: int
     shards: int
 

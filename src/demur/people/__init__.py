@@ -9,5 +9,6 @@ clock, send anything. Read first: standing.py and epochs.py (the rules, pure), s
 from demur.people.events import DOORS, FORMS
 from demur.people.loading import Recorded, identifier_hash
 from demur.people.registry import ObjectionReceipt, Registry
+from demur.people.restrictions import Restriction
 
-__all__ = ["DOORS", "FORMS", "ObjectionReceipt", "Recorded", "Registry", "identifier_hash"]
+__all__ = ["DOORS", "FORMS", "ObjectionReceipt", "Recorded", "Registry", "Restriction", "identifier_hash"]

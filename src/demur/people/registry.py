@@ -21,6 +21,7 @@ from demur.people import loading, lookup, schema
 from demur.people.database import Database
 from demur.people.events import DOORS, objection_row, read_event
 from demur.people.instants import instant, micros
+from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.loading import Recorded
 from demur.people.standing import standing_of
 from demur.people.streams import dossier_of
@@ -354,6 +355,27 @@ class Registry:
         """Return the ids of people who have an account, handle, address or id of that name, sorted."""
         with self._database.reading() as connection:
             return lookup.find(connection, text)
+
+    def everybody(self) -> list[str]:
+        """Return the ids of all persons with an account, sorted."""
+        with self._database.reading() as connection:
+            query = sa.select(schema.ACCOUNTS.c.person_id).distinct().order_by(schema.ACCOUNTS.c.person_id)
+            return [person for (person,) in connection.execute(query)]
+
+    def restrictions_since(self, instant: datetime | None) -> list[Restriction]:
+        """Return what was recorded after an instant (``None`` = ever) and may take something away."""
+        with self._database.reading() as connection:
+            return list(restrictions(connection, instant))
+
+    def everyone_linked(self, people: Iterable[str]) -> list[str]:
+        """Return some people with all ids that were ever told to be the same human beings, sorted."""
+        with self._database.reading() as connection:
+            return sorted({one for person in set(people) for one in lookup.linked(connection, person)})
+
+    def names_of(self, people: Iterable[str]) -> list[str]:
+        """Return the full names (two words or more) that accounts of some people ever had, sorted."""
+        with self._database.reading() as connection:
+            return names_of(connection, sorted(set(people)))
 
     def unmatched(self) -> list[dict[str, Any]]:
         """Return objections that cover nobody yet: claims in the queue, and ids that have no account, oldest first."""

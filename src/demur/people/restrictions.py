@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -59,7 +60,7 @@ def restrictions(connection: sa.Connection, since: datetime | None) -> Iterator[
             yield Restriction(f"{kind}:{row.event_id}", kind, row.person_id, instant(row.recorded_at))
 
 
-def _person(table: sa.Table) -> sa.ColumnElement[str | None]:
+def _person(table: sa.Table) -> sa.ColumnElement[Any]:
     if "person_id" in table.c:
         return table.c.person_id
     return _ACCOUNT_OWNERS.c.person_id if "account_id" in table.c else sa.null()

@@ -48,7 +48,7 @@ REGIONS = {
 """Languages of the made-up network with enough text; the rest share a region."""
 
 CONSTANTS: dict[str, Any] = {
-    "epochs": 2, "cells": 4, "max_tokens": 64, "tokens_per_cell": 256, "lora_rank": 8, "learning_rate": 4e-3,
+    "epochs": 1, "cells": 4, "max_tokens": 64, "tokens_per_cell": 256, "lora_rank": 8, "learning_rate": 4e-3,
 }  # fmt: skip
 
 
@@ -205,10 +205,10 @@ def _facts(
     after = read_manifest(corpus_folder(parts.workspace))
     return {
         "people": len(parts.registry.everybody()),
-        "items": counts["items"],
+        "items": counts["items"]["all"],
         "quarantined": sum(extras.quarantined.values()),
-        "decisions": counts["withheld"] | {"allowed": counts["allowed"]},
-        "records": counts["records"],
+        "decisions": counts["decisions"],
+        "records": counts["records"]["all"],
         "corpus_digest": corpus.digest,
         "model_digest": model.model_digest,
         "regions": [one.region for one in model.regions],
@@ -222,7 +222,7 @@ def _facts(
         "erasure": {
             "person": who.person,
             "records": who.records,
-            "records_after": after.counts["records"],
+            "records_after": after.counts["records"]["all"],
             "shards_touched": len({(one.region, one.shard) for one in erased.plan.changed}),
             "tokens_retrained": erased.plan.tokens,
             "tokens_full": erased.plan.tokens_full,

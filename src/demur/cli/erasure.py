@@ -1,0 +1,107 @@
+"""Commands about leaving: erase, erase verify."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from demur import clock
+from demur.cli.frame import INSTANT, Context, grid, guarded, pass_context, progress, say, show
+from demur.wiring import open_parts, workers
+
+
+@click.group(invoke_without_command=True)
+@click.option("--dry-run", is_flag=True, help="Show the plan: shards, slices, tokens, time. Change nothing.")
+@click.option("--at", type=INSTANT, default=None, help="What was learned by then counts (default: now).")
+@pass_context
+@click.pass_context
+@guarded
+def erase(ctx: click.Context, context: Context, dry_run: bool, at: datetime | None) -> None:
+    """Take everybody who objected since, and everything else that must go, out of corpus and model.
+
+    First the served model falls back to states that never saw them; then the touched shards are trained again without
+    them, what saw them is destroyed, and a certificate is written. Killed in between, it goes on where it stopped.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from demur.erasure import render_plan
+    from demur.flows.erase import erase as take_out
+    from demur.flows.erase import rehearse
+
+    now = at or clock.now()
+    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+        if dry_run:
+            done = rehearse(parts, at=now)
+        else:
+            done = take_out(parts, at=now, workers=workers(), clock=(lambda: at) if at else clock.now)
+    facts = facts_of(done)
+
+    def text() -> None:
+        kinds = sorted({one.kind for one in done.restrictions})
+        say(f"{len(done.restrictions)} pending: {', '.join(kinds)}")
+        say(render_plan(done.plan, done.tokens).rstrip())
+        if done.certificate is not None:
+            say()
+            say(f"first effect after {done.first_effect_seconds:.2f} s")
+            say(f"corpus      {done.corpus}")
+            say(f"model       {done.model or 'none'}")
+            say(f"certificate {done.certificate}")
+
+    show(context, facts, text)
+
+
+def facts_of(done: Any) -> dict[str, Any]:
+    """Return an erasure as plain facts."""
+    from demur.flows.erase import plan_as_json
+
+    return {
+        "erasure_id": done.erasure_id,
+        "restrictions": [{"kind": one.kind, "person": one.person_id} for one in done.restrictions],
+        "plan": plan_as_json(done.plan),
+        "shards_touched": len({(one.region, one.shard) for one in done.plan.changed}),
+        "first_effect_seconds": round(done.first_effect_seconds, 3),
+        "corpus": done.corpus,
+        "model_digest": done.model,
+        "certificate": str(done.certificate) if done.certificate else None,
+    }
+
+
+@erase.command("verify")
+@click.argument("certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--rebuild", is_flag=True, help="Also build corpus and model from nothing and compare bit for bit.")
+@pass_context
+@guarded
+def verify(context: Context, certificate: Path, rebuild: bool) -> None:
+    """Check a certificate: signature, digests, receipts, proofs of absence, inclusion in the ledger."""
+    from demur.flows.verify import rebuild_clean, verify_certificate
+
+    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+        checks = verify_certificate(parts, certificate)
+        clean = rebuild_clean(parts, at=clock.now(), workers=workers()) if rebuild else None
+    rows = [[one.name, {True: "holds", False: "FAILS", None: "not compared"}[one.ok], one.detail] for one in checks]
+    holds = all(one.ok is not False for one in checks) and (clean is None or clean.equal)
+    facts: dict[str, Any] = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]}
+    if clean is not None:
+        facts["rebuild"] = {
+            "corpus_here": clean.corpus_here,
+            "corpus_clean": clean.corpus_clean,
+            "model_here": clean.model_here,
+            "model_clean": clean.model_clean,
+            "equal": clean.equal,
+        }
+
+    def text() -> None:
+        grid("", ["check", "result", "detail"], rows)
+        if clean is not None:
+            say(f"corpus here  {clean.corpus_here}")
+            say(f"corpus clean {clean.corpus_clean}")
+            say(f"model here   {clean.model_here}")
+            say(f"model clean  {clean.model_clean}")
+            say("equal, bit for bit" if clean.equal else "DIFFERENT")
+
+    show(context, {**facts, "holds": holds}, text)
+    if not holds:
+        raise SystemExit(1)

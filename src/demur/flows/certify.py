@@ -1,0 +1,98 @@
+"""The last step of an erasure: put everything that the journal holds into one signed certificate."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from demur import erasure
+from demur.clock import parse
+from demur.corpus import read_manifest
+from demur.erasure import Destroyed, Journal
+from demur.flows.parts import Parts
+from demur.flows.people import people_of
+from demur.ledger import Ledger
+from demur.store import write_json
+from demur.terms.manifests import ErasurePlan
+from demur.training import all_chains, plan_from_json, read_model
+
+
+def save_before(folder: Path, corpus: Path | None, model: Path | None, *, name: str = "before") -> None:
+    """Keep the manifests (digests and counts only) of what a later step will destroy."""
+    for source, what in ((corpus, "corpus"), (model, "model")):
+        target = folder / f"{name}-{what}"
+        if source is not None and not (target / "manifest.json").exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / "manifest.json", target / "manifest.json.part")
+            (target / "manifest.json.part").replace(target / "manifest.json")
+
+
+def certify(
+    parts: Parts,
+    journal: Journal,
+    plan: ErasurePlan,
+    *,
+    after: Path,
+    model: Path | None,
+    nonces: dict[str, str],
+    at: datetime,
+    path: Path,
+) -> None:
+    """Write the certificate, and beside it the nonces by which the people can show that a request was theirs."""
+    answers = journal.folder / "answers.json"
+    if not answers.exists():
+        write_json(answers, nonces)
+    kept: dict[str, str] = orjson.loads(answers.read_bytes())
+    facts = journal.request["facts"]
+    back, replayed = journal.facts("rollback") or {}, journal.facts("replay") or {}
+    saved = journal.folder / "rollback"
+    still = sorted({one for people in people_of(after, parts.keys).values() for one in people})
+    draft_path = journal.folder / "certificate" / "draft.json"
+    if draft_path.exists():
+        made = erasure.load_draft(draft_path)
+    else:
+        made = erasure.draft(
+            certificate_id=journal.erasure_id,
+            issued_at=at,
+            requests=[erasure.request_commitment(key, bytes.fromhex(nonce)) for key, nonce in kept.items()],
+            plan=replace(plan, persons=tuple(one for one in plan.persons if one not in still)),
+            before=read_manifest(saved / "before-corpus"),
+            after=read_manifest(after),
+            model=_change(parts, saved, after, model) if model else None,
+            phases=erasure.Phases(
+                requested_at=parse(facts["requested_at"]),
+                rolled_back_at=parse(back["at"]) if back.get("at") else None,
+                rollback_milliseconds=round(1000 * back.get("seconds", 0)),
+                replayed_at=parse(replayed["at"]) if model else None,
+                replay_milliseconds=round(1000 * replayed.get("seconds", 0)),
+            ),
+            destroyed=_destroyed(journal.folder / "purge" / "destroyed.jsonl"),
+        )
+        write_json(draft_path, made.body)
+    with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
+        erasure.issue(made, signer=parts.keys.signer(), ledger=ledger, at=at).write(path)
+
+
+def _change(parts: Parts, saved: Path, after: Path, model: Path) -> erasure.ModelChange:
+    new = read_model(model)
+    rolled = saved / "rolled_back-model"
+    return erasure.ModelChange(
+        before=read_model(saved / "before-model"),
+        rolled_back=read_model(rolled) if rolled.exists() else None,
+        after=new,
+        files=erasure.file_digests(model),
+        chains=list(all_chains(model, plan_from_json(new.plan))),
+        people=people_of(after, parts.keys),
+    )
+
+
+def _destroyed(log: Path) -> list[Destroyed]:
+    if not log.exists():
+        return []
+    rows: list[dict[str, Any]] = [orjson.loads(line) for line in log.read_bytes().splitlines() if line.strip()]
+    return [Destroyed(**row) for row in rows]

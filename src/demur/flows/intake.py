@@ -1,0 +1,137 @@
+"""What comes in from outside: content, events, notices, objections, holds; each is logged where it has consequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from demur.clock import iso
+from demur.flows.parts import Parts
+from demur.intake import IntakeReport, intake, read_mapping
+from demur.ledger import Entry, EntryKind
+from demur.people import ObjectionReceipt, Recorded
+from demur.store import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a campaign announced."""
+
+    campaign_id: str
+    purpose: str
+    effective_at: datetime
+    notice_days: int
+    channel: str
+
+
+def take_in(
+    parts: Parts, source: str, paths: Sequence[Path], *, mapping: str | None, service: str | None, at: datetime
+) -> IntakeReport:
+    """Read content and people into the tables, and the people into the registry."""
+    report = intake(
+        source,
+        list(paths),
+        store_folder=parts.workspace.source,
+        quarantine_folder=parts.workspace.quarantine,
+        imported_at=at,
+        progress=parts.progress,
+        mapping=read_mapping(mapping) if mapping else None,
+        service=service,
+    )
+    parts.progress("registry", 0, None)
+    parts.registry.import_people(
+        sorted((parts.workspace.source / "people").glob("*.parquet")), suppression_key=parts.keys.secret("suppression")
+    )
+    return report
+
+
+def learn(parts: Parts, events: Path, *, at: datetime) -> Recorded:
+    """Record a file of events and log that it was."""
+    done = parts.registry.import_events(events, recorded_at=at)
+    parts.log(
+        Entry(
+            EntryKind.NOTICE_BATCH,
+            at,
+            f"events:{events.name}:{iso(at)}",
+            {"events": {str(table): count for table, count in done.events.items()}},
+        )
+    )
+    return done
+
+
+def tell(parts: Parts, campaign: Campaign, people: list[str] | None, *, delivered_at: datetime, at: datetime) -> int:
+    """Record a campaign and that its notices were delivered to people (``None`` = everybody); return how many."""
+    whom = people if people is not None else parts.registry.everybody()
+    head: list[dict[str, Any]] = [
+        {
+            "type": "campaign",
+            "campaign_id": campaign.campaign_id,
+            "purpose": campaign.purpose,
+            "effective_at": iso(campaign.effective_at),
+            "notice_days": campaign.notice_days,
+            "valid_at": iso(delivered_at),
+        },
+        {
+            "type": "campaign_status",
+            "campaign_id": campaign.campaign_id,
+            "status": "running",
+            "valid_at": iso(delivered_at),
+        },
+    ]
+    parts.registry.record_events(head, recorded_at=at)
+    state = {"campaign_id": campaign.campaign_id, "channel": campaign.channel, "state": "delivered"}
+    parts.registry.record_notices(
+        ({"person_id": person, **state, "valid_at": iso(delivered_at)} for person in whom), recorded_at=at
+    )
+    facts = {"campaign": campaign.campaign_id, "people": len(whom), "delivered_at": iso(delivered_at)}
+    parts.log(Entry(EntryKind.NOTICE_BATCH, at, f"{campaign.campaign_id}:{iso(delivered_at)}:{len(whom)}", facts))
+    return len(whom)
+
+
+def object_(
+    parts: Parts, who: Mapping[str, Any], scope: Mapping[str, Any], *, door: str, at: datetime
+) -> tuple[ObjectionReceipt, int]:
+    """Record an objection durably, log it, and return its receipt and its place in the ledger."""
+    receipt = parts.registry.record_objection(recorded_at=at, door=door, **who, **scope)
+    facts = {"objection": receipt.objection_id, "person": receipt.person_id, "door": door, **scope}
+    (index,) = parts.log(Entry(EntryKind.OBJECTION, at, receipt.objection_id, facts))
+    return receipt, index
+
+
+def withdraw(parts: Parts, person: str, *, at: datetime) -> int:
+    """Record and log a withdrawal."""
+    parts.registry.withdraw_objection(person, recorded_at=at)
+    (index,) = parts.log(Entry(EntryKind.OBJECTION, at, f"withdraw:{person}:{iso(at)}", {"withdrawn_by": person}))
+    return index
+
+
+def place_hold(parts: Parts, hold_id: str, scope: dict[str, Any], *, at: datetime) -> int:
+    """Record and log a hold."""
+    plain: dict[str, Any] = {
+        name: iso(value) if isinstance(value, datetime) else value for name, value in scope.items()
+    }
+    parts.registry.place_hold(hold_id, recorded_at=at, **plain)
+    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"place:{hold_id}", {"hold": hold_id, **plain}))
+    return index
+
+
+def lift_hold(parts: Parts, hold_id: str, *, by: Sequence[str], reason: str, at: datetime) -> int:
+    """Record and log the end of a hold."""
+    parts.registry.lift_hold(hold_id, by=by, reason=reason, recorded_at=at)
+    facts = {"hold": hold_id, "by": list(by), "reason": reason}
+    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"lift:{hold_id}:{iso(at)}", facts))
+    return index
+
+
+def quarantined(workspace: Workspace) -> dict[str, int]:
+    """Return reason → rows in quarantine."""
+    found: dict[str, int] = {}
+    for path in sorted(workspace.quarantine.rglob("*.parquet")):
+        for reason in pq.read_table(path, columns=["reason"])["reason"].to_pylist():
+            found[reason] = found.get(reason, 0) + 1
+    return found

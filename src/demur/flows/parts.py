@@ -1,0 +1,111 @@
+"""The concrete parts that every flow works with, and the note of what is current in a workspace."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from demur.errors import BrokenError, ConfigError, RefusedError
+from demur.ledger import Entry, Ledger
+from demur.people import Registry
+from demur.policy import read
+from demur.store import KeyRing, Workspace, read_json, write_json
+from demur.terms.policy import Policy
+from demur.terms.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a flow needs: chosen by ``wiring``, handed in by a face."""
+
+    workspace: Workspace
+    registry: Registry
+    keys: KeyRing
+    progress: Progress = silent
+
+    def log(self, *entries: Entry) -> list[int]:
+        """Append entries to the ledger; an entry known by its key keeps its index."""
+        with Ledger.open(self.workspace.ledger, self.keys) as ledger:
+            return ledger.append(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What a workspace serves: ids of its current corpus and model, and what they were made with."""
+
+    corpus: str | None = None
+    model: str | None = None
+    base: str | None = None
+    """Folder of the frozen base."""
+    source: str | None = None
+    """State of the imported tables when corpus or erasure last looked at them."""
+
+
+def current(workspace: Workspace) -> Current:
+    """Return what is current; everything ``None`` in a new workspace."""
+    path = workspace.root / "current.json"
+    return Current(**read_json(path)) if path.exists() else Current()
+
+
+def set_current(workspace: Workspace, **changed: str | None) -> Current:
+    """Note what is current now, whole or not at all."""
+    new = replace(current(workspace), **changed)
+    write_json(workspace.root / "current.json", asdict(new))
+    return new
+
+
+def corpus_folder(workspace: Workspace, corpus: str | None = None) -> Path:
+    """Return the folder of a corpus, by default the current one.
+
+    Raises:
+        RefusedError: there is none yet.
+    """
+    name = corpus or current(workspace).corpus
+    if name is None or not (workspace.corpora / name).is_dir():
+        raise RefusedError(f"expected a corpus {name or ''} in this workspace, found none; run `demur corpus build`")
+    return workspace.corpora / name
+
+
+def model_folder(workspace: Workspace, model: str | None = None) -> Path:
+    """Return the folder of a model, by default the current one.
+
+    Raises:
+        RefusedError: there is none yet.
+    """
+    name = model or current(workspace).model
+    if name is None or not (workspace.models / name).is_dir():
+        raise RefusedError(f"expected a model {name or ''} in this workspace, found none; run `demur train`")
+    return workspace.models / name
+
+
+def keep_policy(workspace: Workspace, reference: str) -> Policy:
+    """Read a policy and keep its file under its digest, so that an erasure can decide by the very same one."""
+    found = read(reference)
+    kept = workspace.policies / f"{found.digest}.toml"
+    if not kept.exists():
+        workspace.policies.mkdir(parents=True, exist_ok=True)
+        if Path(reference).is_file():
+            shutil.copyfile(reference, kept)
+        else:
+            kept.write_text(f'extends = "{reference}"\n', encoding="utf-8")
+    again = read(str(kept))
+    if again.digest != found.digest:
+        kept.unlink()
+        raise ConfigError(f"the policy {found.name} depends on files beside it; put everything into one file")
+    return found
+
+
+def kept_policy(workspace: Workspace, digest: str) -> tuple[str, Policy]:
+    """Return the kept policy of a digest and its reference.
+
+    Raises:
+        BrokenError: it is gone, or is not what it was.
+    """
+    kept = workspace.policies / f"{digest}.toml"
+    if not kept.exists():
+        raise BrokenError(f"expected the policy file {kept.name} in {kept.parent}, found none; restore it")
+    found = read(str(kept))
+    if found.digest != digest:
+        raise BrokenError(f"the policy file {kept.name} was changed; restore it")
+    return str(kept), found

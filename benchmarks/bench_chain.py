@@ -26,7 +26,7 @@ import zipfile
 from pathlib import Path
 
 GENERATOR = ["numpy", "pyarrow", "orjson", "python-stdnum", "phonenumbers", "wordfreq", "psutil"]
-DATATROVE = ["datatrove==0.10.1", *"orjson loguru spacy fasttext-numpy2-wheel regex tokenizers pyarrow xxhash".split(),  # noqa: SIM905
+DATATROVE = ["datatrove==0.10.1", *"orjson loguru spacy fasttext-numpy2-wheel regex tokenizers pyarrow xxhash<4".split(),  # noqa: SIM905
              "nltk", "fasteners"]  # fmt: skip
 
 

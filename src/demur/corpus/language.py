@@ -19,7 +19,8 @@ LANGUAGE = "demur-language-1"
 
 LANGUAGES = (
     "bg", "ca", "cs", "cy", "da", "de", "el", "en", "es", "et", "eu", "fi", "fr", "ga", "gl", "hr", "hu", "is", "it",
-    "lb", "lt", "lv", "mt", "nb", "nl", "nn", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "tr", "uk", "ar",
+    "lb", "lt", "lv", "mt", "nb", "nl", "nn", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "tr", "uk",
+    "ar",
 )  # fmt: skip
 """Languages that may be answered: official and widely written ones of the EU, the EEA and the United Kingdom."""
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from demur.terms.content import Kind
-from demur.testing.cast import Profile, World, profile
+from demur.testing.cast import CASES, Profile, World, profile
 from demur.testing.dice import Dice
 from demur.testing.grammar import TOPICS, capital, decorate, lexicon, passage, say, sentence
 from demur.testing.identifiers import TYPES, planted
@@ -193,7 +193,7 @@ def _edited(made: Work, scene: Scene) -> None:
 
 
 def _copied(made: Work, scene: Scene) -> None:
-    other = alike(scene.world, scene.who.index, scene.dice)
+    other = _owed(scene) if scene.dice.chance(0.3) else alike(scene.world, scene.who.index, scene.dice)
     source = anchor(scene.world, other, 0).row
     text: str = source["text"]
     made.copy_of, made.copy_kind = source["item_id"], made.edge
@@ -210,6 +210,14 @@ def _copied(made: Work, scene: Scene) -> None:
     made.row["created_at"] = made.row["version_at"] = max(
         made.row["created_at"], _late(source["created_at"], scene.world)
     )
+
+
+def _owed(scene: Scene) -> int:
+    """Return somebody near whose words nobody may use: one who objected or is a minor (COR-05)."""
+    turn = CASES.index(scene.dice.pick(("objected", "linked_objected", "minor")))
+    found = 5 * (len(CASES) * (scene.who.index // (5 * len(CASES))) + turn) + 1
+    is_there = found < scene.world.people and found != scene.who.index
+    return found if is_there else alike(scene.world, scene.who.index, scene.dice)
 
 
 def _late(earlier: datetime, world: World) -> datetime:

@@ -9,6 +9,7 @@ from demur.corpus.build import CorpusInputs, build, purge
 from demur.corpus.difference import Difference, SliceChange, changed_slices, difference
 from demur.corpus.explain import Explained, Fate, Source, explain, fate_of, touched
 from demur.corpus.manifest import check_files, read_manifest, show
+from demur.corpus.text import region_of
 from demur.corpus.verify import Verdict, verify
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "fate_of",
     "purge",
     "read_manifest",
+    "region_of",
     "show",
     "touched",
     "verify",

@@ -73,7 +73,9 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ),
     (
         "§4 moves EU → US: within the grace period both count",
-        case(policy=WORLD, people=[person(**(US_PERSON | {"countries_now": ["US", "DE"]}))], homes=[home(country="US")]),
+        case(
+            policy=WORLD, people=[person(**(US_PERSON | {"countries_now": ["US", "DE"]}))], homes=[home(country="US")]
+        ),
         {"not_notified"},
     ),
     (
@@ -94,14 +96,22 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         "§4 two opt-out countries: the longer period",
         case(
             policy=TWO,
-            people=[person(countries_now=["DE", "FR"], first_delivered_at=at(2025, 3, 15), last_delivered_at=at(2025, 3, 15))],
+            people=[
+                person(
+                    countries_now=["DE", "FR"], first_delivered_at=at(2025, 3, 15), last_delivered_at=at(2025, 3, 15)
+                )
+            ],
         ),
         {"notice_period"},
     ),
     (
         "§4 two opt-out countries: the later date",
-        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out") + place("FR", '"FR"', "opt_out", effective_at="2026-01-01")),
-             people=[person(countries_now=["DE"], countries_at_notice=["FR"])]),
+        case(
+            policy=parse_policy(
+                HEAD + place("DE", '"DE"', "opt_out") + place("FR", '"FR"', "opt_out", effective_at="2026-01-01")
+            ),
+            people=[person(countries_now=["DE"], countries_at_notice=["FR"])],
+        ),
         {"not_yet_effective"},
     ),
     (
@@ -116,13 +126,34 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         {"no_consent"},
     ),
     ("§4 two residences: all count", case(policy=WORLD, people=[person(countries_now=["DE", "JP"])]), {"no_consent"}),
-    ("§4 territories: Réunion falls under the EU rows", case(policy=read("meta-eu-2025"), people=[person(countries_now=["RE"], first_delivered_at=at(2025, 4, 14), last_delivered_at=at(2025, 4, 14))]), set()),
-    ("STYLE 3.3 a country under no jurisdiction", case(policy=parse_policy(HEAD + EU), people=[person(countries_now=["JP"])]), {"no_jurisdiction"}),
+    (
+        "§4 territories: Réunion falls under the EU rows",
+        case(
+            policy=read("meta-eu-2025"),
+            people=[
+                person(countries_now=["RE"], first_delivered_at=at(2025, 4, 14), last_delivered_at=at(2025, 4, 14))
+            ],
+        ),
+        set(),
+    ),
+    (
+        "STYLE 3.3 a country under no jurisdiction",
+        case(policy=parse_policy(HEAD + EU), people=[person(countries_now=["JP"])]),
+        {"no_jurisdiction"},
+    ),
     # §4 holds
     ("§4 country under hold, now", case(holds=[hold(countries=["DE"])]), {"held"}),
     ("§4 country under hold, at creation", case(homes=[home(country="FR")], holds=[hold(countries=["FR"])]), {"held"}),
-    ("§4 country under hold, at the notice", case(people=[person(countries_at_notice=["FR"])], holds=[hold(countries=["FR"])]), {"held"}),
-    ("HLD-01 unknown residence is held too", case(people=[person(countries_now=[])], holds=[hold(countries=["FR"])]), {"held"}),
+    (
+        "§4 country under hold, at the notice",
+        case(people=[person(countries_at_notice=["FR"])], holds=[hold(countries=["FR"])]),
+        {"held"},
+    ),
+    (
+        "HLD-01 unknown residence is held too",
+        case(people=[person(countries_now=[])], holds=[hold(countries=["FR"])]),
+        {"held"},
+    ),
     ("HLD-01 another country is undisturbed", case(holds=[hold(countries=["CH"], kinds=["photo"])]), set()),
     ("HLD-01 by kind", case(item("i", kind="photo"), holds=[hold(kinds=["photo"])]), {"held"}),
     ("HLD-01 by service", case(holds=[hold(services=["s"])]), {"held"}),
@@ -132,9 +163,17 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ("HLD-01 by campaign", case(holds=[hold(campaign_id="c")]), {"held"}),
     ("HLD-01 over everything", case(holds=[hold()]), {"held"}),
     ("HLD-04 lifted", case(holds=[hold(), hold(act="lift", valid_at=at(2025, 2))]), set()),
-    ("HLD-01 placed again after lifting", case(holds=[hold(), hold(act="lift", valid_at=at(2025, 2)), hold(valid_at=at(2025, 3))]), {"held"}),
+    (
+        "HLD-01 placed again after lifting",
+        case(holds=[hold(), hold(act="lift", valid_at=at(2025, 2)), hold(valid_at=at(2025, 3))]),
+        {"held"},
+    ),
     # §4 age
-    ("§4 turns 18: content from before stays out", case(item("i", created_at=at(2024, 6)), people=[person(born_on=date(2006, 12, 31))]), {"minor_at_creation"}),
+    (
+        "§4 turns 18: content from before stays out",
+        case(item("i", created_at=at(2024, 6)), people=[person(born_on=date(2006, 12, 31))]),
+        {"minor_at_creation"},
+    ),
     (
         "§4 turns 18: content after needs a notice of its own",
         case(item("i", created_at=at(2025, 4)), people=[person(born_on=date(2007, 2, 1))]),
@@ -142,14 +181,24 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ),
     (
         "§4 turns 18: eligible after own notice and N days",
-        case(item("i", created_at=at(2025, 4)), people=[person(born_on=date(2007, 2, 1), last_delivered_at=at(2025, 2, 3))]),
+        case(
+            item("i", created_at=at(2025, 4)),
+            people=[person(born_on=date(2007, 2, 1), last_delivered_at=at(2025, 2, 3))],
+        ),
         set(),
     ),
     ("PPL-03 a minor", case(people=[person(born_on=date(2007, 6, 1))]), {"minor", "minor_at_creation", "not_notified"}),
-    ("SEC-09 the birthday must be over", case(people=[person(born_on=date(2007, 5, 31))]), {"minor_at_creation", "not_notified"}),
+    (
+        "SEC-09 the birthday must be over",
+        case(people=[person(born_on=date(2007, 5, 31))]),
+        {"minor_at_creation", "not_notified"},
+    ),
     (
         "§4 age of majority above 18",
-        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", min_age_years=21)), people=[person(born_on=date(2005, 1, 1))]),
+        case(
+            policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", min_age_years=21)),
+            people=[person(born_on=date(2005, 1, 1))],
+        ),
         {"minor", "not_notified"},
     ),
     ("§4 age unknown", case(people=[person(born_on=None)]), {"age_unknown"}),
@@ -204,7 +253,10 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ("§4 public → private before the build", case(item("i", audience="followers")), {"not_public"}),
     (
         "§4 private → public later: the item's own clock",
-        case(item("i", public_since=at(2025, 5, 20)), policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", min_public_days=30))),
+        case(
+            item("i", public_since=at(2025, 5, 20)),
+            policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", min_public_days=30)),
+        ),
         {"not_public_long_enough"},
     ),
     (
@@ -214,8 +266,11 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ),
     (
         "X6 admitted by the switch",
-        case(item("i", kind="username"), accounts=[account(private=True)],
-             policy=parse_policy("profile_fields_of_private_accounts = true\n" + HEAD + EU)),
+        case(
+            item("i", kind="username"),
+            accounts=[account(private=True)],
+            policy=parse_policy("profile_fields_of_private_accounts = true\n" + HEAD + EU),
+        ),
         set(),
     ),
     ("PPL-08 a Page is an organisation", case(accounts=[account(status="organisation")]), {"account_organisation"}),
@@ -230,16 +285,28 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         {"objected"},
     ),
     ("PPL-08 a co-author is unknown", case(item("i", co_account_ids=["b"])), {"author_unknown"}),
-    ("§4 remote author of unknown residence", case(policy=WORLD, people=[person(countries_now=[])], homes=[]), {"no_consent"}),
+    (
+        "§4 remote author of unknown residence",
+        case(policy=WORLD, people=[person(countries_now=[])], homes=[]),
+        {"no_consent"},
+    ),
     # floors
     ("INT-02 unknown kind", case(item("i", kind="hologram")), {"unknown_kind", "kind_excluded"}),
     ("INT-02 unknown audience", case(item("i", audience="unknown")), {"audience_unknown"}),
     ("INT-02 odd audience", case(item("i", audience="friends of friends")), {"audience_unknown"}),
     ("INT-03 expired story", case(item("i", kind="story", expires_at=AS_OF)), {"expired"}),
     ("INT-05 private message", case(item("i", kind="private_message")), {"private_message", "kind_excluded"}),
-    ("INT-05 friends only", case(item("i", kind="friends_only", audience="followers")), {"private_message", "not_public", "kind_excluded"}),
+    (
+        "INT-05 friends only",
+        case(item("i", kind="friends_only", audience="followers")),
+        {"private_message", "not_public", "kind_excluded"},
+    ),
     ("INT-06 AI chat of the person", case(item("i", kind="ai_chat", audience="direct", addressed_to_ai=True)), set()),
-    ("INT-06 other turns of a group chat", case(item("i", kind="ai_chat", audience="direct")), {"not_public", "not_addressed_to_ai"}),
+    (
+        "INT-06 other turns of a group chat",
+        case(item("i", kind="ai_chat", audience="direct")),
+        {"not_public", "not_addressed_to_ai"},
+    ),
     ("deleted", case(item("i", state="deleted")), {"deleted"}),
     ("unknown creation time", case(item("i", created_at=None)), {"created_unknown"}),
     ("author unknown", case(item("i", account_id="z")), {"author_unknown"}),
@@ -253,7 +320,11 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         case(item("i", container_id="g", container_audience="public"), accounts=[account(private=True)]),
         set(),
     ),
-    ("INT-04 parent turned friends-only", case(item("i", parent_id="j"), item("j", parent_id="k"), item("k", audience="followers")), {"not_public"}),
+    (
+        "INT-04 parent turned friends-only",
+        case(item("i", parent_id="j"), item("j", parent_id="k"), item("k", audience="followers")),
+        {"not_public"},
+    ),
     ("INT-04 parent not imported, known public", case(item("i", parent_id="z", parent_audience="public")), set()),
     ("INT-04 parent not imported, unknown", case(item("i", parent_id="z")), {"audience_unknown"}),
     ("INT-04 circle of replies", case(item("i", parent_id="j"), item("j", parent_id="i")), {"audience_unknown"}),
@@ -265,12 +336,32 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ("OBJ-07 of one kind, this one", case(people=[person(objected=True, objected_kinds=["post"])]), {"objected"}),
     ("OBJ-07 of one kind, another", case(people=[person(objected=True, objected_kinds=["photo"])]), set()),
     ("OBJ-07 on one service, another", case(people=[person(objected=True, objected_services=["t"])]), set()),
-    ("OBJ-07 AI chats included", case(item("i", kind="ai_chat", audience="direct", addressed_to_ai=True), people=[person(objected=True)]), {"objected"}),
-    ("OBJ-08 after a withdrawal a new notice is needed", case(people=[person(withdrawn_at=at(2025, 2))]), {"not_notified"}),
+    (
+        "OBJ-07 AI chats included",
+        case(item("i", kind="ai_chat", audience="direct", addressed_to_ai=True), people=[person(objected=True)]),
+        {"objected"},
+    ),
+    (
+        "OBJ-08 after a withdrawal a new notice is needed",
+        case(people=[person(withdrawn_at=at(2025, 2))]),
+        {"not_notified"},
+    ),
     ("JUR-05 no consent", case(policy=read("noyb-opt-in")), {"no_consent"}),
-    ("JUR-05 consent to this purpose", case(policy=read("noyb-opt-in"), people=[person(consent_purposes=["train-generative-ai"], **NEVER_TOLD)]), set()),
-    ("JUR-09 consent to another purpose", case(policy=read("noyb-opt-in"), people=[person(consent_purposes=["search"])]), {"no_consent"}),
-    ("JUR-07 no choice, but objected", case(policy=WORLD, people=[person(**(US_PERSON | {"objected": True}))], homes=[home(country="US")]), {"objected"}),
+    (
+        "JUR-05 consent to this purpose",
+        case(policy=read("noyb-opt-in"), people=[person(consent_purposes=["train-generative-ai"], **NEVER_TOLD)]),
+        set(),
+    ),
+    (
+        "JUR-09 consent to another purpose",
+        case(policy=read("noyb-opt-in"), people=[person(consent_purposes=["search"])]),
+        {"no_consent"},
+    ),
+    (
+        "JUR-07 no choice, but objected",
+        case(policy=WORLD, people=[person(**(US_PERSON | {"objected": True}))], homes=[home(country="US")]),
+        {"objected"},
+    ),
     # third parties
     (
         "JUR-07, TPD-02 a copy of an objector's item",
@@ -284,7 +375,11 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         ),
         {"original_objected"},
     ),
-    ("TPD-02 a copy of a private item", case(item("i", kind="reshare", original_id="j"), item("j", audience="group")), {"original_withheld"}),
+    (
+        "TPD-02 a copy of a private item",
+        case(item("i", kind="reshare", original_id="j"), item("j", audience="group")),
+        {"original_withheld"},
+    ),
     ("TPD-02 a copy of something unknown", case(item("i", kind="reshare", original_id="z")), {"original_unknown"}),
     ("TPD-02 a reshare that names no original", case(item("i", kind="reshare")), {"original_unknown"}),
     (
@@ -301,21 +396,47 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ),
     # signals and switches
     ("JUR-04 any no wins", case(item("i", signal="n"), people=[person(signal="y")]), {"signal_no"}),
-    ("JUR-04 unknown denied", case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", signal_unknown='"deny"'))), {"signal_unknown"}),
-    ("JUR-04 unknown denied, yes given", case(item("i", signal="y"), policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", signal_unknown='"deny"'))), set()),
+    (
+        "JUR-04 unknown denied",
+        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", signal_unknown='"deny"'))),
+        {"signal_unknown"},
+    ),
+    (
+        "JUR-04 unknown denied, yes given",
+        case(
+            item("i", signal="y"), policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", signal_unknown='"deny"'))
+        ),
+        set(),
+    ),
     ("JUR-01 held", case(policy=parse_policy(HEAD + place("DE", '"DE"', "held"))), {"regime_held"}),
     ("JUR-01 prohibited", case(policy=parse_policy(HEAD + place("DE", '"DE"', "prohibited"))), {"regime_prohibited"}),
-    ("JUR-09 kind switched off", case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", without_kinds='["post"]'))), {"kind_excluded"}),
-    ("JUR-09 service switched off", case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", services='["t"]'))), {"service_excluded"}),
-    ("X7 too old", case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", content_not_before="2025-01-02"))), {"too_old"}),
+    (
+        "JUR-09 kind switched off",
+        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", without_kinds='["post"]'))),
+        {"kind_excluded"},
+    ),
+    (
+        "JUR-09 service switched off",
+        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", services='["t"]'))),
+        {"service_excluded"},
+    ),
+    (
+        "X7 too old",
+        case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", content_not_before="2025-01-02"))),
+        {"too_old"},
+    ),
     ("JUR-10 special category", case(item("i", special_category=True)), {"special_category"}),
 ]
 
 
 @pytest.mark.parametrize(("name", "given", "reasons"), CASES, ids=[name for name, _, _ in CASES])
-def test_the_item_is_withheld_for_exactly_these_reasons(name: str, given: tuple[World, Policy], reasons: set[str]) -> None:
+def test_the_item_is_withheld_for_exactly_these_reasons(
+    name: str, given: tuple[World, Policy], reasons: set[str]
+) -> None:
     world, policy = given
-    judge = Judge(world.index(), rulebook(policy, as_of=AS_OF, holds=in_force(world.holds, as_of=AS_OF, known_at=AS_OF)))
+    judge = Judge(
+        world.index(), rulebook(policy, as_of=AS_OF, holds=in_force(world.holds, as_of=AS_OF, known_at=AS_OF))
+    )
     assert {reason.value for reason in reasons_of(judge.judge("i").mask)} == reasons
 
 

@@ -504,9 +504,7 @@ def _term_facts(resolutions: list[Resolution], codes: Numbers, book: Codebook) -
     }
 
 
-def _clock_facts(
-    tables: Tables, rows: _Rows, resolutions: list[Resolution], codes: Numbers
-) -> dict[str, Numbers]:
+def _clock_facts(tables: Tables, rows: _Rows, resolutions: list[Resolution], codes: Numbers) -> dict[str, Numbers]:
     """Return the personal clock (NOT-02, §4): the same steps as ``judge._known_author``."""
     standing = tables.standing
 

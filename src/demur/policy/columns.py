@@ -118,11 +118,21 @@ class _Snapshot:
     chunk: int
 
     def batches(self, columns: list[str]) -> Iterator[Any]:
-        """Yield record batches of some columns, in one fixed order.
+        """Yield record batches of some columns, in one fixed order, joined over small parts.
 
         Raises:
             InputError: a part is missing or has other columns.
         """
+        waiting: list[Any] = []
+        for batch in self._pieces(columns):
+            waiting.append(batch)
+            if sum(map(len, waiting)) >= self.chunk:
+                yield pa.concat_batches(waiting)
+                waiting = []
+        if waiting:
+            yield pa.concat_batches(waiting)
+
+    def _pieces(self, columns: list[str]) -> Iterator[Any]:
         for part in self.parts:
             try:
                 with pq.ParquetFile(part) as file:
@@ -323,9 +333,9 @@ class _Piece:
         assert verdict.parent is not None
         assert verdict.original is not None
         assert verdict.distant is not None
-        node = links.nodes(self._batch.column("item_id"))
-        parent = links.nodes(self._batch.column("parent_id"))
-        original = links.nodes(self._batch.column("original_id"))
+        # One look-up for all three: the table of named ids is hashed anew in every call.
+        ids = pa.concat_arrays([self._batch.column(name) for name in ("item_id", "parent_id", "original_id")])
+        node, parent, original = links.nodes(ids).reshape(3, len(self._batch))
         verdict.parent[self._rows], verdict.original[self._rows] = parent, original
         named = np.flatnonzero(node)
         if (links.row[node[named]] != NONE).any() or len(np.unique(node[named])) != len(named):

@@ -83,20 +83,25 @@ def _run(folder: Path, policy: str | Policy, call: dict[str, Any]) -> dict[str, 
 
 def _changed(items: Sequence[str], folders: list[Path], count: Count | None) -> Any:
     """Return one row for each direction, country, language, kind and person, with the sums over changed items."""
-    pieces = []
-    parts = [sorted(folder.glob("part-*.parquet")) for folder in folders]
-    place = 0
+    was, now = (_decisions(folder) for folder in folders)
+    changed = pc.not_equal(was["allowed"], now["allowed"]).combine_chunks()
+    now = now.filter(changed)
+    pieces, begin, taken = [], 0, 0
     for path in items:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=CHUNK, columns=["item_id", "language", "text"]):
-                was, now = (pq.read_table(listed[place]) for listed in parts)
-                assert was["item_id"].combine_chunks().equals(batch.column("item_id")), "decisions lie in item order"
-                pieces.append(_piece(batch, was, now, count))
-                place += 1
+            for batch in file.iter_batches(batch_size=CHUNK // 4, columns=["language", "text"]):
+                kept = batch.filter(changed.slice(begin, len(batch)))
+                pieces.append(_piece(kept, now.slice(taken, len(kept)), count))
+                begin, taken = begin + len(batch), taken + len(kept)
     sums = [(name, "sum") for name in _SUMS]
     keys = ["gained", *_AXES, "person"]
     found = pa.concat_tables(pieces) if pieces else _EMPTY
     return found.group_by(keys, use_threads=False).aggregate(sums).rename_columns([*keys, *_SUMS])
+
+
+def _decisions(folder: Path) -> Any:
+    """Return the decisions in the order of the items."""
+    return pq.read_table(sorted(folder.glob("part-*.parquet")), columns=["allowed", "country", "kind", "person_id"])
 
 
 _EMPTY = pa.table(
@@ -106,9 +111,7 @@ _EMPTY = pa.table(
 )
 
 
-def _piece(batch: Any, was: Any, now: Any, count: Count | None) -> Any:
-    changed = pc.not_equal(was["allowed"], now["allowed"]).combine_chunks()
-    batch, was, now = batch.filter(changed), was.filter(changed), now.filter(changed)
+def _piece(batch: Any, now: Any, count: Count | None) -> Any:
     text = pc.fill_null(batch.column("text"), "")
     words = pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text)))
     words = pc.if_else(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0), 0, words)

@@ -26,8 +26,8 @@ import zipfile
 from pathlib import Path
 
 GENERATOR = ["numpy", "pyarrow", "orjson", "python-stdnum", "phonenumbers", "wordfreq", "psutil"]
-DATATROVE = ["datatrove==0.10.1", *"orjson loguru spacy fasttext-numpy2-wheel regex tokenizers pyarrow xxhash<4".split(),  # noqa: SIM905
-             "nltk", "fasteners"]  # fmt: skip
+DATATROVE = ["datatrove==0.10.1", "orjson", "loguru", "spacy", "regex", "tokenizers", "pyarrow", "xxhash<4",
+             "fasttext-numpy2-wheel", "nltk", "fasteners"]  # fmt: skip
 
 
 def make_venvs(folder: Path) -> None:

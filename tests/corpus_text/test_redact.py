@@ -17,7 +17,7 @@ from demur.corpus.redact_numbers import IBAN_LENGTHS
 
 from . import planted
 
-EXAMPLES = 20_000 if os.environ.get("DEMUR_NIGHTLY") == "1" else 150
+EXAMPLES = 20_000 if os.environ.get("DEMUR_NIGHTLY") == "1" else 100
 EUROPE = sorted({*planted.NATIONAL, "LI"} & set(IBAN_LENGTHS) | {"GB", "LI"})
 
 

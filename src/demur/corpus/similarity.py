@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -36,10 +37,11 @@ _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=16_384)  # a chunk's texts are asked for their words three or four times
+def words(text: str) -> tuple[str, ...]:
     """Return the words that count: case-folded, without punctuation and placeholders."""
     bare = _PLACEHOLDER.sub(" ", text) if "<" in text else text
-    return _WORD.findall(bare.casefold())
+    return tuple(_WORD.findall(bare.casefold()))
 
 
 def exact_keys(texts: Any) -> Any:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from corpus_worlds import AS_OF, fates, lineage, made, network, records, ring
+from corpus_worlds import AS_OF, World, fates, lineage, made, network, records, ring
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -144,3 +144,14 @@ def test_the_same_build_again_is_the_same_corpus(folder: Path) -> None:
     assert (first.digest, corpus) == (second.digest, again)
     assert read_manifest(corpus).digest == first.digest
     check_files(corpus, read_manifest(corpus))
+
+
+def test_a_world_without_items_to_use_makes_an_empty_corpus(folder: Path) -> None:
+    world = World()
+    world.person("obi", objected=True)
+    world.item("i", "obi", "a sentence that nobody may use because its author said no")
+    manifest, corpus = made(world, folder)
+    assert manifest.counts["records"] == {"all": 0}
+    assert manifest.counts["exclusions"] == {}
+    assert records(corpus) == {}
+    assert len(manifest.slices) == 3 * 3 * 2

@@ -53,6 +53,9 @@ FATES: Any = pa.schema(
 )
 """A decision and what the corpus made of it. Sealed: it links items, persons and records."""
 
+COUNTED = ("items", "decisions", "exclusions", "records", "regions", "languages", "dialects", "kinds", "size")
+"""What the manifest counts; every name is there also when nothing was counted."""
+
 Owners = dict[str, list[tuple[str, str, str]]]
 """Item → (item it comes from, person, role)."""
 
@@ -124,7 +127,8 @@ def place(
     placed, lineage = _Parts(folder / "groups", PLACED), _Parts(folder / "lineage", LINEAGE)
     fates = _Parts(folder / "fates", FATES)
     secret = ring.secret("lineage")
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+    counts["items"]["all"] = counts["records"]["all"] = 0
     for text_file, decision_file in zip(texts, decisions, strict=True):
         became: dict[str, dict[str, Any]] = {}
         for row in _rows(Path(text_file), _COLUMNS):

@@ -164,7 +164,7 @@ _TIMES = [
 _PURPOSES = ["train-generative-ai", "other"]
 
 
-def random_world(chance: Random, name: str) -> World:
+def random_world(chance: Random, name: str) -> World:  # noqa: C901  (one branch an oddity)
     """Return a world of a few people, accounts and items in which anything may be unknown, late, double or circular."""
 
     def often(value: Any, otherwise: Any, share: float = 0.8) -> Any:

@@ -128,7 +128,7 @@ def test_the_order_of_items_changes_no_decision(tmp_path: Path) -> None:
     for turn in range(2):
         parts = world.write(tmp_path / str(turn))
         decide_table(tmp_path / f"o{turn}", items=parts, standing=str(tmp_path / str(turn)), policy=parse_policy(
-            'name="t"\npurpose="p"\n[[jurisdiction]]\nname="a"\ncountries=["*"]\nregime="no_choice"\nnotice_days=0\n'), as_of=AS_OF)  # fmt: skip
+            'name="t"\npurpose="p"\n[[jurisdiction]]\nname="a"\ncountries=["*"]\nregime="no_choice"\nnotice_days=0\n'), as_of=AS_OF)  # fmt: skip  # noqa: E501
         rows = pq.read_table(sorted((tmp_path / f"o{turn}").glob("*.parquet"))).to_pylist()
         found.append(sorted((row["item_id"], row["reason_bits"]) for row in rows))
         for table in (world.items, world.accounts, world.people, world.homes, world.holds):

@@ -82,7 +82,7 @@ def test_all_faults_come_at_once_each_with_its_line() -> None:
         parse_policy(BAD)
     faults = "\n".join(caught.value.faults)
     for line, word in [(2, "foo"), (3, "followers"), (4, "memorial"), (8, "XX"), (9, "optout"), (10, "16"),
-                       (11, "private_message"), (11, "smell"), (15, "DE"), (18, "end after"), (1, "purpose")]:  # fmt: skip
+                       (11, "private_message"), (11, "smell"), (15, "DE"), (18, "end after"), (1, "purpose")]:  # fmt: skip  # noqa: E501
         assert any(fault.startswith(f"line {line}:") and word in fault for fault in caught.value.faults), (line, faults)
 
 

@@ -11,7 +11,7 @@ from demur.errors import InputError
 from demur.i18n import fallbacks, languages, sentence
 from demur.i18n.sentences import CODES
 
-SHIPPED = {"bg", "cs", "cy", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt",
+SHIPPED = {"bg", "cs", "cy", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt",  # noqa: E501
            "nb", "nl", "pl", "pt", "ro", "sk", "sl", "sv"}  # fmt: skip
 
 

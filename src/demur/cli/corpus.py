@@ -79,7 +79,7 @@ def _text(manifest: Any) -> None:
     say(f"digest  {manifest.digest}")
     say(f"inputs  policy {manifest.inputs['policy_name']}, as of {manifest.inputs['as_of']}")
     for name, title in (
-        ("withheld", "withheld because"),
+        ("decisions", "decision"),
         ("exclusions", "allowed, but no record"),
         ("regions", "region"),
     ):
@@ -88,7 +88,7 @@ def _text(manifest: Any) -> None:
             say()
             grid("", [title, "count"], [list(row) for row in rows])
     say()
-    say("verifier: " + ("agrees" if manifest.verdict.get("holds") else "DISAGREES"))
+    say("verifier: " + ("agrees" if manifest.verdict.get("agrees") else "DISAGREES"))
 
 
 @corpus.command("show")
@@ -139,10 +139,11 @@ def verify(context: Context, corpus_id: str | None) -> None:
 
     def text() -> None:
         grid("", ["check", "violations"], [[name, count] for name, count in verdict["checks"].items()])
-        say("holds" if verdict["holds"] else "DOES NOT HOLD")
+        say("agrees" if verdict["agrees"] else "DISAGREES")
+        say(f"{verdict['pending_restrictions']} objections, holds or corrections wait for `demur erase`")
 
     show(context, verdict, text)
-    if not verdict["holds"]:
+    if not verdict["agrees"]:
         raise SystemExit(1)
 
 

@@ -38,7 +38,7 @@ def list_presets(context: Context) -> None:
     from demur.policy import preset_names, read
 
     rows = [[name, read(name).description] for name in preset_names()]
-    show(context, {name: text for name, text in rows}, lambda: grid("", ["preset", "what it is"], rows))
+    show(context, dict(rows), lambda: grid("", ["preset", "what it is"], rows))
 
 
 @policy.command("check")
@@ -61,7 +61,7 @@ def check(context: Context, file: str) -> None:
 def show_policy(context: Context, file: str) -> None:
     """Show everything that a policy says, defaults and sets of countries filled in."""
     from demur.policy import read
-    from demur.policy.versions import show as plain
+    from demur.policy import show as plain
 
     facts = plain(read(file))
 
@@ -81,8 +81,8 @@ def show_policy(context: Context, file: str) -> None:
 @guarded
 def diff(context: Context, before: str, after: str) -> None:
     """Show what differs between two policies."""
+    from demur.policy import diff as changes
     from demur.policy import read
-    from demur.policy.versions import diff as changes
 
     rows = [[one.place, one.before, one.after] for one in changes(read(before), read(after))]
     show(

@@ -219,9 +219,11 @@ CHECKS: dict[str, str] = {
         WHERE l.role <> 'mentioned' AND s.person_id IS NULL""",
     "owner_objected": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id)
         JOIN items i USING (item_id) WHERE l.role <> 'mentioned' AND s.objected
-          AND (s.objected_kinds IS NULL OR (l.role <> 'original_author' AND list_contains(s.objected_kinds, i.kind)))
-          AND (s.objected_services IS NULL
-            OR (l.role <> 'original_author' AND list_contains(s.objected_services, i.service)))""",
+          AND ((s.objected_kinds IS NULL AND s.objected_services IS NULL)
+            OR (EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = s.person_id
+                  AND (a.account_id = i.account_id OR list_contains(i.co_account_ids, a.account_id)))
+              AND (s.objected_kinds IS NULL OR list_contains(s.objected_kinds, i.kind))
+              AND (s.objected_services IS NULL OR list_contains(s.objected_services, i.service))))""",
     "owner_of_unknown_age": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id)
         WHERE l.role <> 'mentioned' AND (s.born_on IS NULL OR s.age_conflict)""",
     "owner_minor": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id), settings

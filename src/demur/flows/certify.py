@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from demur import erasure
 from demur.clock import parse
 from demur.corpus import read_manifest
-from demur.erasure import Destroyed, Journal
+from demur.erasure import Journal
 from demur.flows.parts import Parts
 from demur.flows.people import people_of
 from demur.ledger import Ledger
@@ -40,10 +40,23 @@ def certify(
     after: Path,
     model: Path | None,
     nonces: dict[str, str],
+    asked: Sequence[str],
     at: datetime,
     path: Path,
 ) -> None:
-    """Write the certificate, and beside it the nonces by which the people can show that a request was theirs."""
+    """Write the certificate, and beside it the nonces by which the people can show that a request was theirs.
+
+    Args:
+        parts: the workspace.
+        journal: of the erasure.
+        plan: as made.
+        after: folder of the corpus after.
+        model: folder of the model after; ``None`` = there is none.
+        nonces: restriction → nonce (hex); those of an earlier, killed run are kept.
+        asked: blinded ids of the people who asked; those who still have records are listed as partial.
+        at: now.
+        path: where to.
+    """
     answers = journal.folder / "answers.json"
     if not answers.exists():
         write_json(answers, nonces)
@@ -71,7 +84,8 @@ def certify(
                 replayed_at=parse(replayed["at"]) if model else None,
                 replay_milliseconds=round(1000 * replayed.get("seconds", 0)),
             ),
-            destroyed=_destroyed(journal.folder / "purge" / "destroyed.jsonl"),
+            destroyed=erasure.Destruction(parts.workspace.root, journal.folder / "purge" / "destroyed.jsonl").log(),
+            partial=[one for one in asked if one in still],
         )
         write_json(draft_path, made.body)
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
@@ -89,10 +103,3 @@ def _change(parts: Parts, saved: Path, after: Path, model: Path) -> erasure.Mode
         chains=list(all_chains(model, plan_from_json(new.plan))),
         people=people_of(after, parts.keys),
     )
-
-
-def _destroyed(log: Path) -> list[Destroyed]:
-    if not log.exists():
-        return []
-    rows: list[dict[str, Any]] = [orjson.loads(line) for line in log.read_bytes().splitlines() if line.strip()]
-    return [Destroyed(**row) for row in rows]

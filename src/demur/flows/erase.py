@@ -254,6 +254,7 @@ class _Steps:
             after=self.after,
             model=self._model_after(),
             nonces=nonces,
+            asked=sorted({blind(self._parts.keys, one.person_id) for one in self._restrictions() if one.person_id}),
             at=self._clock(),
             path=path,
         )

@@ -214,7 +214,15 @@ def _what_if(extras: Extras) -> WhatIf:
     ]
     rows.sort(key=lambda row: -(row.items_lost + row.items_gained))
     gained, lost = found["gained"], found["lost"]
+    policy, other = extras.policies
     return WhatIf(
-        *extras.policies, gained["people"], lost["people"], gained["items"], lost["items"], gained["words"], lost["words"],
-        tuple(rows[:_MANY]),
-    )  # fmt: skip
+        policy,
+        other,
+        people_gained=gained["people"],
+        people_lost=lost["people"],
+        items_gained=gained["items"],
+        items_lost=lost["items"],
+        words_gained=gained["words"],
+        words_lost=lost["words"],
+        by_country=tuple(rows[:_MANY]),
+    )

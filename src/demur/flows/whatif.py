@@ -10,9 +10,7 @@ import pyarrow.parquet as pq
 
 from demur.flows.decided import decided
 from demur.flows.parts import Parts
-from demur.policy import read
-from demur.policy.explain import explain
-from demur.policy.whatif import whatif
+from demur.policy import explain, read, whatif
 from demur.terms.tables import DECISIONS
 
 
@@ -21,7 +19,7 @@ def explain_item(
 ) -> dict[str, Any]:
     """Return the decision about one item and everything behind it."""
     with decided(parts, read(reference), reference, as_of=as_of, known_at=known_at) as found:
-        return explain(
+        facts: dict[str, Any] = explain(
             item,
             items=sorted(found.items.glob("*.parquet")),
             standing=found.standing,
@@ -30,13 +28,14 @@ def explain_item(
             known_at=known_at,
             language=language,
         )
+        return facts
 
 
 def compare(parts: Parts, reference: str, other: str, *, as_of: datetime, known_at: datetime) -> dict[str, Any]:
     """Return what another policy would gain and lose against the same state."""
     with decided(parts, read(reference), reference, as_of=as_of, known_at=known_at) as found:
         parts.progress("what if", 0, None)
-        return whatif(
+        facts: dict[str, Any] = whatif(
             reference,
             other,
             items=[str(path) for path in sorted(found.items.glob("*.parquet"))],
@@ -44,6 +43,7 @@ def compare(parts: Parts, reference: str, other: str, *, as_of: datetime, known_
             as_of=as_of,
             known_at=known_at,
         )
+        return facts
 
 
 def decide_to(parts: Parts, reference: str, out: Path, *, as_of: datetime, known_at: datetime) -> dict[str, Any]:

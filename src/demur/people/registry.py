@@ -21,8 +21,8 @@ from demur.people import loading, lookup, schema
 from demur.people.database import Database
 from demur.people.events import DOORS, objection_row, read_event
 from demur.people.instants import instant, micros
-from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.loading import Recorded
+from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.standing import standing_of
 from demur.people.streams import dossier_of
 from demur.terms.content import Kind

@@ -29,6 +29,5 @@ def workers() -> int:
 
 def default_recipe(*, shards: int = 16, slices: int = 4) -> CorpusRecipe:
     """Return the recipe that is used when nobody says otherwise: a region for each larger language of Europe."""
-    languages = ("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt", "nb",
-                 "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv")  # fmt: skip
+    languages = ["bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"]
     return CorpusRecipe(regions={language: language for language in languages}, shards=shards, slices=slices)

@@ -36,11 +36,10 @@ from demur.policy.coded import (
 )
 from demur.policy.facts import clock_needed
 from demur.policy.judge import reached, scope
+from demur.policy.residence import Countries, Stretches, positions_in, ranges, set_number, stretches_of
 from demur.policy.resolve import KNOWN, Resolution, resolve
 from demur.terms.policy import Policy
 from demur.terms.tables import ACCOUNTS, HOLDS, RESIDENCE, STANDING
-
-Countries = frozenset[str] | None
 
 
 @dataclass(slots=True)
@@ -163,134 +162,11 @@ def build(tables: Tables, policy: Policy, as_of: datetime, book: Codebook) -> Au
         as_of: instant of the decision.
         book: gets the sets that occur.
     """
-    stretches = _stretches(tables)
+    stretches = stretches_of(tables.residence, tables.standing["person_id"])
     rows = _rows(tables, stretches)
     sets, codes = _country_sets(tables, stretches, rows)
     facts = _facts(tables, policy, as_of, book, rows, sets, codes)
     return _index(tables, rows, facts, sets)
-
-
-# -- residence ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Stretches:
-    """Every person's life cut where their residence changes, persons in order."""
-
-    begin: Numbers
-    end: Numbers
-    first: Numbers
-    """Person → first stretch; one more entry at the end."""
-    places: Numbers
-    """Stretch → number of its set of countries in ``sets``."""
-    ever: Numbers
-    """Person → number of the set of all countries ever."""
-    sets: list[Countries]
-
-
-def _stretches(tables: Tables) -> _Stretches:
-    people = len(tables.standing)
-    person = _positions(tables.residence["person_id"], tables.standing["person_id"])
-    kept = person >= 0
-    person = person[kept]
-    begin, until = instants(tables.residence["valid_from"])[kept], instants(tables.residence["valid_until"])[kept]
-    until = np.where(until == NEVER, FOREVER, until)
-    country, names = _country_numbers(tables.residence["country"])
-    country = country[kept]
-    points_person = np.concatenate([np.arange(people), person, person])
-    points = np.concatenate([np.full(people, NEVER), begin, until])
-    inside = points != FOREVER
-    points_person, points = points_person[inside], points[inside]
-    order = np.lexsort((points, points_person))
-    points_person, points = points_person[order], points[order]
-    fresh = np.ones(len(points), dtype=bool)
-    fresh[1:] = (np.diff(points_person) != 0) | (points[1:] != points[:-1])
-    points_person, points = points_person[fresh], points[fresh]
-    first = np.searchsorted(points_person, np.arange(people + 1))
-    end = np.full(len(points), FOREVER)
-    follows = np.flatnonzero(np.diff(points_person) == 0)
-    end[follows] = points[follows + 1]
-    low = _place(first, points, person, begin)
-    high = np.where(until == FOREVER, first[person + 1] if len(person) else 0, _place(first, points, person, until))
-    lengths = np.maximum(high - low, 0)
-    covered = _ranges(low, lengths)
-    sets: list[Countries] = [None]
-    numbers: dict[Countries, int] = {None: 0}
-    places = _sets_of(covered, np.repeat(country, lengths), len(points), names, sets, numbers)
-    ever = _sets_of(person, country, people, names, sets, numbers)
-    return _Stretches(points, end, first, places, ever, sets)
-
-
-def _place(first: Numbers, points: Numbers, person: Numbers, when: Numbers) -> Numbers:
-    """Return the stretch of each person that begins at a time (it exists), by bisection inside the person's own."""
-    if not len(person):
-        return np.zeros(0, dtype=np.int64)
-    low, high = first[person], first[person + 1]
-    while (low < high).any():
-        middle = (low + high) // 2
-        right = (low < high) & (points[np.minimum(middle, len(points) - 1)] < when)
-        high = np.where((low < high) & ~right, middle, high)
-        low = np.where(right, middle + 1, low)
-    return low
-
-
-def _ranges(low: Numbers, lengths: Numbers) -> Numbers:
-    """Return the numbers low, low+1 … of several ranges, one after another."""
-    total = int(lengths.sum())
-    starts = (
-        np.repeat(low - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) if total else np.zeros(0, np.int64)
-    )
-    return (starts + np.arange(total)).astype(np.int64)
-
-
-def _country_numbers(column: Any) -> tuple[Numbers, list[str]]:
-    """Return country numbers (``NONE`` = unknown or no ISO code) and the code behind each number."""
-    names = sorted(KNOWN)
-    plain = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    found = pc.index_in(plain, value_set=pa.array(names, pa.string()))
-    return found.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64), names
-
-
-def _sets_of(
-    groups: Numbers,
-    countries: Numbers,
-    size: int,
-    names: list[str],
-    sets: list[Countries],
-    numbers: dict[Countries, int],
-) -> Numbers:
-    """Return the number of each group's set of countries; nobody's or an unknown country makes the set unknown."""
-    pairs = np.unique(groups * (len(names) + 1) + countries + 1)
-    group, country = pairs // (len(names) + 1), pairs % (len(names) + 1) - 1
-    counts = np.bincount(group, minlength=size)
-    found = np.zeros(size, dtype=np.int32)
-    alone = counts[group] == 1
-    for number in np.unique(country[alone & (country >= 0)]):
-        chosen = group[alone & (country == number)]
-        found[chosen] = _number(frozenset({names[number]}), sets, numbers)
-    crowd, crowd_country = group[~alone], country[~alone]
-    edges = np.flatnonzero(np.diff(crowd, prepend=-1)) if len(crowd) else np.zeros(0, np.int64)
-    for begin, end in zip(edges, [*edges, len(crowd)][1:], strict=True):
-        members = crowd_country[begin:end]
-        value = None if (members < 0).any() else frozenset(names[member] for member in members)
-        found[crowd[begin]] = _number(value, sets, numbers)
-    return found
-
-
-def _number(value: Countries, sets: list[Countries], numbers: dict[Countries, int]) -> int:
-    if value not in numbers:
-        numbers[value] = len(sets)
-        sets.append(value)
-    return numbers[value]
-
-
-def _positions(texts: Any, among: Any) -> Numbers:
-    """Return where each text stands in a column, ``NONE`` = nowhere."""
-    values = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
-    plain = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    found = pc.index_in(plain, value_set=values, skip_nulls=True)
-    places: Numbers = found.fill_null(NONE).to_numpy(zero_copy_only=False).astype(np.int64)
-    return places
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -315,13 +191,13 @@ class _Rows:
     account_ids: Any
 
 
-def _rows(tables: Tables, stretches: _Stretches) -> _Rows:
+def _rows(tables: Tables, stretches: Stretches) -> _Rows:
     coded = tables.accounts["account_id"].combine_chunks().dictionary_encode()
     account = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     owned_from = instants(tables.accounts["owned_from"])
     until = instants(tables.accounts["owned_until"])
     until = np.where(until == NEVER, FOREVER, until)
-    person = _positions(tables.accounts["person_id"], tables.standing["person_id"])
+    person = positions_in(tables.accounts["person_id"], tables.standing["person_id"])
     order = np.lexsort((owned_from, account))
     account, owned_from, until, person = account[order], owned_from[order], until[order], person[order]
     someone = person >= 0
@@ -330,7 +206,7 @@ def _rows(tables: Tables, stretches: _Stretches) -> _Rows:
     low = np.where(someone, stretches.first[safe], 0) if many else np.zeros(len(order), np.int64)
     lengths = np.where(someone, stretches.first[safe + 1] - low, 1) if many else np.ones(len(order), np.int64)
     epoch = np.repeat(np.arange(len(order)), lengths)
-    stretch = _ranges(low, lengths)
+    stretch = ranges(low, lengths)
     named = someone[epoch]
     pick = np.where(named, stretch, 0)
     begin, end = owned_from[epoch], until[epoch]
@@ -387,7 +263,7 @@ def _index(tables: Tables, rows: _Rows, facts: dict[str, Numbers], sets: list[Co
 # -- facts -------------------------------------------------------------------------------------------------------------
 
 
-def _country_sets(tables: Tables, stretches: _Stretches, rows: _Rows) -> tuple[list[Countries], Numbers]:
+def _country_sets(tables: Tables, stretches: Stretches, rows: _Rows) -> tuple[list[Countries], Numbers]:
     """Return the sets of countries that count (now, at the notice, at creation; PPL-04) and each row's number."""
     now, now_lists = distinct_lists(tables.standing["countries_now"])
     notice, notice_lists = distinct_lists(tables.standing["countries_at_notice"])
@@ -413,7 +289,7 @@ def _country_sets(tables: Tables, stretches: _Stretches, rows: _Rows) -> tuple[l
             if each < 0
             else _union(now_lists[at_now], notice_lists[at_notice], bool(noticed), stretches.sets[then])
         )
-        found.append(_number(value, sets, numbers))
+        found.append(set_number(value, sets, numbers))
     return sets, np.array(found)[inverse]
 
 

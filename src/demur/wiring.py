@@ -13,6 +13,13 @@ from demur.terms.manifests import CorpusRecipe
 from demur.terms.progress import Progress, silent
 
 
+LANGUAGES = (
+    *("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is"),
+    *("it", "lt", "lv", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"),
+)
+"""Languages with a region of their own when nobody says otherwise."""
+
+
 @contextmanager
 def open_parts(workspace: Workspace, progress: Progress = silent) -> Iterator[Parts]:
     """Open a workspace: its registry (migrated), its keys; closed again afterwards."""
@@ -29,5 +36,4 @@ def workers() -> int:
 
 def default_recipe(*, shards: int = 16, slices: int = 4) -> CorpusRecipe:
     """Return the recipe that is used when nobody says otherwise: a region for each larger language of Europe."""
-    languages = ["bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"]
-    return CorpusRecipe(regions={language: language for language in languages}, shards=shards, slices=slices)
+    return CorpusRecipe(regions={language: language for language in LANGUAGES}, shards=shards, slices=slices)

@@ -12,7 +12,6 @@ from demur.store import Workspace
 from demur.terms.manifests import CorpusRecipe
 from demur.terms.progress import Progress, silent
 
-
 LANGUAGES = (
     *("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is"),
     *("it", "lt", "lv", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"),

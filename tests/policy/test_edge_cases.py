@@ -284,7 +284,7 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         ),
         {"objected"},
     ),
-    ("PPL-08 a co-author is unknown", case(item("i", co_account_ids=["b"])), {"author_unknown"}),
+    ("PPL-08 a co-author is unknown", case(item("i", co_account_ids=["b"])), {"author_unknown", "not_public"}),
     (
         "§4 remote author of unknown residence",
         case(policy=WORLD, people=[person(countries_now=[])], homes=[]),
@@ -309,7 +309,12 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ),
     ("deleted", case(item("i", state="deleted")), {"deleted"}),
     ("unknown creation time", case(item("i", created_at=None)), {"created_unknown"}),
-    ("author unknown", case(item("i", account_id="z")), {"author_unknown"}),
+    ("author unknown", case(item("i", account_id=None)), {"author_unknown"}),
+    (
+        "author unknown, account named: it may be private",
+        case(item("i", account_id="z")),
+        {"author_unknown", "not_public"},
+    ),
     # INT-04
     ("INT-04 unlisted is not public", case(item("i", audience="unlisted")), {"not_public"}),
     ("INT-04 container", case(item("i", container_id="g", container_audience="group")), {"not_public"}),
@@ -325,6 +330,8 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         case(item("i", parent_id="j"), item("j", parent_id="k"), item("k", audience="followers")),
         {"not_public"},
     ),
+    ("INT-04 parent of nobody", case(item("i", parent_id="j"), item("j", account_id=None)), set()),
+    ("INT-04 parent of a stranger", case(item("i", parent_id="j"), item("j", account_id="z")), {"not_public"}),
     ("INT-04 parent not imported, known public", case(item("i", parent_id="z", parent_audience="public")), set()),
     ("INT-04 parent not imported, unknown", case(item("i", parent_id="z")), {"audience_unknown"}),
     ("INT-04 circle of replies", case(item("i", parent_id="j"), item("j", parent_id="i")), {"audience_unknown"}),

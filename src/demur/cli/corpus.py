@@ -75,7 +75,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _text(manifest: Any) -> None:
     counts = manifest.counts
-    say(f"corpus {manifest.corpus_id}: {counts['records']} records of {counts['items']} items")
+    say(f"corpus {manifest.corpus_id}: {counts['records']['all']} records of {counts['items']['all']} items")
     say(f"digest  {manifest.digest}")
     say(f"inputs  policy {manifest.inputs['policy_name']}, as of {manifest.inputs['as_of']}")
     for name, title in (

@@ -24,7 +24,7 @@ from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_
 from demur.corpus.plain import policy_facts
 from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
-from demur.errors import ConfigError
+from demur.errors import BrokenError, ConfigError
 from demur.store import KeyRing, digest_file, digest_json, remove_tree, write_json
 from demur.store.stage import run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
@@ -239,7 +239,11 @@ class _Stages:
             keys=self.keys,
             upstream=digest_json(asdict(draft)),
         )["verdict"]
-        refuse_violations(verdict)
+        try:
+            refuse_violations(verdict)
+        except BrokenError:
+            remove_tree(self.folder / "verify")  # the next call asks again: the fault may lie in us
+            raise
         return replace(draft, verdict=verdict)
 
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
@@ -313,11 +317,27 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
 
 
 def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
-    """Put the written files under the corpus' name; safe to repeat after a kill at any point."""
-    (target / MANIFEST).unlink(missing_ok=True)
-    remove_tree(target)
+    """Put the written files under the corpus' name; a corpus that has it already is there until the new one is whole."""
+    fresh, old = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
+    remove_tree(fresh)
     for path in [*(one.path for one in manifest.slices), *sorted(manifest.sealed)]:
-        place = target / path
+        place = fresh / path
         place.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(written / path, place)
-    write_manifest(target, manifest)
+    write_manifest(fresh, manifest)
+    remove_tree(old)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    remove_tree(old)
+
+
+def settle(corpora: Path) -> None:
+    """Finish or undo what a killed build left beside the corpora; the workspace's lock keeps others out."""
+    for fresh in sorted(corpora.glob(".*.new")):
+        target = corpora / fresh.name[1:-4]
+        if (fresh / MANIFEST).exists() and not target.exists():
+            fresh.rename(target)
+        remove_tree(fresh)
+    for old in sorted(corpora.glob(".*.old")):
+        remove_tree(old)

@@ -20,7 +20,7 @@ CREATE TABLE slots AS
     UNION ALL
     SELECT item_id, unnest(co_account_ids) AS account, created_at FROM items WHERE co_account_ids IS NOT NULL;
 CREATE TABLE authors AS
-    SELECT s.item_id, s.created_at, a.person_id, a.status, a.private, a.compromised_from, a.compromised_until
+    SELECT s.item_id, s.account, s.created_at, a.person_id, a.status, a.private, a.compromised_from, a.compromised_until
     FROM slots s LEFT JOIN accounts a
       ON a.account_id = s.account
      AND (a.owned_from IS NULL OR s.created_at IS NULL OR a.owned_from <= s.created_at)
@@ -82,8 +82,10 @@ CREATE TABLE holding AS
 """
 
 REACH = """
--- effective audience: own, container, private account, and everything above in the thread (INT-04)
-CREATE TABLE hidden AS SELECT DISTINCT item_id FROM authors WHERE private IS DISTINCT FROM false;
+-- effective audience: own, container, private account, and everything above in the thread (INT-04); an item that names
+-- no account has none that narrows it, a named account that nobody knows may be private
+CREATE TABLE hidden AS
+    SELECT DISTINCT item_id FROM authors WHERE account IS NOT NULL AND private IS DISTINCT FROM false;
 CREATE TABLE circles AS
     SELECT i.item_id, i.parent_id, i.parent_audience,
         greatest(

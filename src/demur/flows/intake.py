@@ -74,7 +74,6 @@ def tell(parts: Parts, campaign: Campaign, people: list[str] | None, *, delivere
             "purpose": campaign.purpose,
             "effective_at": iso(campaign.effective_at),
             "notice_days": campaign.notice_days,
-            "valid_at": iso(delivered_at),
         },
         {
             "type": "campaign_status",
@@ -83,7 +82,8 @@ def tell(parts: Parts, campaign: Campaign, people: list[str] | None, *, delivere
             "valid_at": iso(delivered_at),
         },
     ]
-    parts.registry.record_events(head, recorded_at=at)
+    for event in head:
+        parts.registry.record(event, recorded_at=at)
     state = {"campaign_id": campaign.campaign_id, "channel": campaign.channel, "state": "delivered"}
     parts.registry.record_notices(
         ({"person_id": person, **state, "valid_at": iso(delivered_at)} for person in whom), recorded_at=at

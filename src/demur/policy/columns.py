@@ -241,15 +241,17 @@ class _Piece:
         }
         public_since = instants(batch.column("public_since"))
         self._public = np.where(public_since == NEVER, self._created, public_since)
+        self._stranger = np.zeros(len(batch), dtype=np.bool_)
+        """Items whose account is named, but nobody knows it."""
 
     def judge(self, verdict: _Verdict, links: Links) -> None:
         """Judge the batch and write what was found to its rows of the verdict."""
         author, item, other = self._find()
         mask = self._masks(None, author)
-        rank = self._own_circle(author)
+        rank = self._own_circle(author, (author != 0) | self._stranger)
         if len(item):
             np.bitwise_or.at(mask, item, self._masks(item, other))
-            np.maximum.at(rank, item, self._hidden(item, other))
+            np.maximum.at(rank, item, self._hidden(item, other, np.ones(len(item), dtype=np.bool_)))
         verdict.mask[self._rows], verdict.author[self._rows] = mask, author
         for name, column in verdict.late.items():
             column[self._rows] = self._facts[name]
@@ -261,6 +263,7 @@ class _Piece:
         """Return each item's main author row, and (item, author row) for every further author that counts."""
         accounts = self._numbers(self._batch.column("account_id"))
         author = self._authors.find(accounts, self._created)
+        self._stranger = (author == 0) & self._batch.column("account_id").is_valid().to_numpy(zero_copy_only=False)
         safe = np.where(accounts >= 0, accounts, 0)
         items: list[int] = []
         others: list[int] = []
@@ -269,6 +272,7 @@ class _Piece:
             for row in np.flatnonzero((accounts >= 0) & several):
                 found = self._authors.candidates(int(accounts[row]), int(self._created[row]))
                 author[row] = found[0] if len(found) == 1 else 0
+                self._stranger[row] = not len(found)
                 if len(found) > 1:
                     items += [int(row)] * len(found)
                     others += found
@@ -306,22 +310,25 @@ class _Piece:
         found = masks(self._rules, facts.needed(self._rules), self._codes, len(author))
         return found | self._authors.facts["mask"][author]
 
-    def _own_circle(self, author: Numbers) -> Numbers:
+    def _own_circle(self, author: Numbers, named: Any) -> Numbers:
         rank = self._rank("audience")
         container = self._batch.column("container_audience")
         if container.null_count < len(container):
             held = container.is_valid().to_numpy(zero_copy_only=False)
             rank = np.where(held, np.maximum(rank, self._rank("container_audience")), rank)
-        return np.maximum(rank, self._hidden(slice(None), author)).astype(np.int8)
+        return np.maximum(rank, self._hidden(slice(None), author, named)).astype(np.int8)
 
-    def _hidden(self, item: Any, author: Numbers) -> Numbers:
-        """Return how far a private account narrows its items: not in public groups, not the fields of its profile."""
+    def _hidden(self, item: Any, author: Numbers, named: Any) -> Numbers:
+        """Return how far a private account narrows its items: not in public groups, not the fields of its profile.
+
+        An item that names no account has none that narrows it; a named one that nobody knows may be private.
+        """
         container = self._batch.column("container_id")
         exempt = _PROFILE[self._facts["kind"]]
         if container.null_count < len(container):
             inside = container.is_valid().to_numpy(zero_copy_only=False)
             exempt = exempt | (inside & (self._rank("container_audience") == _PUBLIC))
-        hidden = (self._authors.facts["private"][author] != 0) & (author != 0) & ~exempt[item]
+        hidden = (self._authors.facts["private"][author] != 0) & named & ~exempt[item]
         return np.where(hidden, FOLLOWERS_RANK, 0).astype(np.int8)
 
     def _rank(self, name: str) -> Numbers:

@@ -223,8 +223,14 @@ class Judge:
         in_public_group = item["container_id"] is not None and item["container_audience"] == Audience.PUBLIC
         if in_public_group or item["kind"] in PROFILE_KINDS:
             return rank
-        hidden = any(epoch is not None and epoch["private"] is not False for _, epoch in self._authors(item))
+        hidden = any(self._may_be_private(item, account, epoch) for account, epoch in self._authors(item))
         return max(rank, FOLLOWERS_RANK) if hidden else rank
+
+    def _may_be_private(self, item: Row, account: str | None, epoch: Row | None) -> bool:
+        """Whether the account narrows the item. Nobody's does not; one that is named and that nobody knows does."""
+        if epoch is None:
+            return account is not None and not self._epochs(account, item["created_at"])
+        return epoch["private"] is not False
 
     def _copy_facts(self, item: Row) -> dict[str, Any]:
         """Return what a copy inherits from everything that it carries, up to the root (TPD-02)."""

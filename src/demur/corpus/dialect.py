@@ -30,7 +30,7 @@ ORDERS = (2, 3, 4, 5)
 MAX_SIGNS = 240
 MIN_WORDS = 3
 
-_CHUNK_ROWS = 1024
+_CHUNK_ROWS = 256
 _NOT_TEXT = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+")
 _NOT_LETTERS = re.compile(r"[^\w'’]+|[\d_]+")
 

@@ -77,13 +77,18 @@ def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
     plain = _PLAIN.sub(" ", text) if _MARKED.search(text) else text
     if plain.isupper():
         plain = plain.lower()
-    if sum(map(str.isalpha, plain[:200])) < MIN_LETTERS:
+    if not _enough_letters(plain):
         return UNKNOWN, 0.0
     first = _eld().detect_details(plain)
     score = max(first.scores.values(), default=0.0)
     if first.reliable and score >= SURE and first.language not in _CONFUSED and not _galician(plain, first.language):
         return first.language, score
     return _settle(plain, first.language, _base(hint))
+
+
+def _enough_letters(plain: str) -> bool:
+    """Say whether the first 200 signs hold enough letters; most often the first 30 do."""
+    return sum(map(str.isalpha, plain[:30])) >= MIN_LETTERS or sum(map(str.isalpha, plain[:200])) >= MIN_LETTERS
 
 
 def _galician(plain: str, language: str) -> bool:

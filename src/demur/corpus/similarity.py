@@ -30,7 +30,8 @@ BANDS = 16
 ROWS = 4
 """Two texts of similarity s over word pairs meet in some band with probability 1 - (1 - s⁴)¹⁶: 0.98 at 0.68."""
 
-_CHUNK_ROWS = 4096
+_CHUNK_ROWS = 512
+"""Texts measured at once; so many that their pairs stay in the processor's cache."""
 _PLACEHOLDER = re.compile(r"<[A-Z_]{2,10}>")
 _WORD = re.compile(r"[^\W_]+")
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
@@ -149,11 +150,13 @@ def _signatures(texts: Sequence[str | None]) -> npt.NDArray[np.uint64]:
     pairs[last] = pairs[last - 1]  # no pair reaches into the next text
     first = starts[present]
     factors, shifts = _permutations()
+    least = np.empty((BANDS * ROWS, len(first)), np.uint64)
+    moved = np.empty_like(pairs)
     for place in range(BANDS * ROWS):
-        moved = pairs * factors[place]
+        np.multiply(pairs, factors[place], out=moved)
         moved += shifts[place]
-        moved >>= np.uint64(24)
-        signed[present, place] = np.minimum.reduceat(moved, first)
+        np.minimum.reduceat(moved, first, out=least[place])
+    signed[present] = (least >> np.uint64(24)).T  # the shift keeps the order: once a text, not once a pair
     return signed
 
 
@@ -167,11 +170,13 @@ def _permutations() -> tuple[Words, Words]:
 def _hash_words(rows: Sequence[Sequence[str]]) -> tuple[Words, npt.NDArray[np.int64]]:
     """Return 64-bit hashes of all words in one row (BLAKE2b, little-endian), and how many each text has."""
     flat = list(chain.from_iterable(rows))
-    known = {
-        word: int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little") for word in set(flat)
-    }
-    hashed = np.fromiter(map(known.__getitem__, flat), np.uint64, len(flat))
+    hashed = np.fromiter(map(_word_hash, flat), np.uint64, len(flat))
     return hashed, np.fromiter(map(len, rows), np.int64, len(rows))
+
+
+@lru_cache(maxsize=131_072)  # the words of one batch are mostly those of the one before
+def _word_hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
 
 
 def _pairs(hashed: Words) -> Words:

@@ -7,6 +7,7 @@ that redacting a name can never hide a copy. Both live in work files only and ar
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from demur.terms.manifests import CorpusRecipe
 from demur.terms.reasons import Exclusion
 
 CHUNK_ROWS = 8_192
+
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""Category Cc but for the line feed; the category's members are fixed by the Unicode stability policy."""
 
 ROWS: Any = pa.schema(
     [
@@ -93,13 +97,16 @@ def normalise(text: str) -> str:
     >>> normalise("  a \t b \r\n\n\n\n c\x00 ")
     'a b\n\nc'
     """
-    composed = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    clean = "".join(letter for letter in composed if letter == "\n" or unicodedata.category(letter) != "Cc")
-    lines = [" ".join(line.split()) for line in clean.split("\n")]
+    composed = unicodedata.normalize("NFC", text)
+    if _CONTROL.search(composed):
+        composed = _CONTROL.sub("", composed.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " "))
+    if "\n" not in composed:  # most posts
+        return " ".join(composed.split())
     kept: list[str] = []
-    for line in lines:
-        if line or (kept and kept[-1]):
-            kept.append(line)
+    for line in composed.split("\n"):
+        words_only = " ".join(line.split())
+        if words_only or (kept and kept[-1]):
+            kept.append(words_only)
     return "\n".join(kept).strip()
 
 

@@ -8,16 +8,19 @@ With the order key of a text = (created_at, keyed hash of its item id):
 3. x is a protected copy if its twin or a verified neighbour is protected, and x is long enough to belong to somebody,
    whoever came first. This comes before 1 and 2: it is a right, they are filters.
 
-Candidates are bounded: in every bucket of a band, the first ``LEADERS`` allowed and the first ``GUARDED`` protected
-texts by order key; so time is linear even when a template fills a bucket. Rules see order keys, never rows' places:
-any split or order of the input gives the same result. Memory: about 200 bytes a text, not the texts themselves.
+Every text is compared with *all* different protected texts that share a band with it, once each. Where one bucket holds
+more than ``GUARDED`` of them, nothing is compared: its texts are taken for copies and counted (``crowded``). That bound
+looks at protected texts only, so one objection more can never let a text in. For rule 2, a filter, the first
+``LEADERS`` allowed texts of a bucket are enough. So time is linear even when a template fills a bucket. Rules see order
+keys, never rows' places: any split or order of the input gives the same result. Memory: about 200 bytes a text, not the
+texts themselves.
 
 Does not know persons; owners are joined where records are placed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +34,11 @@ from demur.corpus.similarity import jaccard_pairs
 from demur.store import commit_record
 from demur.terms.reasons import Exclusion
 
+_LOG = logging.getLogger(__name__)
+
 LEADERS = 16
-GUARDED = 64
+GUARDED = 512
+"""Different protected texts of one bucket that are compared with; more of them is a crowd."""
 CHUNK_PAIRS = 100_000
 
 VERDICTS: Any = pa.schema([("item_id", pa.string()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
@@ -80,10 +86,12 @@ def deduplicate(folder: Path, *, buckets: list[str], threshold: float, upstream:
     assert upstream
     files = [Path(bucket) for bucket in sorted(buckets)]
     texts = _load(files)
-    pairs = _near_pairs(texts, files, threshold)
-    fates = _judge(texts, pairs)
+    pairs, crowd = _near_pairs(texts, files, threshold)
+    if len(crowd):
+        _LOG.warning("%d texts stand beside over %d protected ones, taken for copies unread", len(crowd), GUARDED)
+    fates = _judge(texts, pairs, crowd)
     counts = _write(folder, texts, fates, pairs, files)
-    commit_record(folder, {**counts, "verified_pairs": len(pairs)})
+    commit_record(folder, {**counts, "verified_pairs": len(pairs), "crowded": len(crowd)})
 
 
 def _load(files: list[Path]) -> Texts:
@@ -129,14 +137,20 @@ def _matrix(column: Any) -> Any:
     return lists.flatten().to_numpy().reshape(len(lists), -1)
 
 
-def _near_pairs(texts: Texts, files: list[Path], threshold: float) -> Any:
-    """Return verified pairs (later or unprotected text, earlier or protected text) as (pairs, 2) ranks."""
+def _near_pairs(texts: Texts, files: list[Path], threshold: float) -> tuple[Any, Any]:
+    """Return verified pairs (later or unprotected text, earlier or protected text), and texts that are not judged.
+
+    Returns:
+        (pairs, 2) ranks, every pair once however many bands it shares; and the ranks of texts in crowded buckets.
+    """
     found = np.zeros(0, dtype=np.int64)
+    crowd = np.zeros(0, dtype=np.int64)
     chosen = _representatives(texts)
     for band in range(texts.bands.shape[1]):
-        pairs = _candidates(texts, chosen, texts.bands[chosen, band])
+        pairs, crowded = _candidates(_Buckets.of(chosen, texts.bands[chosen, band], texts.protected))
         found = np.union1d(found, (pairs[:, 0] << 32) | pairs[:, 1])
-    return _verified(texts, files, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold)
+        crowd = np.union1d(crowd, crowded)
+    return _verified(texts, files, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
 
 
 def _representatives(texts: Texts) -> Any:
@@ -148,26 +162,67 @@ def _representatives(texts: Texts) -> Any:
     return np.sort(np.concatenate(firsts))
 
 
-def _candidates(texts: Texts, chosen: Any, keys: Any) -> Any:
-    order = np.argsort(keys, kind="stable")
-    ranks, sorted_keys = chosen[order], keys[order]
-    borders = np.flatnonzero(np.diff(sorted_keys)) + 1
-    starts = np.concatenate([[0], borders])
-    ends = np.concatenate([borders, [len(ranks)]])
-    out: list[Any] = []
-    for begin, end in zip(starts, ends, strict=True):
-        if end - begin > 1:
-            out += _bucket_pairs(ranks[begin:end], texts.protected)
-    return np.concatenate(out) if out else np.zeros((0, 2), dtype=np.int64)
+@dataclass(slots=True)
+class _Buckets:
+    """The texts of one band that share their key with another, bucket by bucket, by rank inside each."""
+
+    rank: Any
+    bucket: Any
+    """Number of the bucket of each text."""
+    protected: Any
+    place: Any
+    """Place of each text among the protected, or among the allowed, of its bucket."""
+    guards: Any
+    """Bucket → how many protected texts; all different, twins are represented by one."""
+
+    @classmethod
+    def of(cls, chosen: Any, keys: Any, protected: Any) -> _Buckets:
+        """Group some ranks, sorted, by their keys; who is alone is left out."""
+        order = np.argsort(keys, kind="stable")
+        rank, ordered = chosen[order], keys[order]
+        fresh = np.ones(len(rank), dtype=bool)
+        fresh[1:] = ordered[1:] != ordered[:-1]
+        bucket = np.cumsum(fresh) - 1
+        together = (np.bincount(bucket) > 1)[bucket] if len(rank) else fresh
+        rank, bucket = rank[together], bucket[together]
+        _, bucket = np.unique(bucket, return_inverse=True)
+        guard = protected[rank]
+        guards = np.bincount(bucket[guard], minlength=int(bucket[-1]) + 1 if len(bucket) else 0)
+        return cls(rank, bucket, guard, np.where(guard, _place(bucket, guard), _place(bucket, ~guard)), guards)
 
 
-def _bucket_pairs(members: Any, protected: Any) -> Iterator[Any]:
-    allowed = members[~protected[members]]
-    for leader in allowed[:LEADERS]:
-        later = allowed[allowed > leader]
-        yield np.stack([later, np.full(len(later), leader)], axis=1)
-    for guarded in members[protected[members]][:GUARDED]:
-        yield np.stack([allowed, np.full(len(allowed), guarded)], axis=1)
+def _place(bucket: Any, member: Any) -> Any:
+    """Return how many members stand before each text in its bucket."""
+    before = np.cumsum(member) - member
+    first = np.searchsorted(bucket, np.arange(int(bucket[-1]) + 1)) if len(bucket) else np.zeros(0, np.int64)
+    return before - before[first][bucket] if len(bucket) else before
+
+
+def _candidates(buckets: _Buckets, leaders: int = LEADERS, guarded: int = GUARDED) -> tuple[Any, Any]:
+    """Return the pairs to verify, and the allowed texts of crowded buckets."""
+    out = [np.zeros((0, 2), dtype=np.int64)]
+    crowded = buckets.guards > guarded
+    allowed = np.flatnonzero(~buckets.protected)
+    later = allowed
+    for place in range(leaders):
+        later = later[buckets.place[later] > place]
+        if not len(later):
+            break
+        out.append(_beside(buckets, later, (buckets.place == place) & ~buckets.protected))
+    judged = allowed[~crowded[buckets.bucket[allowed]]]
+    for place in range(guarded):
+        judged = judged[buckets.guards[buckets.bucket[judged]] > place]
+        if not len(judged):
+            break
+        out.append(_beside(buckets, judged, (buckets.place == place) & buckets.protected))
+    return np.concatenate(out), buckets.rank[allowed[crowded[buckets.bucket[allowed]]]]
+
+
+def _beside(buckets: _Buckets, members: Any, chosen: Any) -> Any:
+    """Return (member, the chosen text of its bucket) as ranks."""
+    of_bucket = np.zeros(len(buckets.guards), dtype=np.int64)
+    of_bucket[buckets.bucket[chosen]] = buckets.rank[chosen]
+    return np.stack([buckets.rank[members], of_bucket[buckets.bucket[members]]], axis=1)
 
 
 def _verified(texts: Texts, files: list[Path], pairs: Any, threshold: float) -> Any:
@@ -194,7 +249,7 @@ def _column(texts: Texts, files: list[Path], ranks: Any, name: str) -> list[Any]
     return values
 
 
-def _judge(texts: Texts, pairs: Any) -> Fates:
+def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
     count = len(texts.row)
     groups = int(texts.exact.max()) + 1 if count else 0
     ranks = np.arange(count, dtype=np.int64)
@@ -204,6 +259,7 @@ def _judge(texts: Texts, pairs: Any) -> Fates:
     guarded[texts.exact[texts.protected]] = True
     towards_protected = texts.protected[pairs[:, 1]]
     guarded[texts.exact[pairs[towards_protected, 0]]] = True
+    guarded[texts.exact[crowd]] = True  # too many to compare with: unknown never means yes
     near_of = np.full(count, count, dtype=np.int64)
     plain = pairs[~towards_protected]
     np.minimum.at(near_of, plain[:, 0], plain[:, 1])

@@ -32,7 +32,7 @@ class Placement:
         """Return where a person's records in a region lie.
 
         >>> Placement(b"p" * 32, b"r" * 32, 4, 2).slice_of("de", "x:1")
-        SliceRef(region='de', shard=2, slice=1)
+        SliceRef(region='de', shard=2, slice=0)
         """
         shard = int.from_bytes(keyed_hash(self.placement, region, person)[:8], "big") % self.shards
         part = int.from_bytes(keyed_hash(self.placement, "slice", region, person)[:8], "big") % self.slices

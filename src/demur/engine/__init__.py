@@ -4,7 +4,7 @@ For: policy and corpus, which compile their rules to columns. In: Parquet files,
 Out: Parquet files. May touch: the disk. May not: know what a rule, an item or a person is.
 
 The engine runs lazily; ``write`` is the only place where work happens. An engine with the same five words could
-replace it: ``scan``, ``table``, ``col``/``lit``/``when``, ``write``, ``collect``.
+replace it: ``scan``, ``table``, ``col``/``lit``/``when``, ``write``, ``collect``. Read first: ADR 1.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def expected_cost(shards: int, slices: int, people: int = 1) -> float:
     >>> expected_cost(32, 8)
     0.017578125
     >>> round(expected_cost(32, 16, people=10), 3)
-    0.152
+    0.15
     """
     if min(shards, slices, people) < 1:
         raise InputError("expected at least one shard, slice and person, found less")

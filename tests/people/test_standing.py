@@ -13,6 +13,7 @@ import pytest
 
 from demur.clock import iso
 from demur.people import Registry
+from demur.policy.facts import notified_at
 
 T0 = datetime(2025, 6, 1, tzinfo=UTC)
 P = "m:p"
@@ -163,6 +164,26 @@ CASES: list[tuple[str, list[Event], dict[str, Any]]] = [
      {"objected": True, "first_delivered_at": None}),
 ]  # fmt: skip
 
+TOLD = [*campaign(), *campaign("d"), *campaign("e"), notice("delivered", -90), notice("delivered", -60, campaign="d"),
+        notice("delivered", -20, campaign="e")]  # fmt: skip
+CLOCKS: list[tuple[str, int, list[Event], int | None]] = [
+    ("before anything is learnt late, cut before all", -100, [], -90),
+    ("before anything is learnt late, cut after the first", -70, [], -20),
+    ("the last bounced: the one in the middle was not known to count", -70,
+     [notice("bounced", -19, campaign="e", recorded=9)], None),
+    ("the first bounced: the last counts, not the one in the middle", -70, [notice("bounced", -89, recorded=9)], -20),
+    ("the first bounced, no cut", -100, [notice("bounced", -89, recorded=9)], -20),
+    ("the last bounced, no cut", -100, [notice("bounced", -19, campaign="e", recorded=9)], -90),
+    ("first and last bounced", -100,
+     [notice("bounced", -89, recorded=9), notice("bounced", -19, campaign="e", recorded=9)], None),
+    ("the one in the middle bounced", -70, [notice("bounced", -59, campaign="d", recorded=9)], -20),
+    ("the last campaign was held, known late", -70,
+     [event("campaign_status", campaign_id="e", status="held", valid_at=-15, recorded=9)], None),
+    ("all bounced", -100, [notice("bounced", -1, campaign=name, recorded=9) for name in "cde"], None),
+    ("a bounce known at base: the middle one is the last", -70, [notice("bounced", -19, campaign="e")], -60),
+]  # fmt: skip
+"""Notices on days -90, -60 and -20; a move (the cut) on some day; what is learnt late; the day that the clock starts."""
+
 ACCOUNTS: list[tuple[str, list[Event], list[dict[str, Any]]]] = [
     ("active", [OWNER, ACTIVE], [{"status": "active", "private": None}]),
     ("memorial from its date", [OWNER, ACTIVE, status("memorial", -3)], [{"status": "memorial"}]),
@@ -190,6 +211,20 @@ def ask(registry: Registry, events: list[Event], person: str = P) -> dict[str, l
 def test_standing(registry: Registry, events: list[Event], expected: dict[str, Any]) -> None:
     (row,) = ask(registry, events)["standing"]
     assert {name: row[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(("cut", "late", "starts"), [case[1:] for case in CLOCKS], ids=[case[0] for case in CLOCKS])
+def test_not_02_what_is_learnt_late_never_starts_the_clock_earlier(
+    registry: Registry, cut: int, late: list[Event], starts: int | None
+) -> None:
+    (row,) = ask(registry, [*TOLD, *late])["standing"]
+    found = notified_at(row["first_delivered_at"], row["last_delivered_at"], at(cut))
+    assert found == (None if starts is None else at(starts))
+
+
+def test_hld_01_a_late_bounce_takes_nobody_out_of_a_hold_on_the_campaign(registry: Registry) -> None:
+    (row,) = ask(registry, [*TOLD, notice("bounced", -89, recorded=9)])["standing"]
+    assert row["campaigns"] == ["c", "d", "e"]
 
 
 @pytest.mark.parametrize(("events", "expected"), [case[1:] for case in ACCOUNTS], ids=[case[0] for case in ACCOUNTS])

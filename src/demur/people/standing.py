@@ -222,7 +222,12 @@ class _Notice(NamedTuple):
 
 
 def _notices(notices: Sequence[Row], view: View) -> _Notice:
-    """Deliveries known at base in campaigns that start clocks; a bounce takes away, also a late one."""
+    """Deliveries known at base in campaigns that start clocks; a bounce takes away, also a late one.
+
+    The policy starts the clock at the first delivery, or at the last one if the first came too early to count (a move,
+    a birthday, a withdrawal). What is learnt late may take such an instant away, but no other delivery steps into its
+    place: that could only start the clock earlier than it was known to start.
+    """
     if not notices:
         return _Notice()
     deliveries: list[Row] = []
@@ -249,15 +254,24 @@ def _notices(notices: Sequence[Row], view: View) -> _Notice:
         row for row in before if _starts(campaigns, row[0], "now") and row[3] > bounced.get((row[0], row[1]), ALWAYS)
     ]
     effective = [campaigns[row[0]].effective_at for row in before]
-    last = max((row[3] for row in now), default=None)
+    first, last = _ends(before, now)
     return _Notice(
-        first=min((row[3] for row in now), default=None),
+        first=first,
         last=last,
         effective_at=max((at for at in effective if at is not None), default=None),
-        campaigns=sorted({row[0] for row in now}),
+        campaigns=sorted({row[0] for row in before}),  # what a hold on a campaign covers never shrinks
         seen_at=tuple(sorted({row[3] for row in before if last is None or row[3] >= last})),
         rows=rows if len(rows) == 1 else sorted(set(rows)),
     )
+
+
+def _ends(before: Sequence[Row], now: Sequence[Row]) -> tuple[int | None, int | None]:
+    """First and last delivery as known at base, if they still stand; one that stands alone is both."""
+    if not now:
+        return None, None
+    first, last = min(row[3] for row in before), max(row[3] for row in before)
+    left = [at for at in (first, last) if any(row[3] == at for row in now)]
+    return min(left, default=None), max(left, default=None)
 
 
 def _latest(found: dict[tuple[str, str], int], key: tuple[str, str], at: int) -> None:

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demur.training import destroy, read_model, rollback, verify_receipts
+from demur.erasure import Destruction
+from demur.training import doomed, read_model, rollback, verify_receipts
 from demur.training.learn import Learner, repeatable
 from demur.training.merge import add, delta, merge, nothing, weights
 from demur.training.merge import replace as swap
@@ -76,7 +77,9 @@ def test_replay_with_the_person_gives_the_original(world, tmp_path):
     before = world.train(world.corpus(), plan, tmp_path)
     folder = tmp_path / before.model_id
     rollback(folder, world.touched(person), world.keys)
-    destroy(tmp_path, world.touched(person), gone=[], kept=[folder], at=_instant(), log=tmp_path.parent / "log.json")
+    gone = doomed(tmp_path, world.touched(person), gone=[], kept=[folder])
+    Destruction(tmp_path, tmp_path / "destroyed.jsonl").destroy(gone, _instant())
+    assert gone
     again = world.train(world.corpus(), plan, tmp_path)
     assert again.model_digest == before.model_digest
     assert again.work["slices_trained"] > 0

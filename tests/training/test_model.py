@@ -12,15 +12,17 @@ import torch
 from demur_training_worlds import sentence, texts  # conftest loads worlds.py under this name
 
 from demur import clock
+from demur.erasure import Destruction
 from demur.errors import InputError, RefusedError
 from demur.store.files import read_json, write_json
 from demur.terms.manifests import SliceRef
 from demur.training import (
     Router,
     count_tokens,
-    destroy,
+    doomed,
     estimate_seconds,
     evaluate,
+    forget,
     generate,
     make_base,
     open_base,
@@ -151,33 +153,30 @@ def test_after_destroying_no_file_that_saw_the_person_is_left(world, tmp_path):
     rollback(old, world.touched(person), world.keys)
     after = world.train(world.corpus(person), plan, store)
     (store / "states" / "north" / "000" / ".half.part").write_bytes(b"half")
-    log = tmp_path / "log.json"
-    gone = destroy(store, world.touched(person), gone=[old], kept=[store / after.model_id], at=_at(), log=log)
+    paths = doomed(store, world.touched(person), gone=[old], kept=[store / after.model_id])
+    gone = Destruction(store, tmp_path / "log.jsonl").destroy(paths, _at())
+    forget(old)
     clean = world.train(world.corpus(person), plan, tmp_path / "clean")
     assert _contents(store) == _contents(tmp_path / "clean")  # path by path, state by state: nothing else is left
-    assert any("states" in entry.path for entry in gone)
-    assert {entry.path for entry in gone} >= {path for path in suspects if path.startswith(f"{old.name}/")}
-    assert all(entry.at == "2026-01-01T00:00:00Z" and not (store / entry.path).exists() for entry in gone)
+    assert any("states" in entry.what for entry in gone)
+    assert {entry.what for entry in gone} >= {path for path in suspects if path.startswith(f"{old.name}/")}
+    assert all(entry.at == "2026-01-01T00:00:00Z" and not (store / entry.what).exists() for entry in gone)
     assert read_model(old).status == "destroyed"
     assert clean.model_digest == after.model_digest
     verify_receipts(store / after.model_id, world.keys.verifier())
 
 
-def test_destroying_killed_half_way_goes_on_and_keeps_its_log(world, tmp_path):
+def test_what_a_kept_model_is_made_of_is_never_doomed(world, tmp_path):
     person = world.late()[0]
-    store, plan = tmp_path / "models", world.plan()
-    before = world.train(world.corpus(), plan, store)
-    old = store / before.model_id
-    rollback(old, world.touched(person), world.keys)
-    options = {"gone": [], "kept": [old], "at": _at(), "log": tmp_path / "log.json"}
-    first = destroy(store, world.touched(person), **options)
-    (store / first[0].path).parent.mkdir(parents=True, exist_ok=True)
-    (store / first[0].path).write_bytes(b"as if the kill came before this one was removed")
-    again = destroy(store, world.touched(person), **options)
-    assert again == first
-    assert not (store / first[0].path).exists()
-    assert read_json(tmp_path / "log.json")[0]["path"] == first[0].path
-    verify_receipts(old, world.keys.verifier())
+    model = world.train(world.corpus(), world.plan(), tmp_path)
+    kept = tmp_path / model.model_id
+    assert doomed(tmp_path, world.touched(person), gone=[], kept=[kept]) == []
+    rollback(kept, world.touched(person), world.keys)
+    paths = doomed(tmp_path, world.touched(person), gone=[], kept=[kept])
+    assert paths
+    Destruction(tmp_path, tmp_path / "log.jsonl").destroy(paths, _at())
+    assert doomed(tmp_path, world.touched(person), gone=[], kept=[kept]) == []
+    verify_receipts(kept, world.keys.verifier())
 
 
 def test_a_base_is_made_the_same_twice_and_opened_by_digest(tmp_path):

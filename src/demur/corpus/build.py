@@ -317,7 +317,7 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
 
 
 def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
-    """Put the written files under the corpus' name; a corpus that has it already is there until the new one is whole."""
+    """Put the written files under the corpus' name; one that has it already stays until they are whole."""
     fresh, old = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
     remove_tree(fresh)
     for path in [*(one.path for one in manifest.slices), *sorted(manifest.sealed)]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from demur.clock import parse
-from demur.corpus import CorpusInputs, build, read_manifest
+from demur.corpus import CorpusInputs, build, read_manifest, settle
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
-from demur.flows.parts import Parts, corpus_folder, keep_policy, kept_policy, set_current
+from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
+from demur.flows.pending import refuse_unfinished, waiting_for
 from demur.flows.people import people_roots
+from demur.intake import state_digest
 from demur.ledger import Entry, EntryKind
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, ModelManifest, TrainPlan
 from demur.training import Base, make_plan, train
@@ -21,15 +23,20 @@ from demur.training import Base, make_plan, train
 def build_corpus(
     parts: Parts, reference: str, recipe: CorpusRecipe, *, as_of: datetime, known_at: datetime, workers: int = 1
 ) -> CorpusManifest:
-    """Build a corpus under a policy and make it the current one.
+    """Build a corpus under a policy and make it the current one; the one before stays, its model is current no more.
 
     Raises:
         BrokenError: the independent verifier disagrees.
+        RefusedError: an erasure was begun and not finished.
     """
+    refuse_unfinished(parts)
+    settle(parts.workspace.corpora)
+    here, source = current(parts.workspace), state_digest(parts.workspace.source)
     policy = keep_policy(parts.workspace, reference)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
         manifest = corpus_of(parts, found, recipe, workers=workers)
-    set_current(parts.workspace, corpus=manifest.corpus_id)
+    model = here.model if here.corpus == manifest.corpus_id else None
+    set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
     return manifest
 
 
@@ -134,18 +141,22 @@ def train_model(
         corpus: folder of another corpus; nothing becomes current then.
         out: folder of models; ``None`` = the workspace's.
         workers: processes.
+
+    Raises:
+        RefusedError: something that takes away is waiting, an erasure is unfinished, or something came while training.
     """
     folder = corpus or corpus_folder(parts.workspace)
-    known = parse(read_manifest(folder).inputs["narrowed_at"])
 
     def stop() -> str | None:
-        if not parts.registry.restrictions_since(known):
+        if corpus is not None or not waiting_for(parts, folder):
             return None
-        return "objections, holds or corrections arrived after the corpus was built"
+        return "objections, holds, corrections or deletions arrived after the corpus was built; run `demur erase`"
 
-    reason = stop() if corpus is None else None
-    if reason:
-        raise RefusedError(f"the corpus is out of date: {reason}; run `demur erase` and train again")
+    if corpus is None:
+        refuse_unfinished(parts)
+        reason = stop()
+        if reason:
+            raise RefusedError(f"the corpus is out of date: {reason} and train again")
     manifest = train(
         folder,
         plan,
@@ -155,7 +166,7 @@ def train_model(
         workers=workers,
         people=people_roots(folder, parts.keys),
         progress=parts.progress,
-        stop=stop if corpus is None else (lambda: None),
+        stop=stop,
     )
     if out is None:
         builds = {"model": manifest.model_digest, "corpus": manifest.corpus_digest, "plan": manifest.plan_digest}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -39,6 +40,7 @@ def certify(
     *,
     after: Path,
     model: Path | None,
+    first_effect: Mapping[str, Any],
     nonces: dict[str, str],
     asked: Sequence[str],
     at: datetime,
@@ -52,6 +54,7 @@ def certify(
         plan: as made.
         after: folder of the corpus after.
         model: folder of the model after; ``None`` = there is none.
+        first_effect: when the served model was free of everything, and after how many seconds.
         nonces: restriction → nonce (hex); those of an earlier, killed run are kept.
         asked: blinded ids of the people who asked; those who still have records are listed as partial.
         at: now.
@@ -60,9 +63,10 @@ def certify(
     answers = journal.folder / "answers.json"
     if not answers.exists():
         write_json(answers, nonces)
+        answers.chmod(0o600)  # whoever has a nonce can show that a request was made
     kept: dict[str, str] = orjson.loads(answers.read_bytes())
     facts = journal.request["facts"]
-    back, replayed = journal.facts("rollback") or {}, journal.facts("replay") or {}
+    replayed = journal.facts("replay") or {}
     saved = journal.folder / "rollback"
     still = sorted({one for people in people_of(after, parts.keys).values() for one in people})
     draft_path = journal.folder / "certificate" / "draft.json"
@@ -79,8 +83,8 @@ def certify(
             model=_change(parts, saved, after, model) if model else None,
             phases=erasure.Phases(
                 requested_at=parse(facts["requested_at"]),
-                rolled_back_at=parse(back["at"]) if back.get("at") else None,
-                rollback_milliseconds=round(1000 * back.get("seconds", 0)),
+                rolled_back_at=parse(first_effect["at"]) if first_effect["at"] else None,
+                rollback_milliseconds=round(1000 * first_effect["seconds"]),
                 replayed_at=parse(replayed["at"]) if model else None,
                 replay_milliseconds=round(1000 * replayed.get("seconds", 0)),
             ),

@@ -65,7 +65,8 @@ def decided(
         raise ConfigError("expected as_of ≤ known_at ≤ narrowed_at, found another order; correct the instants")
     name = digest_json([policy.digest, iso(as_of), iso(known_at), iso(narrowed_at)])[:16]
     folder = parts.workspace.work / f"decided-{name}"
-    remove_tree(folder)
+    for stale in parts.workspace.work.glob("decided-*"):
+        remove_tree(stale)  # of a killed run; the workspace's lock keeps others out
     try:
         first = _decide(
             parts, policy, reference, folder / "known", as_of=as_of, known_at=known_at, narrowed_at=known_at

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from demur.errors import BrokenError, ConfigError, RefusedError
 from demur.ledger import Entry, Ledger
@@ -40,6 +41,8 @@ class Current:
     """Folder of the frozen base."""
     source: str | None = None
     """State of the imported tables when corpus or erasure last looked at them."""
+    cleared: dict[str, str] = field(default_factory=dict)
+    """Older corpus that is still here → until when erasures have found nothing in it that must go."""
 
 
 def current(workspace: Workspace) -> Current:
@@ -48,7 +51,7 @@ def current(workspace: Workspace) -> Current:
     return Current(**read_json(path)) if path.exists() else Current()
 
 
-def set_current(workspace: Workspace, **changed: str | None) -> Current:
+def set_current(workspace: Workspace, **changed: Any) -> Current:
     """Note what is current now, whole or not at all."""
     new = replace(current(workspace), **changed)
     write_json(workspace.root / "current.json", asdict(new))

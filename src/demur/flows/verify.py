@@ -12,8 +12,8 @@ from demur.corpus import read_manifest, verify
 from demur.erasure import Certificate
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.decided import decided
-from demur.flows.erase import pending
 from demur.flows.parts import Parts, corpus_folder, current, kept_policy, model_folder
+from demur.flows.pending import waiting_for
 from demur.store import remove_tree
 from demur.training import open_base, plan_from_json, read_model, verify_receipts
 
@@ -41,8 +41,7 @@ def verify_corpus(parts: Parts, corpus_id: str | None) -> dict[str, Any]:
     as_of, known_at, narrowed_at = (parse(inputs[name]) for name in ("as_of", "known_at", "narrowed_at"))
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at, narrowed_at=narrowed_at) as found:
         verdict = verify(folder, items=found.items, standing=found.standing, keys=parts.keys)
-    waiting = len(pending(parts)) if corpus_id in (None, current(parts.workspace).corpus) else 0
-    return {**verdict.as_json(), "pending_restrictions": waiting}
+    return {**verdict.as_json(), "pending_restrictions": len(waiting_for(parts, folder))}
 
 
 def verify_model(parts: Parts, model_id: str | None) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def rebuild_clean(parts: Parts, *, at: datetime, workers: int | None = None) -> 
     folder = corpus_folder(parts.workspace)
     manifest = read_manifest(folder)
     here = current(parts.workspace)
-    scratch = parts.workspace.root / "work-clean"
+    scratch = parts.workspace.work / "clean"
     remove_tree(scratch)
     try:
         clean = rebuild_corpus(

@@ -41,7 +41,7 @@ def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
             [sys.executable, "-m", "demur.store.stage", str(folder)], check=False, stderr=subprocess.PIPE
         )
         done = read_commit(folder)
-        if done is not None:
+        if done is not None and done.get("call") == call:
             return done
         if (folder / _FAULT).exists():
             _raise(read_json(folder / _FAULT))

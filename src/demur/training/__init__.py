@@ -6,7 +6,7 @@ ask the clock, decide who may be trained on. Read first: run.py, learn.py, merge
 """
 
 from demur.training.base import Base, open_base
-from demur.training.destroy import Destroyed, destroy, doomed, forget
+from demur.training.destroy import doomed, forget
 from demur.training.estimate import count_tokens, estimate_seconds, tokens_read
 from demur.training.evaluate import Loss, Unsharded, evaluate, train_unsharded
 from demur.training.modelfiles import read_model
@@ -20,7 +20,6 @@ from demur.training.verify import Rerun, Verified, rerun, verify_receipts
 
 __all__ = [
     "Base",
-    "Destroyed",
     "Loss",
     "PeopleRoots",
     "Rerun",
@@ -31,7 +30,6 @@ __all__ = [
     "all_chains",
     "check_plan",
     "count_tokens",
-    "destroy",
     "doomed",
     "estimate_seconds",
     "evaluate",

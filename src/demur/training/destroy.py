@@ -1,77 +1,21 @@
-"""Removes for good what had seen persons who left: states, accumulators, merged weights, half-written files.
+"""Says what had seen persons who left and must go: states, accumulators, merged weights, half-written files.
 
 Whoever holds a model from before and after can compare the two (ERASURE §0.9), so the old one must go. What goes is
 decided by reach: what no kept model is made of. Receipts and manifests stay; they hold digests only. Not handled
-here: copies outside the models folder (the certificate names them as not recalled).
+here: removing the files (``erasure.Destruction``, with its log); copies outside the models folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
-from demur import clock
-from demur.store.files import digest_file, read_json, remove_tree, write_json
 from demur.training.modelfiles import read_model, write_model
 from demur.training.plan import plan_from_json
 from demur.training.receipts import read_chain
 from demur.training.rollback import Shard, state_paths
 from demur.training.states import STATES
-
-
-@dataclass(frozen=True, slots=True)
-class Destroyed:
-    """One file that was removed."""
-
-    path: str
-    """Relative to the models folder."""
-    digest: str
-    bytes: int
-    at: str
-
-
-def destroy(
-    store: Path,
-    touched: Collection[Shard],
-    *,
-    gone: Sequence[Path],
-    kept: Sequence[Path],
-    at: datetime,
-    log: Path,
-) -> list[Destroyed]:
-    """Remove every file that had seen the touched slices; the log is written before the first file goes.
-
-    Killed and called again with the same log, it goes on and the log stays whole.
-
-    Args:
-        store: the models folder.
-        touched: shards whose states are removed unless a kept model is made of them.
-        gone: models that are withdrawn: all their weights go.
-        kept: models that stay: only what their manifests no longer name goes.
-        at: instant to note.
-        log: file that the log is written to (JSON).
-
-    Returns:
-        All removed files, those of an earlier, killed call included.
-    """
-    earlier = [Destroyed(**entry) for entry in read_json(log)] if log.exists() else []
-    known = {entry.path for entry in earlier}
-    paths = doomed(store, touched, gone=gone, kept=kept)
-    fresh = [
-        Destroyed(str(path.relative_to(store)), digest_file(path), path.stat().st_size, clock.iso(at))
-        for path in paths
-        if str(path.relative_to(store)) not in known
-    ]
-    entries = [*earlier, *fresh]
-    write_json(log, [asdict(entry) for entry in entries])
-    for path in paths:
-        path.unlink(missing_ok=True)
-    _empty_folders(store)
-    for folder in gone:
-        forget(folder)
-    return entries
 
 
 def doomed(store: Path, touched: Collection[Shard], *, gone: Sequence[Path], kept: Sequence[Path]) -> list[Path]:
@@ -130,9 +74,3 @@ def _reached(kept: Sequence[Path]) -> set[str]:
             chain = read_chain(folder, head.region, head.shard)[: head.slice + 1]
             found |= set(state_paths(plan, chain).values())
     return found
-
-
-def _empty_folders(store: Path) -> None:
-    for folder in sorted(store.rglob("*"), key=lambda path: -len(path.parts)):
-        if folder.is_dir() and not any(folder.iterdir()):
-            remove_tree(folder)

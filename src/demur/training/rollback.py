@@ -1,7 +1,7 @@
 """Rollback first: a touched shard stands again where it had never seen the person, at once and exactly (ERASURE §0.5).
 
 States are on disk already, the accumulator changes by one subtraction and one addition; nothing is trained. Not
-handled here: which shards are touched (the erasure plan), training again (run.py), removing old files (destroy.py).
+handled here: which shards are touched (the erasure plan), training again (run.py), which files go (destroy.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rollback(model_dir: Path, touched: Mapping[Shard, int], keys: KeyRing) -> Ro
     """Let touched shards fall back to the state before their first touched slice, and serve that.
 
     Doing it twice, or going on after a kill, gives the same. The files that had seen the person stay on disk until
-    ``destroy``; the manifest no longer names them.
+    they are destroyed (``doomed``); the manifest no longer names them.
 
     Args:
         model_dir: folder of the model; its manifest gets the status ``rolled_back``.

@@ -1,7 +1,7 @@
 """States on disk: what a shard has learned after a slice, named by what went into it, sealed against change.
 
 A state is one flat float32 vector with a layout of named tensors. LoRA: A and B; full: weight differences.
-Not handled here: what the numbers mean (merge.py), who may remove them (destroy.py).
+Not handled here: what the numbers mean (merge.py), which of them must go (destroy.py).
 """
 
 from __future__ import annotations

@@ -10,18 +10,19 @@ import click
 
 from demur import clock
 from demur.cli.frame import (
-    INSTANT,
     Context,
     as_of_option,
-    grid,
     guarded,
+    hint,
+    known_at_option,
     pass_context,
     policy_option,
-    progress,
-    say,
+    reading,
     show,
+    workers,
+    working,
 )
-from demur.wiring import default_recipe, open_parts, workers
+from demur.cli.look import grid, note, plain, say
 
 
 @click.group()
@@ -29,12 +30,15 @@ def corpus() -> None:
     """Lawful training records from allowed items."""
 
 
-@corpus.command("build")
+@corpus.command(
+    "build",
+    epilog="Example: demur corpus build --policy demur-strict --as-of 2026-09-01 --region de=german --region nl=dutch",
+)
 @policy_option
 @as_of_option
-@click.option("--known-at", type=INSTANT, default=None, help="As known at this instant (default: now).")
-@click.option("--shards", type=int, default=16, show_default=True, help="Shards in every region (K).")
-@click.option("--slices", type=int, default=4, show_default=True, help="Slices in every shard (S).")
+@known_at_option
+@click.option("--shards", type=click.IntRange(1, 4096), default=16, show_default=True, help="Shards a region (K).")
+@click.option("--slices", type=click.IntRange(1, 256), default=4, show_default=True, help="Slices a shard (S).")
 @click.option(
     "--region",
     "regions",
@@ -53,17 +57,26 @@ def build(
     slices: int,
     regions: tuple[str, ...],
 ) -> None:
-    """Decide, redact, deduplicate, tag, shard, write; then let the independent verifier check what was written."""
+    """Decide, redact, deduplicate, tag, shard, write; then verify.
+
+    The same inputs give the same digest, in any order, on any number of workers. A second engine reads what was
+    written and checks it with rules of its own.
+    """
     from demur.corpus import show as facts_of
     from demur.flows.build import build_corpus
+    from demur.wiring import default_recipe
 
     recipe = default_recipe(shards=shards, slices=slices)
     if regions:
         recipe = replace(recipe, regions=dict(_pair(one) for one in regions))
     known = known_at or clock.now()
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, workers=workers())
     show(context, facts_of(manifest), lambda: _text(manifest))
+    if manifest.counts["items"]["all"]:
+        hint(context, "Next: `demur train --base FOLDER`, or `demur corpus explain RECORD`")
+    else:
+        hint(context, "There was nothing to build from: `demur intake SOURCE PATH…` reads content in")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -75,18 +88,19 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _text(manifest: Any) -> None:
     counts = manifest.counts
-    say(f"corpus {manifest.corpus_id}: {counts['records']['all']} records of {counts['items']['all']} items")
+    records, items, inputs = counts["records"]["all"], counts["items"]["all"], manifest.inputs
+    say(f"corpus  {manifest.corpus_id}: {plain(records)} records of {plain(items)} items")
     say(f"digest  {manifest.digest}")
-    say(f"inputs  policy {manifest.inputs['policy_name']}, as of {manifest.inputs['as_of']}")
+    say(f"policy  {inputs['policy_name']}, as of {inputs['as_of']}, known at {inputs['narrowed_at']}")
     for name, title in (
         ("decisions", "decision"),
         ("exclusions", "allowed, but no record"),
-        ("regions", "region"),
+        ("records", "region of records"),
     ):
-        rows = sorted(counts.get(name, {}).items(), key=lambda pair: -pair[1])
+        rows = sorted(((k, v) for k, v in counts.get(name, {}).items() if k != "all"), key=lambda pair: -pair[1])
         if rows:
             say()
-            grid("", [title, "count"], [list(row) for row in rows])
+            grid([title, "count"], rows)
     say()
     say("verifier: " + ("agrees" if manifest.verdict.get("agrees") else "DISAGREES"))
 
@@ -122,25 +136,31 @@ def diff(context: Context, before: str, after: str) -> None:
     show(
         context,
         {**facts, "changes": [dict(zip(columns, row, strict=True)) for row in rows]},
-        lambda: grid("", columns, rows) if rows else say("no difference"),
+        lambda: grid(columns, rows) if rows else say("no difference"),
     )
 
 
 @corpus.command("verify")
 @click.argument("corpus_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="List every check, not only violated ones.")
 @pass_context
 @guarded
-def verify(context: Context, corpus_id: str | None) -> None:
+def verify(context: Context, corpus_id: str | None, everything: bool) -> None:
     """Check a corpus again: every file's digest, and the independent verifier against today's standing."""
     from demur.flows.verify import verify_corpus
 
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         verdict = verify_corpus(parts, corpus_id)
 
     def text() -> None:
-        grid("", ["check", "violations"], [[name, count] for name, count in verdict["checks"].items()])
-        say("agrees" if verdict["agrees"] else "DISAGREES")
-        say(f"{verdict['pending_restrictions']} objections, holds or corrections wait for `demur erase`")
+        rows = [[name, count] for name, count in verdict["checks"].items() if count or everything]
+        if rows:
+            grid(["check", "violations"], rows)
+        violated = sum(1 for count in verdict["checks"].values() if count)
+        say(f"{len(verdict['checks'])} checks, {violated} violated: {'agrees' if verdict['agrees'] else 'DISAGREES'}")
+        waiting = verdict["pending_restrictions"]
+        if waiting:
+            note(f"{waiting} objections, holds or corrections wait for `demur erase`")
 
     show(context, verdict, text)
     if not verdict["agrees"]:
@@ -157,6 +177,11 @@ def explain(context: Context, record: str, corpus_id: str | None) -> None:
     from demur.corpus import explain as behind
     from demur.flows.parts import corpus_folder
 
-    found = behind(corpus_folder(context.workspace, corpus_id), record, keys=context.workspace.keys)
-    rows = [[one.role, one.item_id, one.person_id] for one in found.sources]
-    show(context, asdict(found), lambda: grid(str(found.where), ["role", "item", "person"], rows))
+    with reading(context) as parts:
+        found = behind(corpus_folder(parts.workspace, corpus_id), record, keys=parts.keys)
+
+    def text() -> None:
+        say(f"record {record} lies in {found.where}")
+        grid(["role", "item", "person"], [[one.role, one.item_id, one.person_id] for one in found.sources])
+
+    show(context, asdict(found), text)

@@ -9,21 +9,26 @@ from typing import Any
 import click
 
 from demur import clock
-from demur.cli.frame import INSTANT, Context, grid, guarded, pass_context, progress, say, show
-from demur.wiring import open_parts, workers
+from demur.cli.frame import INSTANT, Context, guarded, hint, pass_context, show, workers, working
+from demur.cli.look import grid, say
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[verify CERTIFICATE]",
+    epilog="Example: demur objection add agora:p104; demur erase --dry-run; demur erase",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan: shards, slices, tokens, time. Change nothing.")
 @click.option("--at", type=INSTANT, default=None, help="What was learned by then counts (default: now).")
 @pass_context
 @click.pass_context
 @guarded
 def erase(ctx: click.Context, context: Context, dry_run: bool, at: datetime | None) -> None:
-    """Take everybody who objected since, and everything else that must go, out of corpus and model.
+    """Take out of corpus and model whatever may no longer be there.
 
-    First the served model falls back to states that never saw them; then the touched shards are trained again without
-    them, what saw them is destroyed, and a certificate is written. Killed in between, it goes on where it stopped.
+    That is: everybody who objected since, and all that a hold, a deletion or a correction takes away. First the served
+    model falls back to states that never saw them; then the touched shards are trained again without them, what saw
+    them is destroyed, and a certificate is written. Killed in between, it goes on where it stopped.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -32,7 +37,7 @@ def erase(ctx: click.Context, context: Context, dry_run: bool, at: datetime | No
     from demur.flows.erase import rehearse
 
     now = at or clock.now()
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         if dry_run:
             done = rehearse(parts, at=now)
         else:
@@ -45,12 +50,16 @@ def erase(ctx: click.Context, context: Context, dry_run: bool, at: datetime | No
         say(render_plan(done.plan, done.tokens).rstrip())
         if done.certificate is not None:
             say()
-            say(f"first effect after {done.first_effect_seconds:.2f} s")
+            say(f"served model free of them after {done.first_effect_seconds:.2f} s")
             say(f"corpus      {done.corpus}")
             say(f"model       {done.model or 'none'}")
             say(f"certificate {done.certificate}")
 
     show(context, facts, text)
+    if dry_run:
+        hint(context, "Nothing was changed. `demur erase` does it.")
+    elif done.certificate is not None:
+        hint(context, f"Next: `demur erase verify {done.certificate} --rebuild`")
 
 
 def facts_of(done: Any) -> dict[str, Any]:
@@ -69,7 +78,7 @@ def facts_of(done: Any) -> dict[str, Any]:
     }
 
 
-@erase.command("verify")
+@erase.command("verify", epilog="Example: demur erase verify demur-home/erasures/*/certificate.json --rebuild")
 @click.argument("certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--rebuild", is_flag=True, help="Also build corpus and model from nothing and compare bit for bit.")
 @pass_context
@@ -78,7 +87,7 @@ def verify(context: Context, certificate: Path, rebuild: bool) -> None:
     """Check a certificate: signature, digests, receipts, proofs of absence, inclusion in the ledger."""
     from demur.flows.verify import rebuild_clean, verify_certificate
 
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         checks = verify_certificate(parts, certificate)
         clean = rebuild_clean(parts, at=clock.now(), workers=workers()) if rebuild else None
     rows = [[one.name, {True: "holds", False: "FAILS", None: "not compared"}[one.ok], one.detail] for one in checks]
@@ -94,7 +103,7 @@ def verify(context: Context, certificate: Path, rebuild: bool) -> None:
         }
 
     def text() -> None:
-        grid("", ["check", "result", "detail"], rows)
+        grid(["check", "result", "detail"], rows)
         if clean is not None:
             say(f"corpus here  {clean.corpus_here}")
             say(f"corpus clean {clean.corpus_clean}")

@@ -1,51 +1,68 @@
 """What every command shares: where the workspace is, how results and errors are shown, how progress looks.
 
-Results go to stdout, progress and errors to stderr. ``--json`` gives the same facts as one JSON object.
+Results go to stdout, progress, hints and errors to stderr. ``--json`` gives the same facts as one JSON object.
 Exit codes: 0 done, 1 refused by a rule, 2 wrong use, 3 failed (STYLE 3.14).
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
-from rich.table import Table
 
 from demur import clock
-from demur.errors import DemurError, OutsideError
+from demur.cli.look import note, progress_for
+from demur.errors import BrokenError, DemurError, InputError, OutsideError
 from demur.store.workspace import Workspace
-from demur.terms.progress import Progress, silent
+from demur.terms.progress import Progress
+
+if TYPE_CHECKING:
+    from demur.flows.parts import Parts
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_err = Console(stderr=True, highlight=False)
-_out = Console(highlight=False, soft_wrap=True)
+_TRACE = "DEMUR_TRACE"
+"""Set to 1 to see where an unexpected error came from."""
 
 
 @dataclass(slots=True)
 class Context:
-    """Options that stand before the command."""
+    """Options that every command knows; before or after its name."""
 
     home: Path
-    as_json: bool
-    quiet: bool
+    as_json: bool = False
+    quiet: bool = False
+
+    @property
+    def new_workspace(self) -> Workspace:
+        """The workspace, for a command that may be the first one in it."""
+        return Workspace(self.home)
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace that the command works in."""
-        return Workspace(self.home)
+        """The workspace that the command works in.
+
+        Raises:
+            InputError: there is none; a mistyped ``--home`` must not look like an empty one.
+        """
+        space = Workspace(self.home)
+        traces = (space.source, space.keys.folder, space.ledger, space.models, space.corpora, self.home / "registry.db")
+        if not any(trace.exists() for trace in traces):
+            raise InputError(
+                f"expected a workspace in {self.home}, found none; name it with --home or DEMUR_HOME,"
+                " or begin one with `demur intake` or `demur demo`"
+            )
+        return space
 
 
 pass_context = click.make_pass_decorator(Context)
@@ -62,7 +79,7 @@ class InstantType(click.ParamType[datetime]):
             return value
         try:
             return clock.parse(str(value))
-        except ValueError:
+        except (ValueError, DemurError):
             self.fail("expected an ISO 8601 date or instant such as 2026-06-01 or 2026-06-01T12:00:00Z", param, ctx)
 
 
@@ -76,6 +93,13 @@ def as_of_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def known_at_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Add ``--known-at`` (default: now)."""
+    return click.option("--known-at", type=INSTANT, default=None, help="As known at this instant (default: now).")(
+        command
+    )
+
+
 def policy_option(command: Callable[P, R]) -> Callable[P, R]:
     """Add ``--policy`` (file or preset)."""
     return click.option(
@@ -83,106 +107,110 @@ def policy_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def learned_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Add ``--at`` (default: now)."""
+    return click.option("--at", type=INSTANT, default=None, help="When demur learns it (default: now).")(command)
+
+
+def _changes(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def change(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        found = ctx.find_object(Context)
+        if value is not None and found is not None:
+            setattr(found, name, value.resolve() if isinstance(value, Path) else value)
+
+    return change
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Let ``--home``, ``--json`` and ``--quiet`` also stand after the command's name; return the command.
+
+    An option of the command's own wins over the common one of the same name.
+    """
+    taken = {name for parameter in command.params for name in parameter.opts}
+    if command.params and getattr(command, "common", False):
+        return command
+    kind = click.Path(path_type=Path, file_okay=False)
+    hidden = isinstance(command, click.Group) and not command.invoke_without_command
+    for name, field, more in (
+        ("--home", "home", {"type": kind, "help": "Workspace folder."}),
+        ("--json", "as_json", {"is_flag": True, "flag_value": True, "help": "Print results as one JSON object."}),
+        ("--quiet", "quiet", {"is_flag": True, "flag_value": True, "help": "No progress, no hints."}),
+    ):
+        if name not in taken:
+            command.params.append(
+                click.Option([name, f"common_{field}"], default=None, expose_value=False, hidden=hidden,
+                             callback=_changes(field), **more)  # type: ignore[arg-type]  # one table of three options
+            )  # fmt: skip
+    command.common = True  # type: ignore[attr-defined]  # commands are module-level objects; do this once
+    for member in getattr(command, "commands", {}).values():
+        with_common_options(member)
+    return command
+
+
+@contextmanager
+def progress(context: Context) -> Iterator[Progress]:
+    """Show on stderr how far work is."""
+    with progress_for(quiet=context.quiet) as told:
+        yield told
+
+
+@contextmanager
+def reading(context: Context) -> Iterator[Parts]:
+    """Open an existing workspace to look something up."""
+    from demur.wiring import open_parts
+
+    with open_parts(context.workspace) as parts:
+        yield parts
+
+
+@contextmanager
+def working(context: Context, *, first: bool = False) -> Iterator[Parts]:
+    """Open a workspace alone, with progress; ``first`` = this command may begin it."""
+    from demur.wiring import open_parts
+
+    space = context.new_workspace if first else context.workspace
+    with ExitStack() as stack:
+        stack.enter_context(space.lock())
+        told = stack.enter_context(progress(context))
+        yield stack.enter_context(open_parts(space, told))
+
+
+def workers() -> int:
+    """Return how many processes work side by side."""
+    from demur.wiring import workers as chosen
+
+    return chosen()
+
+
 def show(context: Context, facts: Mapping[str, Any], text: Callable[[], None] | None = None) -> None:
     """Print facts: as JSON when asked, else with ``text``, else as a two-column list."""
+    from demur.cli.look import listing
+
     if context.as_json:
-        sys.stdout.buffer.write(
-            orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-        )
-        sys.stdout.buffer.flush()
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+        click.echo(orjson.dumps(facts, option=options, default=_foreign), nl=False)
     elif text is not None:
         text()
     else:
         listing(facts)
 
 
-def say(line: str = "") -> None:
-    """Print one line of a result."""
-    _out.print(line, markup=False)
+def _foreign(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(type(value).__name__)
 
 
-def note(line: str) -> None:
-    """Tell something beside the result."""
-    _err.print(line, markup=False)
-
-
-def listing(facts: Mapping[str, Any], indent: str = "") -> None:
-    """Print a mapping, nested ones indented."""
-    width = max((len(str(key)) for key in facts), default=0)
-    for key, value in facts.items():
-        if isinstance(value, Mapping) and value:
-            say(f"{indent}{key}")
-            listing(value, indent + "  ")
-        else:
-            say(f"{indent}{key!s:<{width}}  {_plain(value)}")
-
-
-def grid(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Print a table; numbers to the right."""
-    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for position, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
-    _out.print(table)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", " ")
-    if isinstance(value, float):
-        return f"{value:,.2f}".replace(",", " ")
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(member) for member in value) or "none"
-    if isinstance(value, Mapping):
-        return "none"
-    return "unknown" if value is None else str(value)
-
-
-@contextmanager
-def progress(context: Context) -> Iterator[Progress]:
-    """Show bars on stderr while work goes on; plain lines when nobody watches a terminal."""
-    if context.quiet:
-        yield silent
-        return
-    if not _err.is_terminal:
-        yield _lines()
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, console=_err) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
-
-
-def _lines() -> Progress:
-    seen: dict[str, int] = {}
-
-    def report(stage: str, done: int, total: int | None) -> None:
-        tenth = -1 if not total else 10 * done // total
-        if stage not in seen or tenth > seen[stage]:
-            seen[stage] = tenth
-            note(f"  {stage}" + (f": {done} of {total}" if total else ""))
-
-    return report
+def hint(context: Context, line: str) -> None:
+    """Say what may come next; not to machines, not to those who want quiet."""
+    if not context.as_json and not context.quiet:
+        note(line)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one clear message and the right exit code."""
+    """Turn every error into one clear message and the right exit code."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -190,17 +218,29 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except DemurError as error:
             _fail(error)
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except OSError as error:
-            _fail(
-                OutsideError(f"the system refused: {error.strerror or type(error).__name__} ({error.filename or ''})")
-            )
+            cause = error.strerror or type(error).__name__
+            _fail(OutsideError(f"the system refused: {cause} ({error.filename or 'no file named'})"))
+        except MemoryError:
+            _fail(OutsideError("memory ran out; fewer workers (DEMUR_WORKERS=1) need less"))
+        except Exception as error:  # the last net: a message and exit code 3 instead of a stack
+            if os.environ.get(_TRACE):
+                raise
+            kind = f"{type(error).__module__}.{type(error).__name__}"
+            _fail(BrokenError(
+                f"something failed that should not, most often a damaged file ({kind}); `demur corpus verify`,"
+                f" `demur model verify` and `demur ledger verify` find it, {_TRACE}=1 shows where"
+            ))  # fmt: skip
 
     return run
 
 
 def _fail(error: DemurError) -> NoReturn:
-    wanted_json = any(argument == "--json" for argument in sys.argv)
-    if wanted_json:
+    ctx = click.get_current_context(silent=True)
+    context = ctx.find_object(Context) if ctx else None
+    if context is not None and context.as_json:
         facts = {"error": type(error).__name__, "message": str(error).split("\n")[0], "faults": list(error.faults)}
         sys.stderr.write(orjson.dumps(facts).decode() + "\n")
     else:

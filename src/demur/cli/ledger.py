@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from demur.cli.frame import Context, guarded, note, pass_context, say, show
+from demur.cli.frame import Context, guarded, pass_context, show
+from demur.cli.look import listing, note, say
 
 
 @click.group()
@@ -22,22 +23,28 @@ def verify(context: Context) -> None:
     from demur.ledger import verify as check
 
     found = check(context.workspace.ledger)
-    facts = asdict(found)
-    show(context, {**facts, "intact": not found.faults})
+    facts = {**asdict(found), "intact": not found.faults}
+
+    def text() -> None:
+        listing({name: value for name, value in facts.items() if name not in ("faults", "intact", "key_from_folder")})
+        say("intact" if facts["intact"] else "DAMAGED")
+
+    show(context, facts, text)
     if found.faults:
-        note("The ledger is damaged: " + "; ".join(found.faults))
+        note("The ledger is damaged:\n" + "\n".join(f"  - {fault}" for fault in found.faults))
         raise SystemExit(1)
 
 
 @ledger.command("show")
-@click.option("--last", type=int, default=20, show_default=True, help="So many of the newest entries.")
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many of the newest.")
 @pass_context
 @guarded
 def show_entries(context: Context, last: int) -> None:
     """Show the public part of the newest entries, and the checkpoint."""
     from demur.ledger import Ledger, read_leaf
 
-    with Ledger.open(context.workspace.ledger, context.workspace.keys) as log:
+    space = context.workspace
+    with Ledger.open(space.ledger, space.keys) as log:
         first = max(0, log.size - last)
         entries = [{"index": index, **read_leaf(log.entry(index))} for index in range(first, log.size)]
         checkpoint = log.checkpoint()
@@ -45,7 +52,8 @@ def show_entries(context: Context, last: int) -> None:
     def text() -> None:
         for one in entries:
             builds = " ".join(f"{name}={digest[:12]}" for name, digest in one["builds"].items())
-            say(f"{one['index']:>6}  {one['at']}  {one['kind']:<12} {one['commitment'][:12]}  {builds}")
+            line = f"{one['index']:>6}  {one['at']}  {one['kind']:<12} {one['commitment'][:12]}  {builds}"
+            say(line.rstrip())
         say()
         say(checkpoint.rstrip())
 
@@ -53,13 +61,14 @@ def show_entries(context: Context, last: int) -> None:
 
 
 @ledger.command("prove")
-@click.argument("index", type=int)
+@click.argument("index", type=click.IntRange(min=0))
 @pass_context
 @guarded
 def prove(context: Context, index: int) -> None:
     """Print a proof that an entry is in the ledger (c2sp.org/tlog-proof), for any verifier."""
     from demur.ledger import Ledger
 
-    with Ledger.open(context.workspace.ledger, context.workspace.keys) as log:
+    space = context.workspace
+    with Ledger.open(space.ledger, space.keys) as log:
         proof = log.prove(index).text()
     show(context, {"index": index, "proof": proof}, lambda: say(proof.rstrip()))

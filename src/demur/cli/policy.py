@@ -10,19 +10,27 @@ import click
 
 from demur import clock
 from demur.cli.frame import (
-    INSTANT,
     Context,
     as_of_option,
-    grid,
     guarded,
-    listing,
+    hint,
+    known_at_option,
     pass_context,
     policy_option,
-    progress,
-    say,
     show,
+    working,
 )
-from demur.wiring import open_parts
+from demur.cli.look import grid, listing, plain, say
+
+_ABSENT = {
+    "valid_from": "always",
+    "valid_until": "always",
+    "effective_at": "none set: never",
+    "services": "all",
+    "kinds": "all",
+    "content_not_before": "any age",
+}
+"""What it means when a jurisdiction leaves a value out."""
 
 
 @click.group()
@@ -38,10 +46,11 @@ def list_presets(context: Context) -> None:
     from demur.policy import preset_names, read
 
     rows = [[name, read(name).description] for name in preset_names()]
-    show(context, dict(rows), lambda: grid("", ["preset", "what it is"], rows))
+    show(context, dict(rows), lambda: grid(["preset", "what it is"], rows))
+    hint(context, '`demur policy show NAME` shows all of one; your own file may begin with: extends = "NAME"')
 
 
-@policy.command("check")
+@policy.command("check", epilog="Example: demur policy check my-policy.toml")
 @click.argument("file")
 @pass_context
 @guarded
@@ -69,7 +78,7 @@ def show_policy(context: Context, file: str) -> None:
         listing({name: value for name, value in facts.items() if name != "jurisdictions"})
         for one in facts["jurisdictions"]:
             say()
-            listing(one)
+            listing(one, _ABSENT)
 
     show(context, facts, text)
 
@@ -88,11 +97,20 @@ def diff(context: Context, before: str, after: str) -> None:
     show(
         context,
         {"changes": [dict(zip(("place", "before", "after"), row, strict=True)) for row in rows]},
-        lambda: grid("", ["place", "before", "after"], rows) if rows else say("no difference"),
+        lambda: _changes(rows),
     )
 
 
-@policy.command("explain")
+def _changes(rows: list[list[Any]]) -> None:
+    for place, old, new in rows:
+        say(str(place))
+        say(f"  before  {plain(old)}")
+        say(f"  after   {plain(new)}")
+    if not rows:
+        say("no difference")
+
+
+@policy.command("explain", epilog="Example: demur policy explain agora:i17 --as-of 2026-09-01 --language de")
 @click.argument("item")
 @policy_option
 @as_of_option
@@ -104,7 +122,7 @@ def explain(context: Context, item: str, policy: str, as_of: datetime | None, la
     from demur.flows.whatif import explain_item
 
     now = clock.now()
-    with context.workspace.lock(), open_parts(context.workspace) as parts:
+    with working(context) as parts:
         facts = explain_item(parts, item, policy, as_of=as_of or now, known_at=now, language=language)
 
     def text() -> None:
@@ -127,12 +145,12 @@ def whatif(context: Context, other: str, policy: str, as_of: datetime | None) ->
     from demur.flows.whatif import compare
 
     now = clock.now()
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         facts = compare(parts, policy, other, as_of=as_of or now, known_at=now)
 
     def text() -> None:
         say(f"{other} instead of {policy}")
-        grid("", ["", *facts["gained"]], [[name, *facts[name].values()] for name in ("gained", "lost")])
+        grid(["", *facts["gained"]], [[name, *facts[name].values()] for name in ("gained", "lost")])
         for axis in ("country", "language", "kind"):
             rows = [
                 [name, both["gained"]["items"], both["lost"]["items"], both["gained"]["words"], both["lost"]["words"]]
@@ -140,7 +158,7 @@ def whatif(context: Context, other: str, policy: str, as_of: datetime | None) ->
             ]
             if rows:
                 say()
-                grid("", [axis, "items gained", "items lost", "words gained", "words lost"], rows)
+                grid([axis, "items gained", "items lost", "words gained", "words lost"], rows)
 
     show(context, facts, text)
 
@@ -148,7 +166,7 @@ def whatif(context: Context, other: str, policy: str, as_of: datetime | None) ->
 @click.command()
 @policy_option
 @as_of_option
-@click.option("--known-at", type=INSTANT, default=None, help="As known at this instant (default: now).")
+@known_at_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file to write.")
 @pass_context
 @guarded
@@ -157,12 +175,12 @@ def decide(context: Context, policy: str, as_of: datetime | None, known_at: date
     from demur.flows.whatif import decide_to
 
     known = known_at or clock.now()
-    with context.workspace.lock(), progress(context) as told, open_parts(context.workspace, told) as parts:
+    with working(context) as parts:
         facts: dict[str, Any] = decide_to(parts, policy, out, as_of=as_of or known, known_at=known)
 
     def text() -> None:
-        say(f"{facts['items']} items, {facts['allowed']} allowed; written to {out}")
+        say(f"{plain(facts['items'])} items, {plain(facts['allowed'])} allowed; written to {out}")
         rows = sorted(facts["by_primary"].items(), key=lambda pair: -pair[1])
-        grid("", ["primary reason", "items"], [list(row) for row in rows])
+        grid(["primary reason", "items"], [list(row) for row in rows])
 
     show(context, facts, text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from demur import clock
-from demur.cli.frame import Context, guarded, pass_context, progress, show
-from demur.wiring import open_parts
+from demur.cli.frame import Context, guarded, pass_context, show, working
+from demur.cli.look import say
 
 
-@click.command()
-@click.option("--title", default="Corpus and model", show_default=True)
+@click.command(epilog="Example: demur report --title 'Forum model, September'")
+@click.option("--title", default="Corpus and model", show_default=True, help="Heading of the page.")
 @pass_context
 @guarded
 def report(context: Context, title: str) -> None:
@@ -18,7 +18,6 @@ def report(context: Context, title: str) -> None:
     from demur.flows.intake import quarantined
     from demur.flows.report import Extras, write_report
 
-    space = context.workspace
-    with space.lock(), progress(context) as told, open_parts(space, told) as parts:
-        page = write_report(parts, Extras(title=title, quarantined=quarantined(space)), at=clock.now())
-    show(context, {"report": str(page)})
+    with working(context) as parts:
+        page = write_report(parts, Extras(title=title, quarantined=quarantined(parts.workspace)), at=clock.now())
+    show(context, {"report": str(page)}, lambda: say(str(page)))

@@ -8,31 +8,33 @@ from pathlib import Path
 import click
 
 from demur import clock
-from demur.cli.frame import Context, grid, guarded, listing, pass_context, progress, say, show
-from demur.wiring import open_parts, workers
+from demur.cli.frame import Context, guarded, hint, pass_context, progress, reading, show, workers, working
+from demur.cli.look import grid, listing, say
 
 
 @click.command()
 @click.option("--sentences", type=int, default=20_000, show_default=True, help="Made-up sentences to train it on.")
-@click.option("--steps", type=int, default=600, show_default=True)
-@click.option("--vocab", type=int, default=4096, show_default=True)
-@click.option("--hidden", type=int, default=96, show_default=True)
-@click.option("--layers", type=int, default=3, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Steps of training.")
+@click.option("--vocab", type=int, default=4096, show_default=True, help="Tokens of its tokenizer.")
+@click.option("--hidden", type=int, default=96, show_default=True, help="Width.")
+@click.option("--layers", type=int, default=3, show_default=True, help="Depth.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of text and weights.")
 @pass_context
 @guarded
 def base(context: Context, sentences: int, steps: int, vocab: int, hidden: int, layers: int, seed: int) -> None:
-    """Make a small frozen base from generated text that holds nobody's data, for trying things out."""
+    """Make a small frozen base from made-up text, for trying things out."""
     from demur.testing import base_text
     from demur.training import make_base
 
-    folder = context.workspace.models / "base"
-    with context.workspace.lock(), progress(context) as told:
+    space = context.new_workspace
+    folder = space.models / "base"
+    with space.lock(), progress(context) as told:
         made = make_base(
             base_text(seed, sentences), folder, vocab=vocab, hidden=hidden, layers=layers, steps=steps, seed=seed,
             progress=told,
         )  # fmt: skip
     show(context, {"base": str(folder), "digest": made.digest, "tokenizer": made.tokenizer_digest})
+    hint(context, "Next: `demur train`")
 
 
 @click.command()
@@ -42,15 +44,16 @@ def base(context: Context, sentences: int, steps: int, vocab: int, hidden: int, 
     type=click.Path(path_type=Path, exists=True),
     help="Folder of a local LLaMA (safetensors or GGUF; default: the workspace's base).",
 )
-@click.option("--epochs", type=int, default=1, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="How often a slice is read.")
 @click.option("--cells", type=int, default=8, show_default=True, help="Batch places in a slice and epoch (C).")
 @click.option("--max-tokens", type=int, default=96, show_default=True, help="Longer records are cut.")
 @click.option(
     "--tokens-per-cell", type=int, default=512, show_default=True, help="Constant that losses are divided by."
 )
-@click.option("--adapter", type=click.Choice(["lora", "full"]), default="lora", show_default=True)
+@click.option("--adapter", type=click.Choice(["lora", "full"]), default="lora", show_default=True,
+              help="Low-rank, or full weight differences.")  # fmt: skip
 @click.option("--rank", type=int, default=8, show_default=True, help="Rank of LoRA.")
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
+@click.option("--learning-rate", type=float, default=2e-3, show_default=True, help="Of the optimiser.")
 @pass_context
 @guarded
 def train(
@@ -64,12 +67,15 @@ def train(
     rank: int,
     learning_rate: float,
 ) -> None:
-    """Train an expert for each region and shard of the current corpus, slice by slice, and merge each region."""
+    """Train an expert for each region and shard of the current corpus.
+
+    Slice by slice, with a signed receipt each; the experts of a region are merged, regions never.
+    """
     from demur.flows.build import plan_for, train_model
     from demur.training import open_base
 
-    space = context.workspace
-    with space.lock(), progress(context) as told, open_parts(space, told) as parts:
+    with working(context) as parts:
+        space = parts.workspace
         base = open_base(base_path or space.models / "base", space.models)
         plan = plan_for(
             parts, base, epochs=epochs, cells=cells, max_tokens=max_tokens, tokens_per_cell=tokens_per_cell,
@@ -85,6 +91,10 @@ def train(
         "work": model.work,
     }
     show(context, facts)
+    hint(
+        context,
+        "Next: `demur generate PROMPT`, `demur report`; when somebody leaves: `demur objection add`, `demur erase`",
+    )
 
 
 @click.group()
@@ -106,7 +116,8 @@ def show_model(context: Context, model_id: str | None) -> None:
 
     def text() -> None:
         listing({"model": found.model_id, "digest": found.model_digest, "status": found.status})
-        grid("", ["region", "records", "tokens", "folder"], rows)
+        say()
+        grid(["region", "records", "tokens", "folder"], rows)
 
     show(context, asdict(found), text)
 
@@ -119,7 +130,7 @@ def verify_model(context: Context, model_id: str | None) -> None:
     """Check every receipt, state and merged weight."""
     from demur.flows.verify import verify_model as check
 
-    with open_parts(context.workspace) as parts:
+    with reading(context) as parts:
         facts = check(parts, model_id)
     show(context, facts)
 
@@ -150,14 +161,17 @@ def rerun(context: Context, region: str, shard: int, slice_no: int) -> None:
 @click.argument("prompt")
 @click.option("--region", help="Region to ask (default: by the prompt's language).")
 @click.option("--language", help="Language of the caller.")
-@click.option("--tokens", type=int, default=40, show_default=True)
+@click.option("--tokens", type=int, default=40, show_default=True, help="How many at most.")
 @click.option("--seed", type=int, default=None, help="Sample with this seed (default: the likeliest token).")
 @pass_context
 @guarded
 def generate(
     context: Context, prompt: str, region: str | None, language: str | None, tokens: int, seed: int | None
 ) -> None:
-    """Let the current model go on from a prompt; one region answers, never an average of several."""
+    """Let the current model go on from a prompt.
+
+    One region answers, never an average of several.
+    """
     from demur.flows.parts import model_folder
     from demur.training import generate as go_on
 

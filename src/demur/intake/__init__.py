@@ -11,7 +11,7 @@ from demur.intake.mapping import read_mapping
 from demur.intake.places import country_of
 from demur.intake.quarantine import REASONS
 from demur.intake.snapshot import snapshot
-from demur.intake.source import Context, Input, ItemRow, PersonRow, Source, Unreadable, source_named, sources
+from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Source, Unreadable, source_named, sources
 from demur.intake.write import IntakeReport, intake, state_digest
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Context",
     "Input",
     "IntakeReport",
+    "ItemBatch",
     "ItemRow",
     "PersonRow",
     "Source",

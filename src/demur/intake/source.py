@@ -19,10 +19,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from demur.errors import InputError
 
@@ -61,7 +63,37 @@ class Unreadable:
     """SHA-256 of the record's bytes, which are not kept."""
 
 
-Row = ItemRow | PersonRow | Unreadable
+@dataclass(frozen=True, slots=True)
+class ItemBatch:
+    """Many versions of items at once, column by column: the same as that many ``ItemRow``, only quicker to take in.
+
+    A column is a list, or for instants an array of ``datetime64[us]`` in UTC with ``NaT`` for null. Any other value
+    stands for every row. ``item_id`` and ``audience`` are never null here.
+    """
+
+    columns: Mapping[str, Any]
+    places: Sequence[tuple[str, str]]
+    """File and position of each row."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def rows(self) -> Iterator[ItemRow]:
+        """Return the same as rows."""
+        for at in range(len(self)):
+            yield ItemRow({name: _value_at(column, at) for name, column in self.columns.items()})
+
+
+def _value_at(column: Any, at: int) -> Any:
+    if isinstance(column, list):
+        return column[at]
+    if not isinstance(column, np.ndarray):
+        return column
+    instant = column[at].item()
+    return None if instant is None else instant.replace(tzinfo=UTC)
+
+
+Row = ItemRow | PersonRow | ItemBatch | Unreadable
 
 
 @dataclass(frozen=True, slots=True)

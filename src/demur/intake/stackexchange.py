@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
-from demur.intake import archive
+from demur.intake import archive, stackcolumns
 from demur.intake.places import country_of
-from demur.intake.revisions import Event, Post, Spill, versions
+from demur.intake.revisions import Event, Post, RawVersion, Spill, raw_versions, versions
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
 from demur.intake.text import plain_text
-from demur.intake.xmlrows import Attributes, rows
+from demur.intake.xmlblocks import Plain
+from demur.intake.xmlrows import Attributes, attributes, pieces, rows
 
 SERVICE = "stackexchange"
 _READ = {"users.xml": "users", "posts.xml": "posts", "comments.xml": "comments"}
@@ -28,7 +29,10 @@ _HISTORY = "posthistory.xml"
 _KINDS = {"1": "post", "2": "reply", "4": "post", "5": "post", "6": "post"}
 """PostTypeId → kind: question, answer, tag wiki excerpt, tag wiki, election nomination."""
 _EVENTS = {"1", "2", "4", "5", "7", "8", "12", "13"}
+_RAW_EVENTS = {kind.encode() for kind in _EVENTS}
 """PostHistoryTypeId: initial, edited, rolled back title and body; deleted, undeleted."""
+_TOGETHER = 1024
+"""Versions of posts that are handed on at once."""
 
 
 class StackExchange:
@@ -52,21 +56,20 @@ class StackExchange:
 
     def read(self, given: Input, context: Context) -> Iterator[Row]:
         """Read one of the files."""
-        member = given.options.get("member")
         what, site = given.options["what"], given.options["site"]
         if what == "ignored":
             yield from _counted(given, context)
             return
-        reader = {"users": _user, "comments": _comment}.get(what)
-        if reader is None:
-            yield from _posts(given, context, site)
+        if what != "users":
+            yield from (_comments if what == "comments" else _posts)(given, context, site)
             return
+        member = given.options.get("member")
         with archive.opened(given.path, member) as stream:
             for row in rows(stream, context, member or given.path.name):
                 if isinstance(row, Unreadable):
                     yield row
                 else:
-                    yield from reader(row, context, site)
+                    yield from _user(row, context, site)
 
 
 def _units_of(path: Path) -> list[Input]:
@@ -165,17 +168,15 @@ def _user(row: Attributes, context: Context, site: str) -> Iterator[Row]:
             )
 
 
-def _comment(row: Attributes, context: Context, site: str) -> Iterator[Row]:
+def _comment(row: Attributes, context: Context, site: str) -> Row:
     try:
         created = instant(row.get("CreationDate"))
     except ValueError:
-        yield context.unreadable("not_a_date", "ISO 8601 in CreationDate", str(row))
-        return
+        return context.unreadable("not_a_date", "ISO 8601 in CreationDate", str(row))
     if "Id" not in row:
-        yield context.unreadable("missing_id", "an Id", str(row))
-        return
+        return context.unreadable("missing_id", "an Id", str(row))
     post = row.get("PostId")
-    yield ItemRow(
+    return ItemRow(
         item_id=f"{SERVICE}:{site}:comment:{row['Id']}",
         version_at=created,
         kind="comment",
@@ -188,24 +189,51 @@ def _comment(row: Attributes, context: Context, site: str) -> Iterator[Row]:
     )
 
 
+def _comments(given: Input, context: Context, site: str) -> Iterator[Row]:
+    for found in _pieces(given.path, given.options.get("member"), context, stackcolumns.COMMENT):
+        if isinstance(found, Unreadable):
+            yield found
+            continue
+        batch = stackcolumns.comments(found, site) if isinstance(found, Plain) else None
+        if batch is not None:
+            yield batch
+            continue
+        for row in _each(found, context):
+            yield _comment(row, context, site)
+
+
+def _pieces(
+    path: Path, member: str | None, context: Context, wanted: Sequence[str]
+) -> Iterator[Plain | Attributes | Unreadable]:
+    with archive.opened(path, member) as stream:
+        yield from pieces(stream, context, member or path.name, wanted)
+
+
+def _each(found: Plain | Attributes, context: Context) -> Iterator[Attributes]:
+    """Return the rows of a block that is plain but not ordinary, or the one row."""
+    if not isinstance(found, Plain):
+        yield found
+        return
+    for at, line in enumerate(found.lines):
+        context.at(*found.place(at))
+        row = attributes(line.strip(), context)
+        assert isinstance(row, dict), "a plain line has attributes"
+        yield row
+
+
 def _posts(given: Input, context: Context, site: str) -> Iterator[Row]:
     with Spill() as spill:
         if len(given.files) > 1:
             yield from _spill_events(given, context, spill)
-        member = given.options.get("member")
-        with archive.opened(given.path, member) as stream:
-            for row in rows(stream, context, member or given.path.name):
-                if isinstance(row, Unreadable):
-                    yield row
-                    continue
-                post = _post(row, context)
-                if isinstance(post, Unreadable):
-                    yield post
-                elif spill.empty:
-                    yield from (_item(version, site) for version in versions(post, []))
-                else:
-                    spill.post(post, f"{context.path} {context.position}")
+        yield from _spill_posts(given, context, spill, site)
+        ready: list[tuple[RawVersion, tuple[str, str]]] = []
         for place, found, events in spill.joined():
+            if found is not None and not isinstance(found, Post):
+                ready += [(version, (given.path.name, place)) for version in raw_versions(found, events)]
+                if len(ready) >= _TOGETHER:
+                    yield stackcolumns.items(ready, site)
+                    ready = []
+                continue
             context.at(given.path.name, place)
             if found is None:
                 # the post itself is gone from the dump: only its author's site knows it; old texts never come in
@@ -213,27 +241,65 @@ def _posts(given: Input, context: Context, site: str) -> Iterator[Row]:
                 yield _gone(events, site)
             else:
                 yield from (_item(version, site) for version in versions(found, events))
+        if ready:
+            yield stackcolumns.items(ready, site)
+
+
+def _spill_posts(given: Input, context: Context, spill: Spill, site: str) -> Iterator[Row]:
+    for found in _pieces(given.path, given.options.get("member"), context, stackcolumns.POST):
+        if isinstance(found, Unreadable):
+            yield found
+            continue
+        raw = stackcolumns.posts(found, _KINDS) if isinstance(found, Plain) else None
+        if raw is not None and isinstance(found, Plain):
+            if spill.empty:
+                alone = [
+                    (version, found.place(at)) for at, post in enumerate(raw) for version in raw_versions(post, [])
+                ]
+                yield stackcolumns.items(alone, site)
+                continue
+            for at, post in enumerate(raw):
+                spill.post(post, " ".join(found.place(at)))
+            continue
+        for row in _each(found, context):
+            read = _post(row, context)
+            if isinstance(read, Unreadable):
+                yield read
+            elif spill.empty:
+                yield from (_item(version, site) for version in versions(read, []))
+            else:
+                spill.post(read, f"{context.path} {context.position}")
 
 
 def _spill_events(given: Input, context: Context, spill: Spill) -> Iterator[Row]:
-    member = given.options.get("history_member")
-    path = given.files[1]
-    with archive.opened(path, member) as stream:
-        for row in rows(stream, context, member or path.name):
-            if isinstance(row, Unreadable):
-                yield row
-                continue
-            kind = row.get("PostHistoryTypeId", "")
-            if kind not in _EVENTS:
-                context.ignore(f"history type {kind[:3]}")
-                continue
-            try:
-                at = instant(row.get("CreationDate"))
-                number = int(row["Id"])
-            except (ValueError, KeyError):
-                yield context.unreadable("not_a_date", "an Id and an instant in CreationDate", str(row))
-                continue
-            spill.event(Event(row.get("PostId", ""), number, kind, at, row.get("UserId"), row.get("Text") or ""))
+    for found in _pieces(given.files[1], given.options.get("history_member"), context, stackcolumns.EVENT):
+        if isinstance(found, Unreadable):
+            yield found
+            continue
+        raw = stackcolumns.events(found, _RAW_EVENTS, context.ignore) if isinstance(found, Plain) else None
+        if raw is not None:
+            for event in raw:
+                spill.event(event)
+            continue
+        for row in _each(found, context):
+            read = _event(row, context)
+            if isinstance(read, Unreadable):
+                yield read
+            elif read is not None:
+                spill.event(read)
+
+
+def _event(row: Attributes, context: Context) -> Event | Unreadable | None:
+    kind = row.get("PostHistoryTypeId", "")
+    if kind not in _EVENTS:
+        context.ignore(f"history type {kind[:3]}")
+        return None
+    try:
+        at = instant(row.get("CreationDate"))
+        number = int(row["Id"])
+    except (ValueError, KeyError):
+        return context.unreadable("not_a_date", "an Id and an instant in CreationDate", str(row))
+    return Event(row.get("PostId", ""), number, kind, at, row.get("UserId"), row.get("Text") or "")
 
 
 def _post(row: Attributes, context: Context) -> Post | Unreadable:

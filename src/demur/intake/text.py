@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-_BLOCKS = (
+BLOCKS = (
     ("</p>", "\n\n"),
     ("<br>", "\n"),
     ("<br/>", "\n"),
@@ -26,6 +26,8 @@ _HIDDEN_BEGINS = ("<sc", "<st", "<te", "<no", "<SC", "<ST", "<TE", "<NO", "<Sc",
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _QUOTE = re.compile(r"<(/?)blockquote\b[^<>]*>", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n[ \t]*\n[ \t\n]*")
+_UNEVEN = re.compile(r"\n[ \t]+\n|\n\n[ \t\n]")
+"""Blank lines that are not just one, and empty."""
 
 
 def plain_text(markup: str) -> str:
@@ -41,8 +43,8 @@ def plain_text(markup: str) -> str:
     if any(begin in markup for begin in _HIDDEN_BEGINS):
         markup = _without_hidden(markup)
     if "<blockquote" in markup:
-        return _collapsed(_quoted(markup))
-    return _collapsed(_without_tags(markup))
+        return collapsed(_quoted(markup))
+    return collapsed(_without_tags(markup))
 
 
 def _without_comments(markup: str) -> str:
@@ -67,7 +69,7 @@ def _without_hidden(markup: str) -> str:
 
 
 def _without_tags(markup: str) -> str:
-    for tag, text in _BLOCKS:
+    for tag, text in BLOCKS:
         if tag in markup:
             markup = markup.replace(tag, text)
     markup = _TAG.sub("", markup)
@@ -78,24 +80,26 @@ def _quoted(markup: str) -> str:
     parts: list[str] = []
     depth = at = 0
     for tag in _QUOTE.finditer(markup):
-        parts.append(_marked(markup[at : tag.start()], depth))
+        parts.append(marked(collapsed(_without_tags(markup[at : tag.start()])), depth))
         depth = max(0, depth + (-1 if tag.group(1) else 1))
         at = tag.end()
-    parts.append(_marked(markup[at:], depth))
+    parts.append(marked(collapsed(_without_tags(markup[at:])), depth))
     return "\n\n".join(part for part in parts if part)
 
 
-def _marked(markup: str, depth: int) -> str:
-    text = _collapsed(_without_tags(markup))
+def marked(text: str, depth: int) -> str:
+    """Return text as it is quoted at a depth."""
     if not depth or not text:
         return text
     mark = "> " * min(depth, 8)
     return "\n".join((mark + line).rstrip() for line in text.split("\n"))
 
 
-def _collapsed(text: str) -> str:
-    text = text.replace("\r\n", "\n").strip()
-    return _BLANK_LINES.sub("\n\n", text) if "\n" in text else text
+def collapsed(text: str) -> str:
+    """Return text without blanks around it and with one blank line where there are several."""
+    # most of the work at once: any number of line ends from two on becomes two
+    text = text.replace("\r\n", "\n").strip().replace("\n\n\n\n", "\n\n")
+    return _BLANK_LINES.sub("\n\n", text) if _UNEVEN.search(text) else text
 
 
 def repaired(text: str) -> str:

@@ -20,8 +20,9 @@ import pyarrow as pa
 from demur.errors import DemurError, InputError
 from demur.intake.archive import BombError
 from demur.intake.check import ITEM_RULES, PERSON_RULES, TableRules, latest_instant
+from demur.intake.columns import whole_table
 from demur.intake.index import VersionIndex, ids_of
-from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Source, Unreadable, source_named
+from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Row, Source, Unreadable, source_named
 from demur.store import digest_file, digest_json, read_json, write_json, write_table
 from demur.terms.progress import Progress, silent
 from demur.terms.tables import QUARANTINE
@@ -68,29 +69,45 @@ class _TableWriter:
         self.rules, self._folder = rules, folder
         self.index = VersionIndex(folder, source_folder / "index" / f"{folder.name}.npy")
         self._rows: list[dict[str, Any]] = []
-        self._text = 0
+        self._tables: list[Any] = []
+        self._waiting = self._text = 0
         self.added = self.seen = 0
 
     def take(self, row: dict[str, Any]) -> None:
+        """Take in one row that keeps to the rules."""
         self._rows.append(row)
+        self._waiting += 1
         self._text += len(row.get("text") or "")
-        if len(self._rows) >= BATCH_ROWS or self._text >= BATCH_TEXT:
+        if self._waiting >= BATCH_ROWS or self._text >= BATCH_TEXT:
             self.flush()
 
+    def take_table(self, table: Any) -> None:
+        """Take in many rows that keep to the rules."""
+        for start in range(0, table.num_rows, BATCH_ROWS):
+            piece = table.slice(start, BATCH_ROWS)
+            self._tables.append(piece)
+            self._waiting += piece.num_rows
+            self._text += piece["text"].nbytes
+            if self._waiting >= BATCH_ROWS or self._text >= BATCH_TEXT:
+                self.flush()
+
     def flush(self) -> None:
-        if not self._rows:
+        """Write what has been taken in."""
+        if not self._waiting:
             return
-        ids = ids_of([row["version_id"] for row in self._rows])
+        rows = [self.rules.table(self._rows)] if self._rows else []
+        table = pa.concat_tables([*rows, *self._tables]).combine_chunks()
+        ids = ids_of(table["version_id"].to_pylist())
         fresh = np.flatnonzero(self.index.novel(ids))
-        self.seen += len(self._rows) - len(fresh)
+        self.seen += table.num_rows - len(fresh)
         if len(fresh):
-            ordered = sorted(fresh.tolist(), key=lambda at: str(self._rows[at]["version_id"]))
-            rows = [self._rows[at] for at in ordered]
-            name = f"{digest_json([row['version_id'] for row in rows])[:32]}.parquet"
-            write_table(self._folder / name, self.rules.table(rows))
-            self.index.add(name, ids[ordered])
+            order = fresh[np.lexsort((ids[fresh, 1], ids[fresh, 0]))]
+            written = table.take(pa.array(order))
+            name = f"{digest_json(written['version_id'].to_pylist())[:32]}.parquet"
+            write_table(self._folder / name, written)
+            self.index.add(name, ids[order])
             self.added += len(fresh)
-        self._rows, self._text = [], 0
+        self._rows, self._tables, self._waiting, self._text = [], [], 0, 0
 
 
 class _Import:
@@ -113,6 +130,8 @@ class _Import:
         for row in self._guarded(given, context):
             if isinstance(row, Unreadable):
                 self._quarantined(row, key)
+            elif isinstance(row, ItemBatch):
+                self._batch(row, context, key)
             else:
                 self._row(row, context, key)
         self.items.flush()
@@ -157,6 +176,17 @@ class _Import:
             return
         row["imported_at"] = self._imported_at
         table.take(row)
+
+    def _batch(self, batch: ItemBatch, context: Context, key: str) -> None:
+        """Take in many rows; where not all of them are plainly good, each is judged alone."""
+        same = {"service": context.service, "state": "live", "source": self.source.name}
+        table = whole_table(self.items.rules, same | dict(batch.columns), len(batch), self._imported_at)
+        if table is not None:
+            self.items.take_table(table)
+            return
+        for place, row in zip(batch.places, batch.rows(), strict=True):
+            context.at(*place)
+            self._row(row, context, key)
 
     def _quarantined(self, fault: Unreadable, key: str) -> None:
         self._counts[fault.reason] = self._counts.get(fault.reason, 0) + 1

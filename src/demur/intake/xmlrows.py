@@ -8,13 +8,14 @@ Entities are never expanded, a document type is refused (XML 1.0 §2.8, §4.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 from lxml import etree
 
 from demur.intake.source import Context, Unreadable
+from demur.intake.xmlblocks import Layouts, Lines, Plain
 
 Attributes = dict[str, str]
 
@@ -30,10 +31,30 @@ _XML_SPACE = (9, 10, 13)
 
 def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes | Unreadable]:
     """Return the attributes of each row; faults come in their place, and what is before them is kept."""
+    for found in pieces(stream, context, path, None):
+        assert not isinstance(found, Plain)
+        yield found
+
+
+def pieces(
+    stream: BinaryIO, context: Context, path: str, wanted: Sequence[str] | None
+) -> Iterator[Plain | Attributes | Unreadable]:
+    """Return what ``rows`` returns, but rows of the plain form many at once: the wanted attributes as columns."""
     number = 0
     closed = False
     root = b""
-    while line := stream.readline(_LINE_BYTES):
+    lines = Lines(stream)
+    layouts = None if wanted is None else Layouts(wanted, lambda body: _names(body, context))
+    while True:
+        inside = (root or number >= 2) and not closed
+        plain = layouts.next(lines, path, number + 1) if inside and layouts is not None else None
+        if plain is not None:
+            number += len(plain.lines)
+            yield plain
+            continue
+        line = lines.readline(_LINE_BYTES)
+        if not line:
+            break
         number += 1
         context.at(path, f"line {number}")
         if number <= 2 and not root and (first := _preamble(line)) is not None:
@@ -41,9 +62,9 @@ def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes |
             continue
         body = line.strip()
         if body.startswith(b"<row") and body.endswith(b"/>") and not closed:
-            found = _attributes(body, context)
+            found = attributes(body, context)
             if found is None:
-                yield from _by_lxml(line, stream, context, root or b"rows", number)
+                yield from _by_lxml(line, lines, context, root or b"rows", number)
                 return
             yield found
         elif _CLOSE.fullmatch(line):
@@ -52,11 +73,18 @@ def rows(stream: BinaryIO, context: Context, path: str) -> Iterator[Attributes |
             yield context.unreadable("truncated", "the end of the row and of the document", line)
             return
         else:
-            yield from _by_lxml(line, stream, context, b"" if number == 1 else (root or b"rows"), number)
+            yield from _by_lxml(line, lines, context, b"" if number == 1 else (root or b"rows"), number)
             return
     if not closed:
         context.at(path, f"line {number}")
         yield context.unreadable("truncated", "the closing tag of the document")
+
+
+def _names(line: bytes, context: Context) -> list[str] | None:
+    """Return the names of a line's attributes if it is of the plain form."""
+    body = line.strip()
+    found = attributes(body, context) if body.startswith(b"<row") and body.endswith(b"/>") else None
+    return list(found) if isinstance(found, dict) else None
 
 
 def _preamble(line: bytes) -> bytes | None:
@@ -68,7 +96,7 @@ def _preamble(line: bytes) -> bytes | None:
     return None if opening is None else (opening.group(1) or b"")
 
 
-def _attributes(body: bytes, context: Context) -> Attributes | Unreadable | None:
+def attributes(body: bytes, context: Context) -> Attributes | Unreadable | None:
     """Return the attributes of one element, or ``None`` if it is not of the plain form."""
     try:
         text = body[4:-2].decode("utf-8").rstrip()
@@ -132,7 +160,7 @@ def _character(match: re.Match[str]) -> str:
 class _Joined:
     """The line that was not plain, and everything after it, as one stream for lxml."""
 
-    def __init__(self, before: bytes, stream: BinaryIO) -> None:
+    def __init__(self, before: bytes, stream: Lines) -> None:
         self._before, self._stream = before, stream
 
     def read(self, size: int = -1) -> bytes:
@@ -143,7 +171,7 @@ class _Joined:
 
 
 def _by_lxml(
-    line: bytes, stream: BinaryIO, context: Context, root: bytes, number: int
+    line: bytes, stream: Lines, context: Context, root: bytes, number: int
 ) -> Iterator[Attributes | Unreadable]:
     before = (b"<" + root + b">\n" if root else b"") + line
     if b"<!DOCTYPE" in line or b"<!ENTITY" in line:

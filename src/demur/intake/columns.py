@@ -1,0 +1,139 @@
+"""Checks and names many rows at once: what check.py does for a row, for columns. Pure; says only "all good" or "look".
+
+A batch that is not plainly good in every row is not judged here: its rows then go through check.py one by one, so
+that there is one place that tells faults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from demur.intake.check import EARLIEST, ID_LENGTH, TEXT_BYTES, TableRules, latest_instant
+
+Columns = Mapping[str, Any]
+
+
+def whole_table(rules: TableRules, columns: Columns, rows: int, imported_at: datetime) -> Any:
+    """Return a batch as a table with its version ids, or ``None`` if not every row is plainly good.
+
+    Args:
+        rules: of the table.
+        columns: as in ``ItemBatch``, completed by what the writer adds to each row.
+        rows: number of rows.
+        imported_at: the present instant.
+    """
+    if not rows or not rules.known.issuperset(columns) or not _names_good(columns[rules.identity]):
+        return None
+    if not all(_words_good(columns.get(name), allowed) for name, (allowed, _) in rules.words.items()):
+        return None
+    try:
+        arrays = {name: _array(column, rules.schema.field(name).type, rows) for name, column in columns.items()}
+        good = all(_array_good(name, array, imported_at) for name, array in arrays.items())
+        ids = version_ids(columns, rows) if good else b""
+    except (TypeError, ValueError, OverflowError, pa.ArrowException):
+        return None
+    if not good:
+        return None
+    arrays["version_id"] = _hexadecimal(ids, rows)
+    arrays["imported_at"] = _array(imported_at, rules.schema.field("imported_at").type, rows)
+    filled = [arrays.get(field.name) for field in rules.schema]
+    whole = [
+        pa.nulls(rows, field.type) if array is None else array
+        for field, array in zip(rules.schema, filled, strict=True)
+    ]
+    return pa.Table.from_arrays(whole, schema=rules.schema)
+
+
+def _names_good(names: list[str]) -> bool:
+    return all(names) and "" not in map(str.strip, names) and max(map(len, names)) <= ID_LENGTH
+
+
+def _words_good(column: Any, allowed: frozenset[str]) -> bool:
+    return (set(column) if isinstance(column, list) else {column}) - {None} <= allowed
+
+
+def _array(column: Any, kind: Any, rows: int) -> Any:
+    if isinstance(column, np.ndarray):
+        return pa.array(column, type=pa.timestamp("us")).cast(kind)
+    if isinstance(column, list):
+        if pa.types.is_timestamp(kind):
+            raise TypeError("expected an array of instants")
+        return pa.array(column, type=kind)
+    return pa.nulls(rows, kind) if column is None else pa.repeat(pa.scalar(column, kind), rows)
+
+
+def _array_good(name: str, array: Any, imported_at: datetime) -> bool:
+    """Return whether each value is one that check.py lets through."""
+    if pa.types.is_list(array.type):
+        array = array.values
+    if len(array) == array.null_count:
+        return True
+    if pa.types.is_string(array.type):
+        _, ends, content = array.buffers()
+        lengths = np.diff(np.frombuffer(ends, np.int32)[array.offset : array.offset + len(array) + 1])
+        return int(lengths.max()) <= TEXT_BYTES and (content is None or b"\0" not in content.to_pybytes())
+    if pa.types.is_timestamp(array.type) and name != "expires_at":
+        micros = array.drop_null().cast(pa.int64()).to_numpy()
+        return _micros(EARLIEST) <= int(micros.min()) and int(micros.max()) <= _micros(latest_instant(imported_at))
+    return True
+
+
+def _micros(instant: datetime) -> int:
+    return int(pa.scalar(instant, pa.timestamp("us", tz="UTC")).value)
+
+
+def version_ids(columns: Columns, rows: int) -> bytes:
+    """Return 16 bytes a row: exactly ``TableRules.version_id``, written down column by column.
+
+    Raises:
+        TypeError: a value is of no type that the table has, or text holds half a character.
+    """
+    names = sorted(columns)
+    # members are told apart by commas: one member that every row has bears none, those before and after it one each
+    middle = next(at for at, name in enumerate(names) if _never_null(columns[name]))
+    parts = [
+        _members(name, columns[name], b"," if at > middle else b"", b"," if at < middle else b"")
+        for at, name in enumerate(names)
+    ]
+    join = b"".join
+    return join(
+        [hashlib.sha256(join(row)).digest()[:16] for row in zip(repeat(b"{", rows), *parts, repeat(b"}"), strict=False)]
+    )
+
+
+def _never_null(column: Any) -> bool:
+    return (
+        not isinstance(column, np.ndarray) and column is not None and not (isinstance(column, list) and None in column)
+    )
+
+
+def _members(name: str, column: Any, before: bytes, after: bytes) -> Iterator[bytes]:
+    head = before + orjson.dumps(name) + b":"
+    if isinstance(column, np.ndarray):
+        return iter([b"" if value is None else head + value + after for value in _written(column)])
+    if not isinstance(column, list):
+        return repeat(b"" if column is None else head + orjson.dumps(column) + after)
+    dumps = orjson.dumps
+    return iter([b"" if value is None else head + dumps(value) + after for value in column])
+
+
+def _written(instants: Any) -> Iterator[bytes | None]:
+    """Return instants as orjson writes aware ones: no fraction where it is zero."""
+    whole = instants.astype("datetime64[s]") == instants
+    texts = np.datetime_as_string(instants, unit="us").astype("S26").tolist()
+    for text, none, short in zip(texts, np.isnat(instants).tolist(), whole.tolist(), strict=True):
+        yield None if none else b'"%b+00:00"' % (text[:19] if short else text)
+
+
+def _hexadecimal(ids: bytes, rows: int) -> Any:
+    """Return 16-byte ids as an array of 32 hex digits each."""
+    ends = np.arange(0, 32 * rows + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(ids.hex().encode()))

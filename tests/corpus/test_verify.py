@@ -75,6 +75,11 @@ def _hold(rows: Rows) -> None:
     )
 
 
+def _in_a_public_group(rows: Rows) -> None:
+    for row in rows:
+        row["container_id"], row["container_audience"] = "g", "public"
+
+
 PLANTED = [
     ("standing", STANDING, _all("objected", True), {"allowed_although_objected", "owner_objected"}),
     ("standing", STANDING, _all("born_on", date(2008, 6, 2)), {"allowed_although_minor", "owner_minor"}),
@@ -109,6 +114,14 @@ def test_every_planted_violation_is_found(
     file = copy / "in" / ("items/part-0.parquet" if table == "items" else f"standing/{table}.parquet")
     _rewrite(file, schema, change)
     assert expected <= set(_verdict(copy))
+
+
+@pytest.mark.parametrize("change", [_all("kind", "group_activity"), _in_a_public_group])
+def test_x6_what_a_private_account_does_in_public_groups_is_found(copy: Path, change: Callable[[Rows], None]) -> None:
+    _rewrite(copy / "in/items/part-0.parquet", ITEMS, change)
+    assert "allowed_although_private_account_profile" not in _verdict(copy)
+    _rewrite(copy / "in/standing/accounts.parquet", ACCOUNTS, _all("private", True))
+    assert "allowed_although_private_account_profile" in _verdict(copy)
 
 
 def test_a_lawful_corpus_passes_and_both_readings_count_alike(built: tuple[World, CorpusManifest, Path]) -> None:

@@ -323,7 +323,7 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     (
         "INT-04 private account in a public group",
         case(item("i", container_id="g", container_audience="public"), accounts=[account(private=True)]),
-        set(),
+        {"private_account_profile"},
     ),
     (
         "INT-04 parent turned friends-only",

@@ -154,7 +154,15 @@ def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, A
     claims = list(_claims(facts, manifest.inputs["as_of"]))
     least_age = min((claim["min_age_years"] for claim in claims), default=18)
     tables = {
-        "settings": [{"as_of": as_of, "known_at": known_at, "purpose": facts["purpose"], "least_age": least_age}],
+        "settings": [
+            {
+                "as_of": as_of,
+                "known_at": known_at,
+                "purpose": facts["purpose"],
+                "least_age": least_age,
+                "private_shown": facts["profile_fields_of_private_accounts"],
+            }
+        ],
         "known_kinds": [{"name": kind.value} for kind in Kind],
         "private_kinds": [{"name": kind.value} for kind in PRIVATE_KINDS],
         "audiences": [{"name": name} for name in facts["audiences"]],

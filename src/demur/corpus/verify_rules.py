@@ -123,6 +123,12 @@ FOUND: dict[str, str] = {
     "account_status": "SELECT item_id FROM authors WHERE status IS NULL OR status NOT IN (SELECT name FROM statuses)",
     "compromised_window": """SELECT item_id FROM authors WHERE compromised_from <= created_at
         AND (compromised_until IS NULL OR created_at < compromised_until)""",
+    "private_account_profile": """SELECT a.item_id
+        FROM authors a JOIN items i USING (item_id) JOIN standing s USING (person_id), settings t
+        WHERE (i.kind IN ('profile_name', 'username', 'bio', 'profile_picture', 'avatar',
+                          'group_activity', 'page_activity', 'channel_activity')
+            OR (i.container_id IS NOT NULL AND i.container_audience = 'public'))
+          AND (a.private IS NULL OR (a.private AND NOT t.private_shown))""",
     "age_unknown": "SELECT a.item_id FROM authors a JOIN standing s USING (person_id) WHERE s.born_on IS NULL",
     "age_conflict": "SELECT a.item_id FROM authors a JOIN standing s USING (person_id) WHERE s.age_conflict",
     "minor": """SELECT t.item_id FROM terms t JOIN standing s USING (person_id), settings
@@ -168,6 +174,7 @@ RECOUNTED = (
     "created_unknown",
     "author_unknown",
     "compromised_window",
+    "private_account_profile",
     "age_unknown",
     "age_conflict",
     "minor",

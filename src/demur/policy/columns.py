@@ -239,6 +239,8 @@ class _Piece:
             "item_signal": codes.encode("item_signal", batch.column("signal")),
             "special_category": truths(batch.column("special_category")),
         }
+        self._grouped = self._in_public_group()
+        self._facts["in_public_group"] = self._grouped.astype(np.int8)
         public_since = instants(batch.column("public_since"))
         self._public = np.where(public_since == NEVER, self._created, public_since)
         self._stranger = np.zeros(len(batch), dtype=np.bool_)
@@ -323,13 +325,17 @@ class _Piece:
 
         An item that names no account has none that narrows it; a named one that nobody knows may be private.
         """
-        container = self._batch.column("container_id")
-        exempt = _PROFILE[self._facts["kind"]]
-        if container.null_count < len(container):
-            inside = container.is_valid().to_numpy(zero_copy_only=False)
-            exempt = exempt | (inside & (self._rank("container_audience") == _PUBLIC))
+        exempt = _PROFILE[self._facts["kind"]] | self._grouped
         hidden = (self._authors.facts["private"][author] != 0) & named & ~exempt[item]
         return np.where(hidden, FOLLOWERS_RANK, 0).astype(np.int8)
+
+    def _in_public_group(self) -> Numbers:
+        container = self._batch.column("container_id")
+        if container.null_count == len(container):
+            return np.zeros(len(container), dtype=np.bool_)
+        inside: Numbers = np.array(container.is_valid())
+        inside &= self._rank("container_audience") == _PUBLIC
+        return inside
 
     def _rank(self, name: str) -> Numbers:
         """Return narrowness; what is missing or no audience is unknown, the narrowest."""

@@ -28,6 +28,8 @@ class ItemFacts:
     """``live`` or ``deleted``."""
     audience: str | None = None
     """Effective audience: the narrowest of item, container, accounts and parents (INT-04)."""
+    in_public_group: bool | None = None
+    """It stands in a public group, page or channel."""
     addressed_to_ai: bool | None = None
     """AI chats: a turn to the platform's own AI, or its answer (INT-06)."""
     created_at: datetime | None = None

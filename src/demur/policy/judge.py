@@ -195,6 +195,7 @@ class Judge:
             service=item["service"],
             state=item["state"],
             audience=AUDIENCES[self._circle(item)],
+            in_public_group=_in_public_group(item),
             addressed_to_ai=item["addressed_to_ai"],
             created_at=item["created_at"],
             expires_at=item["expires_at"],
@@ -220,8 +221,7 @@ class Judge:
         rank = rank_of(item["audience"])
         if item["container_audience"] is not None:
             rank = max(rank, rank_of(item["container_audience"]))
-        in_public_group = item["container_id"] is not None and item["container_audience"] == Audience.PUBLIC
-        if in_public_group or item["kind"] in PROFILE_KINDS:
+        if _in_public_group(item) or item["kind"] in PROFILE_KINDS:
             return rank
         hidden = any(self._may_be_private(item, account, epoch) for account, epoch in self._authors(item))
         return max(rank, FOLLOWERS_RANK) if hidden else rank
@@ -259,6 +259,10 @@ class Judge:
     def _own_mask(self, item: Row) -> int:
         views = [self._author_view(item, account, epoch, {}) for account, epoch in self._authors(item)]
         return _or(bits(set(view.reasons)) for view in views)
+
+
+def _in_public_group(item: Row) -> bool:
+    return item["container_id"] is not None and item["container_audience"] == Audience.PUBLIC
 
 
 def rank_of(audience: str | None) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from demur.errors import BrokenError
 from demur.policy.facts import AUTHOR_FIELDS, COPY_FIELDS, FIELDS
-from demur.terms.content import PRIVATE_KINDS, PROFILE_KINDS, Audience, ItemState, Kind, Signal
+from demur.terms.content import ACTIVITY_KINDS, PRIVATE_KINDS, PROFILE_KINDS, Audience, ItemState, Kind, Signal
 from demur.terms.people import Status
 from demur.terms.policy import Hold, Policy, Regime, SignalUnknown
 from demur.terms.reasons import Reason
@@ -308,7 +308,8 @@ def _author_floors(policy: Policy, as_of: datetime) -> Iterator[Rule]:
         ),
         ("§4 compromised account",),
     )
-    profile: Condition = both(OneOf("kind", frozenset(PROFILE_KINDS)), someone, Not(Is("private", False)))
+    shown = either(OneOf("kind", frozenset(PROFILE_KINDS | ACTIVITY_KINDS)), Is("in_public_group", True))
+    profile: Condition = both(shown, someone, Not(Is("private", False)))
     if policy.profile_fields_of_private_accounts:
         profile = both(profile, Missing("private"))  # admitted for a known private account; unknown never means yes
     yield Rule(Reason.PRIVATE_ACCOUNT_PROFILE, profile, ("X6", "§4 private account"))

@@ -48,6 +48,10 @@ PRIVATE_KINDS = frozenset({Kind.PRIVATE_MESSAGE, Kind.FRIENDS_ONLY})
 PROFILE_KINDS = frozenset({Kind.PROFILE_NAME, Kind.USERNAME, Kind.BIO, Kind.PROFILE_PICTURE, Kind.AVATAR})
 """Fields of a profile: out for private accounts by default (X6)."""
 
+ACTIVITY_KINDS = frozenset({Kind.GROUP_ACTIVITY, Kind.PAGE_ACTIVITY, Kind.CHANNEL_ACTIVITY})
+"""What people do in groups, pages and channels: out for private accounts by default, like whatever else they make in a
+public one (X6)."""
+
 COPY_KINDS = frozenset({Kind.RESHARE, Kind.QUOTE})
 """Kinds that carry somebody else's content; ``original_id`` names it (TPD-02)."""
 

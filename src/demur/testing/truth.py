@@ -27,6 +27,7 @@ _ORDER = (
 )  # fmt: skip
 _WIDE_TO_NARROW = ("public", "unlisted", "followers", "group", "direct", "unknown")
 _PROFILE = frozenset({"profile_name", "username", "bio", "profile_picture", "avatar"})
+_ACTIVITY = frozenset({"group_activity", "page_activity", "channel_activity"})
 _STATUS_REASONS = {
     "deleted": "account_deleted", "memorial": "account_memorial", "dormant": "account_dormant",
     "organisation": "account_organisation", "bot": "account_bot", "suspended": "account_not_active",
@@ -129,7 +130,8 @@ def _item_reasons(world: World, who: Profile, work: Work) -> set[str]:
         found.add("special_category")
     if row["kind"] in {"metadata", "private_message", "friends_only"} and row["account_id"] is not None:
         found.add("kind_excluded")
-    if who.private and row["kind"] in _PROFILE:
+    shown = row["kind"] in _PROFILE | _ACTIVITY or row["container_audience"] == "public"
+    if shown and _hidden(world, who, work):
         found.add("private_account_profile")
     return found
 
@@ -241,6 +243,4 @@ def _open(who: Profile, work: Work) -> set[str]:
     row = work.row
     if row["created_at"] is None:
         return {"reasons"}
-    if who.private and row["container_audience"] == "public":
-        return {"primary"}
     return set()

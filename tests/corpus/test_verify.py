@@ -99,6 +99,7 @@ PLANTED = [
     ("items", ITEMS, _all("kind", "ai_chat"), {"allowed_although_not_addressed_to_ai"}),
     ("items", ITEMS, _all("state", "deleted"), {"allowed_although_deleted"}),
     ("items", ITEMS, _all("created_at", None), {"allowed_although_created_unknown"}),
+    ("items", ITEMS, _all("created_at", AS_OF + timedelta(seconds=1)), {"allowed_although_not_yet_created"}),
     ("items", ITEMS, _all("expires_at", AS_OF), {"allowed_although_expired"}),
     ("items", ITEMS, lambda rows: rows.pop(), {"item_without_one_decision"}),
     ("items", ITEMS, _all("parent_id", "not-imported"), {"allowed_although_not_public"}),

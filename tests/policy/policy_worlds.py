@@ -159,7 +159,7 @@ def simple(*items: Row, **given: Any) -> World:
 _COUNTRIES = ["DE", "FR", "US", "BR", "GB", "CH", "ZZ", None]
 _TIMES = [
     None,
-    *(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=days) for days in (-4000, -400, -1, 0, 90, 150, 151)),
+    *(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=days) for days in (-4000, -400, -1, 0, 90, 150, 151, 152)),
 ]
 _PURPOSES = ["train-generative-ai", "other"]
 

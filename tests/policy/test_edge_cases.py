@@ -48,6 +48,8 @@ def case(*items: Any, policy: Policy = STRICT, **given: Any) -> tuple[World, Pol
     return simple(*items, **given), policy
 
 
+SECOND = timedelta(seconds=1)
+
 CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ("nothing speaks against it", case(), set()),
     # §4 residence
@@ -308,6 +310,18 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         {"not_public", "not_addressed_to_ai"},
     ),
     ("deleted", case(item("i", state="deleted")), {"deleted"}),
+    ("made on the very instant", case(item("i", created_at=AS_OF)), set()),
+    ("INT-02 made after the instant of decision", case(item("i", created_at=AS_OF + SECOND)), {"not_yet_created"}),
+    (
+        "INT-02 scheduled, with a public date before",
+        case(item("i", created_at=at(2031), public_since=at(2025))),
+        {"not_yet_created"},
+    ),
+    (
+        "TPD-02 a copy of what is not made yet",
+        case(item("i", kind="reshare", original_id="j"), item("j", created_at=AS_OF + SECOND)),
+        {"original_withheld"},
+    ),
     ("unknown creation time", case(item("i", created_at=None)), {"created_unknown"}),
     ("author unknown", case(item("i", account_id=None)), {"author_unknown"}),
     (

@@ -118,6 +118,7 @@ FOUND: dict[str, str] = {
     "deleted": "SELECT item_id FROM items WHERE state IS DISTINCT FROM 'live'",
     "expired": "SELECT item_id FROM items, settings WHERE expires_at <= as_of",
     "created_unknown": "SELECT item_id FROM items WHERE created_at IS NULL",
+    "not_yet_created": "SELECT item_id FROM items, settings WHERE created_at > as_of",
     "author_unknown": """SELECT a.item_id FROM authors a LEFT JOIN standing s USING (person_id)
         WHERE s.person_id IS NULL""",
     "account_status": "SELECT item_id FROM authors WHERE status IS NULL OR status NOT IN (SELECT name FROM statuses)",
@@ -172,6 +173,7 @@ RECOUNTED = (
     "deleted",
     "expired",
     "created_unknown",
+    "not_yet_created",
     "author_unknown",
     "compromised_window",
     "private_account_profile",

@@ -276,6 +276,8 @@ def _item_floors(policy: Policy, as_of: datetime) -> Iterator[Rule]:
     yield Rule(Reason.DELETED, Not(Is("state", ItemState.LIVE.value)), ("INT-08", "GDPR art. 17"))
     yield Rule(Reason.EXPIRED, both(known("expires_at"), Not(Before(as_of, "expires_at"))), ("INT-03",))
     yield Rule(Reason.CREATED_UNKNOWN, Missing("created_at"), ("INT-02", "PPL-03"))
+    # A clock that is wrong or a post that is scheduled: no age, residence or notice of that time can be known yet.
+    yield Rule(Reason.NOT_YET_CREATED, Before(as_of, "created_at"), ("INT-02", "PPL-03"))
 
 
 STATUS_REASONS: tuple[tuple[Reason, frozenset[Status]], ...] = (

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     DELETED = "deleted"
     EXPIRED = "expired"
     CREATED_UNKNOWN = "created_unknown"
+    NOT_YET_CREATED = "not_yet_created"
     # Floors: its author
     AUTHOR_UNKNOWN = "author_unknown"
     STATUS_UNKNOWN = "status_unknown"

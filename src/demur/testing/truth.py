@@ -19,6 +19,7 @@ from demur.testing.works import Work, anchor, answer
 
 _ORDER = (
     "private_message", "audience_unknown", "not_public", "not_addressed_to_ai", "deleted", "expired", "created_unknown",
+    "not_yet_created",
     "author_unknown", "status_unknown", "account_deleted", "account_memorial", "account_dormant",
     "account_organisation", "account_bot", "account_not_active", "compromised_window", "private_account_profile",
     "age_unknown", "age_conflict", "minor", "minor_at_creation", "held", "objected", "original_unknown",
@@ -124,6 +125,8 @@ def _item_reasons(world: World, who: Profile, work: Work) -> set[str]:
         found.add("expired")
     if row["created_at"] is None:
         found.add("created_unknown")
+    elif row["created_at"] > world.as_of:
+        found.add("not_yet_created")
     if row["signal"] == "n":
         found.add("signal_no")
     if row["special_category"] is True and row["account_id"] is not None:

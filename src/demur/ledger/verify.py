@@ -59,7 +59,7 @@ def verify(folder: Path, key: VerifierKey | None = None) -> LedgerFacts:
     checkpoint = None
     if trusted is not None:
         try:
-            checkpoint = read_checkpoint((public / "checkpoint").read_text(encoding="utf-8"), trusted)
+            checkpoint = read_checkpoint((public / "checkpoint").read_bytes().decode(), trusted)
         except (OSError, ValueError, DemurError) as error:
             faults.append(f"checkpoint: {_reason(error)}")
     if checkpoint is None or trusted is None:
@@ -74,7 +74,7 @@ def verify(folder: Path, key: VerifierKey | None = None) -> LedgerFacts:
 
 def _own_key(public: Path, faults: list[str]) -> VerifierKey | None:
     try:
-        text = (public / "vkey").read_text(encoding="utf-8")
+        text = (public / "vkey").read_bytes().decode()
         found = VerifierKey.read(text)
     except (OSError, ValueError, DemurError) as error:
         faults.append(f"vkey: {_reason(error)}")

@@ -126,7 +126,7 @@ def explain(context: Context, item: str, policy: str, as_of: datetime | None, la
         facts = explain_item(parts, item, policy, as_of=as_of or now, known_at=now, language=language)
 
     def text() -> None:
-        say(f"{item}: {'allowed' if facts['allowed'] else 'withheld'} under {facts['policy']} as of {facts['as_of']}")
+        say(f"{item}: {'allowed' if facts['allowed'] else 'withheld'} under {facts['policy']['name']} as of {facts['as_of']}")
         for one in facts["reasons"]:
             say(f"  {one['code']}: {one['sentence']}")
             say(f"      rests on {', '.join(one['facts']) or 'no fact'}; {'; '.join(one['sources'])}")
@@ -150,7 +150,8 @@ def whatif(context: Context, other: str, policy: str, as_of: datetime | None) ->
 
     def text() -> None:
         say(f"{other} instead of {policy}")
-        grid(["", *facts["gained"]], [[name, *facts[name].values()] for name in ("gained", "lost")])
+        counted = [name for name in facts["gained"] if facts["gained"][name] or facts["lost"][name] or name != "tokens"]
+        grid(["", *counted], [[side, *(facts[side][name] for name in counted)] for side in ("gained", "lost")])
         for axis in ("country", "language", "kind"):
             rows = [
                 [name, both["gained"]["items"], both["lost"]["items"], both["gained"]["words"], both["lost"]["words"]]

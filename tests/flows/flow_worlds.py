@@ -11,6 +11,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -152,8 +153,15 @@ class Platform:
         campaign = Campaign("c-1", "train-generative-ai", parse("2026-03-01"), 45, "email")
         tell(self.parts, campaign, None, delivered_at=parse("2026-01-10"), at=parse("2026-01-10"))
 
+    @staticmethod
+    def recipe(**facts: Any) -> CorpusRecipe:
+        return replace(RECIPE, **facts)
+
     def build(self, *, known_at: datetime = AS_OF, recipe: CorpusRecipe = RECIPE) -> Any:
         return build_corpus(self.parts, POLICY, recipe, as_of=AS_OF, known_at=known_at)
+
+    def rebuild(self) -> None:
+        self.build()
 
     def train(self, *, at: datetime = AS_OF, **constants: Any) -> Any:
         base = open_base(self.space.models / "base", self.space.models)
@@ -222,5 +230,7 @@ def tree_digest(root: Path, *, without: tuple[str, ...] = ("work",)) -> dict[str
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.relative_to(root).parts[0] not in without
+        if path.is_file()
+        and path.relative_to(root).parts[0] not in without
+        and not path.name.endswith(("-shm", "-wal"))  # SQLite's own, also of readers
     }

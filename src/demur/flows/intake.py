@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from demur.clock import iso
 from demur.flows.parts import Parts
+from demur.flows.pending import last_look
 from demur.intake import IntakeReport, intake, read_mapping
 from demur.ledger import Entry, EntryKind
 from demur.people import ObjectionReceipt, Recorded
@@ -51,8 +52,11 @@ def take_in(
 
 
 def learn(parts: Parts, events: Path, *, at: datetime) -> Recorded:
-    """Record a file of events and log that it was."""
-    done = parts.registry.import_events(events, recorded_at=at)
+    """Record a file of events and log that it was.
+
+    Once there are corpora, an event cannot have been recorded before they were built: it is new to them, and waits.
+    """
+    done = parts.registry.import_events(events, recorded_at=at, not_before=last_look(parts))
     parts.log(
         Entry(
             EntryKind.NOTICE_BATCH,

@@ -66,6 +66,11 @@ def pending(parts: Parts, *, by: datetime | None = None) -> tuple[Restriction, .
     return tuple(found[name] for name in sorted(found) if by is None or (found[name].recorded_at or by) <= by)
 
 
+def last_look(parts: Parts) -> datetime | None:
+    """Return until when the corpora here know what was learned; ``None`` = there is none."""
+    return max((parse(read_manifest(one).inputs["narrowed_at"]) for one in whole_corpora(parts)), default=None)
+
+
 def whole_corpora(parts: Parts) -> list[Path]:
     """Return every corpus in the workspace that has its manifest."""
     return [path.parent for path in sorted(parts.workspace.corpora.glob("[!.]*/manifest.json"))]

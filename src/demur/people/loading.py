@@ -151,9 +151,19 @@ def _write(database: Database, batch: _Batch, counts: Counter[str]) -> None:
             counts[name] += len(batch[name])
 
 
-def record(database: Database, events: Iterable[tuple[int, Any]], recorded_at: datetime) -> Recorded:
-    """Record numbered events; one that does not fit becomes a fault and stops nothing."""
+def record(
+    database: Database,
+    events: Iterable[tuple[int, Any]],
+    recorded_at: datetime,
+    *,
+    not_before: datetime | None = None,
+) -> Recorded:
+    """Record numbered events; one that does not fit becomes a fault and stops nothing.
+
+    An event that says it was recorded by ``not_before`` comes late: it is recorded now, valid when it says.
+    """
     at = micros(recorded_at)
+    late = None if not_before is None else micros(not_before)
     counts: Counter[str] = Counter()
     faults: list[str] = []
     faulty = seen = waiting = 0
@@ -167,6 +177,8 @@ def record(database: Database, events: Iterable[tuple[int, Any]], recorded_at: d
             faults.extend(f"line {number}: {fault}" for fault in error.faults or (str(error),))
             del faults[MAX_FAULTS:]
             continue
+        if late is not None and row[-1] <= late:
+            row = (*row[:-1], at)
         batch.setdefault(table.name, []).append(row)
         waiting += 1
         if waiting >= BATCH_ROWS:

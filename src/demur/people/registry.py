@@ -89,17 +89,19 @@ class Registry:
         """
         return loading.import_people(self._database, parts, suppression_key)
 
-    def import_events(self, path: Path, *, recorded_at: datetime) -> Recorded:
+    def import_events(self, path: Path, *, recorded_at: datetime, not_before: datetime | None = None) -> Recorded:
         """Record a file of events, one JSON object a line (docs/registry.md); bad lines are counted, not fatal.
 
         Args:
             path: the file.
             recorded_at: when demur learns what does not say so itself.
+            not_before: what says it was recorded by then is recorded at ``recorded_at``: a corpus that was built
+                by then did not know it.
 
         Raises:
             InputError: the file cannot be read at all.
         """
-        return loading.record(self._database, loading.numbered_lines(path), recorded_at)
+        return loading.record(self._database, loading.numbered_lines(path), recorded_at, not_before=not_before)
 
     def record_events(self, events: Iterable[Mapping[str, Any]], *, recorded_at: datetime) -> Recorded:
         """Record events that a program made, in the same words as an event file; faults name the event's number."""

@@ -95,7 +95,8 @@ def _text(manifest: Any) -> None:
     for name, title in (
         ("decisions", "decision"),
         ("exclusions", "allowed, but no record"),
-        ("records", "region of records"),
+        ("regions", "region"),
+        ("languages", "language"),
     ):
         rows = sorted(((k, v) for k, v in counts.get(name, {}).items() if k != "all"), key=lambda pair: -pair[1])
         if rows:

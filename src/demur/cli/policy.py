@@ -126,7 +126,8 @@ def explain(context: Context, item: str, policy: str, as_of: datetime | None, la
         facts = explain_item(parts, item, policy, as_of=as_of or now, known_at=now, language=language)
 
     def text() -> None:
-        say(f"{item}: {'allowed' if facts['allowed'] else 'withheld'} under {facts['policy']['name']} as of {facts['as_of']}")
+        verdict = "allowed" if facts["allowed"] else "withheld"
+        say(f"{item}: {verdict} under {facts['policy']['name']} as of {facts['as_of']}")
         for one in facts["reasons"]:
             say(f"  {one['code']}: {one['sentence']}")
             say(f"      rests on {', '.join(one['facts']) or 'no fact'}; {'; '.join(one['sources'])}")

@@ -43,6 +43,9 @@ def compare(parts: Parts, reference: str, other: str, *, as_of: datetime, known_
             as_of=as_of,
             known_at=known_at,
         )
+        axes = (both for name in ("by_country", "by_language", "by_kind") for both in facts[name].values())
+        for sums in (facts["gained"], facts["lost"], *(side for both in axes for side in both.values())):
+            del sums["tokens"]  # no tokenizer was asked, and nothing is shown that was not counted
         return facts
 
 

@@ -57,7 +57,9 @@ def _text(report: IntakeReport) -> None:
         ["", "new versions", "stored already"],
         [["items", report.items, report.items_seen], ["people", report.people, report.people_seen]],
     )
-    for title, counts in (("in quarantine because", report.quarantined), ("without content", report.ignored)):
+    if not report.quarantined:
+        say("quarantined  none")
+    for title, counts in (("in quarantine because", report.quarantined), ("left aside because", report.ignored)):
         if counts:
             say()
             grid([title, "records"], sorted(counts.items(), key=lambda pair: -pair[1]))

@@ -25,11 +25,8 @@ def verify(context: Context) -> None:
     found = check(context.workspace.ledger)
     facts = {**asdict(found), "intact": not found.faults}
 
-    def text() -> None:
-        listing({name: value for name, value in facts.items() if name not in ("faults", "intact", "key_from_folder")})
-        say("intact" if facts["intact"] else "DAMAGED")
-
-    show(context, facts, text)
+    hidden = ("faults", "key_from_folder")
+    show(context, facts, lambda: listing({name: value for name, value in facts.items() if name not in hidden}))
     if found.faults:
         note("The ledger is damaged:\n" + "\n".join(f"  - {fault}" for fault in found.faults))
         raise SystemExit(1)

@@ -21,6 +21,8 @@ from demur.terms.progress import Progress, silent
 NOTHING = "–"
 """How an absent value is shown: neither no nor unknown is said by it."""
 
+NOBODY = "expected the id of a person, found nobody of that id; `demur people find` looks one up"
+
 
 def say(line: str = "") -> None:
     """Print one line of a result."""

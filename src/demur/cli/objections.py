@@ -10,7 +10,8 @@ import click
 
 from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
-from demur.cli.look import grid, say
+from demur.cli.look import NOBODY, grid, say
+from demur.errors import InputError, RefusedError
 
 
 @click.group()
@@ -35,6 +36,9 @@ def add(context: Context, /, person: str | None, at: datetime | None, **told: An
     """Record an objection; no reason is asked. `demur erase` then takes the person out of corpus and model."""
     from demur.flows.intake import object_
 
+    named = [one for one in (person, told["account"], told["handle"], told["contact"]) if one]
+    if len(named) != 1:
+        raise click.UsageError("name one: PERSON, or --account, or --handle, or --contact")
     scope = {name: list(told[name]) or None for name in ("kinds", "services")}
     who = {"person_id": person, "account_id": told["account"], "handle": told["handle"], "contact": told["contact"]}
     with working(context, first=True) as parts:
@@ -58,7 +62,6 @@ def add(context: Context, /, person: str | None, at: datetime | None, **told: An
 @guarded
 def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) -> None:
     """Record that a person takes an objection back. A new notice and its whole period must follow before any use."""
-    from demur.errors import RefusedError
     from demur.flows.intake import withdraw as take_back
 
     if not confirm:
@@ -66,6 +69,8 @@ def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) 
             "a withdrawal needs the person's login and a second confirmation; then say --confirm (OBJ-08)"
         )
     with working(context) as parts:
+        if not parts.registry.find(person):
+            raise InputError(NOBODY)
         index = take_back(parts, person, at=at or clock.now())
     show(context, {"person": person, "withdrawn": True, "ledger_entry": index})
 

@@ -9,7 +9,8 @@ import click
 
 from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
-from demur.cli.look import grid, listing, note, say
+from demur.cli.look import NOBODY, grid, listing, note, say
+from demur.errors import InputError
 
 _SHOWN = 20
 """Faults shown on the screen."""
@@ -52,7 +53,7 @@ def import_events(context: Context, events: Path, at: datetime | None) -> None:
         "faulty": done.faulty,
         "faults": list(done.faults),
     }
-    show(context, facts, lambda: listing({name: value for name, value in facts.items() if name != "faults"}))
+    show(context, facts, lambda: listing({"lines": done.people, "events": facts["events"], "faults": done.faulty}))
     for fault in done.faults[:_SHOWN]:
         note(f"  {fault}")
     if done.faulty > _SHOWN:
@@ -80,14 +81,12 @@ def find(context: Context, text: str) -> None:
 @guarded
 def show_person(context: Context, person: str, as_of: datetime | None) -> None:
     """Show everything that is recorded about one person, and their standing."""
-    from demur.errors import InputError
-
     at = as_of or clock.now()
     with reading(context) as parts:
         standing = parts.registry.standing(person, as_of=at, known_at=clock.now())
         events = parts.registry.about(person)
     if standing is None:
-        raise InputError("expected the id of a person, found nobody of that id; `demur people find` looks one up")
+        raise InputError(NOBODY)
 
     def text() -> None:
         listing(standing["standing"][0], _ABSENT)

@@ -12,6 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demur.disclosure.facts import LossRow, ReportFacts, Step
 
+_LARGE = 12
+"""Losses of one kind that get a bar of their own; the rest share one, and all stand in the list below the picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -24,9 +27,17 @@ class Bar:
     width: float
     style: str
 
+    @property
+    def is_total(self) -> bool:
+        """Whether the bar says what is left, not what goes."""
+        return self.style in ("whole", "allowed", "records")
+
 
 def waterfall(facts: ReportFacts) -> list[Bar]:
-    """Return the way from all items down to records, largest loss first inside rights and filters."""
+    """Return the way from all items down to records, largest loss first inside rights and filters.
+
+    Every loss ends where the bar above it begins to be lost, so that the losses and what is left add up to the whole.
+    """
     total = max(facts.items, 1)
     bars = [Bar("all items", "everything that was imported", facts.items, 0.0, 100.0, "whole")]
     left = facts.items
@@ -34,11 +45,11 @@ def waterfall(facts: ReportFacts) -> list[Bar]:
         (facts.steps, facts.allowed, "allowed by the policy", "allowed"),
         (facts.filters, facts.records, "records in the corpus", "records"),
     ):
-        for step in _by_size(steps):
+        for step in _shown(steps):
             left -= step.count
             bars.append(
                 Bar(
-                    step.code.replace("_", " "),
+                    _words(step.code),
                     step.sentence,
                     step.count,
                     100 * max(left, 0) / total,
@@ -51,8 +62,28 @@ def waterfall(facts: ReportFacts) -> list[Bar]:
     return bars
 
 
+def reasons(facts: ReportFacts) -> list[Step]:
+    """Return every reason and filter that took something away, largest first."""
+    return _by_size((*facts.steps, *facts.filters))
+
+
+def _shown(steps: tuple[Step, ...]) -> list[Step]:
+    """Return the largest steps, and one that holds the rest."""
+    found = _by_size(steps)
+    large, small = found[:_LARGE], found[_LARGE:]
+    if len(small) <= 1:
+        return found
+    together = ", ".join(f"{_words(step.code)} {grouped(step.count)}" for step in small)
+    is_right = any(step.is_right for step in small)
+    return [*large, Step(f"{len(small)} smaller reasons", together, sum(one.count for one in small), is_right)]
+
+
 def _by_size(steps: tuple[Step, ...]) -> list[Step]:
-    return sorted((step for step in steps if step.count), key=lambda step: -step.count)
+    return sorted((step for step in steps if step.count), key=lambda step: (-step.count, step.code))
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ").replace(":", ": ")
 
 
 def loss_scale(rows: tuple[LossRow, ...]) -> tuple[float, float]:
@@ -79,6 +110,10 @@ def render(facts: ReportFacts) -> str:
         loader=PackageLoader("demur.disclosure"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["grouped"] = grouped
+    environment.filters["words"] = _words
     low, high = loss_scale(facts.losses)
     template = environment.get_template("report.html")
-    return template.render(facts=facts, bars=waterfall(facts), low=low, high=high)
+    failed = [row for row in facts.verdict if not row[1]]
+    return template.render(
+        facts=facts, bars=waterfall(facts), reasons=reasons(facts), failed=failed, low=low, high=high
+    )

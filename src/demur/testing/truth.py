@@ -59,7 +59,7 @@ class _Owner:
 def expected(world: World, who: Profile, work: Work) -> Expected:
     """Return what is intended for an item of a person."""
     found = _reasons(world, who, work)
-    open_ends = _open(who, work)
+    open_ends = _open(work)
     if "primary" in open_ends:
         allowed = False if found else None
         return Expected(allowed, None, None)
@@ -241,7 +241,7 @@ def _original_reasons(world: World, work: Work) -> set[str]:
     return {"original_withheld"} if theirs else set()
 
 
-def _open(who: Profile, work: Work) -> set[str]:
+def _open(work: Work) -> set[str]:
     """Return what the plan leaves open for an item: ``primary``, ``reasons`` or nothing."""
     row = work.row
     if row["created_at"] is None:

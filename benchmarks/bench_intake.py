@@ -3,7 +3,7 @@
 Usage: python benchmarks/bench_intake.py DUMP_FOLDER [MEGABYTES]
 
 The dump is repeated with fresh ids until it is large enough. Bare iterparse reads every row and clears it, nothing
-else. Both are measured in CPU seconds; the intake's include HTML to text, history, checks, digests and Parquet.
+else. Both are measured by turns in CPU seconds of the whole process tree, and the least of three counts; the intake's include HTML to text, history, checks, digests and Parquet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from lxml import etree
@@ -22,6 +21,7 @@ from demur.clock import parse
 from demur.intake import intake
 
 FILES = ("Posts.xml", "PostHistory.xml", "Comments.xml")
+REPEATS = 3
 _IDS = re.compile(rb' (Id|PostId|ParentId|AcceptedAnswerId|OwnerUserId|UserId)="(\d+)"')
 
 
@@ -46,17 +46,23 @@ def enlarge(source: Path, target: Path, megabytes: int) -> int:
 
 def bare(folder: Path) -> float:
     """Return the CPU seconds of iterparse alone."""
-    begun = time.process_time()
+    begun = _cpu_seconds()
     for name in FILES:
         for _, element in etree.iterparse(str(folder / name), tag="row"):
             element.clear()
             element.getparent().remove(element)
-    return time.process_time() - begun
+    return _cpu_seconds() - begun
+
+
+def _cpu_seconds() -> float:
+    """Return user and system seconds of this process and of all that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def ours(folder: Path, store: Path) -> tuple[float, dict[str, object]]:
     """Return the CPU seconds of the intake, and its report."""
-    begun = time.process_time()
+    begun = _cpu_seconds()
     report = intake(
         "stackexchange",
         [folder],
@@ -64,7 +70,7 @@ def ours(folder: Path, store: Path) -> tuple[float, dict[str, object]]:
         quarantine_folder=store / "quarantine",
         imported_at=parse("2026-01-01"),
     )
-    return time.process_time() - begun, report.as_json()
+    return _cpu_seconds() - begun, report.as_json()
 
 
 def main() -> None:
@@ -75,9 +81,11 @@ def main() -> None:
         folder = Path(temporary) / "site"
         folder.mkdir()
         size = enlarge(source, folder, megabytes) / 1e6
-        seconds, report = ours(folder, Path(temporary))
+        runs = [(ours(folder, Path(temporary) / str(number)), bare(folder)) for number in range(REPEATS)]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        alone = bare(folder)
+        seconds = min(taken for (taken, _), _ in runs)
+        alone = min(taken for _, taken in runs)
+        report = runs[0][0][1]
     print(
         json.dumps(
             {

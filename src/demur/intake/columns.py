@@ -66,6 +66,8 @@ def _array(column: Any, kind: Any, rows: int) -> Any:
     if isinstance(column, list):
         if pa.types.is_timestamp(kind):
             raise TypeError("expected an array of instants")
+        if pa.types.is_list(kind) and not all(value is None or isinstance(value, list) for value in column):
+            raise TypeError("expected lists")
         return pa.array(column, type=kind)
     return pa.nulls(rows, kind) if column is None else pa.repeat(pa.scalar(column, kind), rows)
 
@@ -118,19 +120,36 @@ def _never_null(column: Any) -> bool:
 def _members(name: str, column: Any, before: bytes, after: bytes) -> Iterator[bytes]:
     head = before + orjson.dumps(name) + b":"
     if isinstance(column, np.ndarray):
-        return iter([b"" if value is None else head + value + after for value in _written(column)])
+        return iter(_instants(head, column, after))
     if not isinstance(column, list):
         return repeat(b"" if column is None else head + orjson.dumps(column) + after)
     dumps = orjson.dumps
+    if name not in _DISTINCT and not isinstance(next((v for v in column if v is not None), None), list):
+        # words, accounts and parents come again and again
+        written = {value: head + dumps(value) + after for value in set(column)} | {None: b""}
+        return iter([written[value] for value in column])
     return iter([b"" if value is None else head + dumps(value) + after for value in column])
 
 
-def _written(instants: Any) -> Iterator[bytes | None]:
+_DISTINCT = ("item_id", "account_id", "text")
+_SECONDS, _LENGTH = 19, 26
+"""Length of an instant without and with its fraction."""
+
+
+def _instants(head: bytes, instants: Any, after: bytes) -> list[bytes]:
     """Return instants as orjson writes aware ones: no fraction where it is zero."""
-    whole = instants.astype("datetime64[s]") == instants
-    texts = np.datetime_as_string(instants, unit="us").astype("S26").tolist()
-    for text, none, short in zip(texts, np.isnat(instants).tolist(), whole.tolist(), strict=True):
-        yield None if none else b'"%b+00:00"' % (text[:19] if short else text)
+    end = b'+00:00"' + after
+    size = len(head) + 1
+    form = np.frombuffer(head + b'"' + bytes(_LENGTH) + end, np.uint8)
+    whole = np.tile(form, (len(instants), 1))
+    texts = np.datetime_as_string(instants, unit="us").astype(f"S{_LENGTH}")
+    whole[:, size : size + _LENGTH] = texts.view(np.uint8).reshape(-1, _LENGTH)
+    found: list[bytes] = whole.view(f"S{len(form)}").reshape(-1).tolist()
+    for at in np.flatnonzero(instants.astype("datetime64[s]") == instants).tolist():
+        found[at] = found[at][: size + _SECONDS] + end
+    for at in np.flatnonzero(np.isnat(instants)).tolist():
+        found[at] = b""
+    return found
 
 
 def _hexadecimal(ids: bytes, rows: int) -> Any:

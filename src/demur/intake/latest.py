@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from demur.intake.check import PERSON_RULES
+from demur.intake.index import ids_of
 from demur.terms.content import NARROWNESS, ItemState, Signal
 from demur.terms.tables import PEOPLE
 
@@ -19,21 +21,22 @@ _AUDIENCES = tuple(NARROWNESS)
 
 
 def _ordered(table: Any, keys: npt.NDArray[np.uint64], identity: str) -> tuple[Any, Any, Any]:
-    """Return the table in the order (hash of the id, id, version_at, version_id), its times, and where groups start."""
+    """Return places in the order (hash of the id, id, version_at, version_id), their times, and where groups start."""
     times = table["version_at"].combine_chunks().cast(pa.int64()).fill_null(_UNKNOWN_TIME)
-    places = pa.table(
-        {
-            "key": pa.array(keys),
-            "id": table[identity],
-            "at": times,
-            "version": table["version_id"],
-            "place": pa.array(np.arange(table.num_rows)),
-        }
-    ).sort_by([("key", "ascending"), ("id", "ascending"), ("at", "ascending"), ("version", "ascending")])["place"]
-    table = table.take(places)
-    names = table[identity].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
-    return table, times.take(places.combine_chunks()).to_numpy(zero_copy_only=False), starts
+    micros = times.to_numpy(zero_copy_only=False)
+    versions = ids_of(table["version_id"].to_pylist())
+    places = np.lexsort((versions[:, 1], versions[:, 0], micros, keys))
+    ids = table[identity].combine_chunks()
+    again = np.flatnonzero(keys[places][1:] == keys[places][:-1])
+    first, second = ids.take(pa.array(places[again])), ids.take(pa.array(places[again + 1]))
+    if pc.any(pc.not_equal(first, second)).as_py():
+        # two ids with one hash: hardly ever
+        columns = {"key": pa.array(keys), "id": ids, "at": times, "version": table["version_id"]}
+        order = [(name, "ascending") for name in columns]
+        places = pc.sort_indices(pa.table(columns), sort_keys=order).to_numpy()
+    ids = ids.take(pa.array(places))
+    starts = np.flatnonzero(np.r_[True, pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)])
+    return places, micros[places], starts
 
 
 def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | None) -> Any:
@@ -52,17 +55,17 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
     """
     if not table.num_rows:
         return table
-    table, times, starts = _ordered(table, keys, "item_id")
+    places, times, starts = _ordered(table, keys, "item_id")
     limit = np.iinfo(np.int64).max if as_of is None else _micros(as_of)
-    rows = np.arange(table.num_rows)
+    rows = np.arange(len(places))
     chosen = np.maximum.reduceat(np.where(times <= limit, rows, -1), starts)
-    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, table.num_rows]))
+    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(places)]))
     since = np.where(chosen >= 0, times[chosen], 0)[group]
     counts = (times >= since) | (times == _UNKNOWN_TIME)
     present = chosen >= 0
-    result = table.take(pa.array(chosen[present]))
+    result = table.take(pa.array(places[chosen[present]]))
     for column, ranks, words in _NARROWED:
-        worst = np.maximum.reduceat(np.where(counts, _ranks(table[column], ranks), -1), starts)[present]
+        worst = np.maximum.reduceat(np.where(counts, _ranks(table[column], ranks)[places], -1), starts)[present]
         known = np.array([None, *words], dtype=object)[worst + 1]
         result = result.set_column(
             result.schema.get_field_index(column), result.schema.field(column), pa.array(known, type=pa.string())
@@ -114,7 +117,8 @@ def merged_people(table: Any, keys: npt.NDArray[np.uint64]) -> Any:
     """
     if not table.num_rows:
         return table
-    table, _, starts = _ordered(table, keys, "account_id")
+    places, _, starts = _ordered(table, keys, "account_id")
+    table = table.take(pa.array(places))
     ends = np.r_[starts[1:], table.num_rows]
     single = starts[ends - starts == 1]
     several = [

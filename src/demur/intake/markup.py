@@ -12,57 +12,66 @@ import re
 from demur.intake.text import BLOCKS, collapsed, marked, plain_text
 from demur.intake.xmlblocks import resolved
 
-_BEGIN, _END, _QUOTES = b"&lt;", b"&gt;", b"blockquote"
+_BEGIN = b"&lt;"
+_TAG = re.compile(rb"&lt;([^&]*+(?:&(?![gl]t;)[^&]*+)*+)&gt;")
+_QUOTE = re.compile(rb"&lt;(/?)blockquote&gt;")
 _SILENT = (
     *("p", "b", "i", "em", "strong", "code", "pre", "ul", "ol", "/ul", "/ol", "h1", "h2", "h3", "hr", "hr /", "hr/"),
     *("/b", "/i", "/em", "/strong", "/code", "/a", "del", "/del", "strike", "/strike", "s", "/s", "sub", "/sub"),
     *("sup", "/sup", "kbd", "/kbd", "div", "table", "/table", "tr", "td", "th", "thead", "/thead", "tbody", "/tbody"),
     *("/span", "dl", "/dl", "dt", "/dt", "dd", "/dd", "u", "/u"),
 )
-_TAGS: dict[bytes, bytes] = {tag.encode(): b"" for tag in _SILENT} | {
-    tag.strip("<>").encode(): text.encode() for tag, text in BLOCKS
-}
-"""Ordinary tags and what they leave behind."""
 _WITH_ATTRIBUTES = re.compile(rb"(?:a|img|code|pre|span|div|ol|p) ")
 """Tags that leave nothing behind whatever their attributes are."""
+
+
+class _Tags(dict[bytes, bytes]):
+    """Ordinary tags and what they leave behind; any other is a ``KeyError``."""
+
+    def __missing__(self, tag: bytes) -> bytes:
+        if _WITH_ATTRIBUTES.match(tag) and _BEGIN not in tag:
+            return b""
+        raise KeyError
+
+
+_TAGS = _Tags({tag.encode(): b"" for tag in _SILENT} | {tag[1:-1].encode(): text.encode() for tag, text in BLOCKS})
 
 
 def written_text(raw: bytes) -> str:
     """Return ``plain_text`` of a value of a plain block, given as it is written."""
     if _BEGIN not in raw or b">" in raw:
         return plain_text(resolved(raw).decode())
-    quoted = b"&lt;blockquote" in raw
-    pieces = raw.split(_BEGIN)
-    kept = [pieces[0]]
-    sections: list[str] = []
+    try:
+        return _quoted(raw) if b"&lt;blockquote" in raw else _section(raw)
+    except KeyError:
+        return plain_text(resolved(raw).decode())
+
+
+def _quoted(raw: bytes) -> str:
+    """Return text with quotations; each piece between their tags stands alone."""
+    pieces = _QUOTE.split(raw)
+    sections = [_section(pieces[0])]
     depth = 0
-    for piece in pieces[1:]:
-        tag, end, after = piece.partition(_END)
-        text = _TAGS.get(tag)
-        if text is None or not end:
-            if end and _WITH_ATTRIBUTES.match(tag):
-                text = b""
-            elif quoted and end and tag.removeprefix(b"/") == _QUOTES:
-                sections.append(marked(_section(kept), depth))
-                kept = [after]
-                depth = max(0, depth + (1 if tag == _QUOTES else -1))
-                continue
-            else:
-                return plain_text(resolved(raw).decode())
-        if text:
-            kept.append(text)
-        kept.append(after)
-    if not quoted:
-        return _section(kept)
-    sections.append(marked(_section(kept), depth))
+    for closing, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        depth = max(0, depth + (-1 if closing else 1))
+        sections.append(marked(_section(piece), depth))
     return collapsed("\n\n".join(section for section in sections if section))
 
 
-def _section(kept: list[bytes]) -> str:
-    text = resolved(b"".join(kept)).decode()
-    if "&" in text:
-        text = _unescaped(text)
-    return collapsed(text)
+def _section(raw: bytes) -> str:
+    """Return text without tags.
+
+    Raises:
+        KeyError: not all of it is ordinary.
+    """
+    parts = _TAG.split(raw)
+    if len(parts) > 1:
+        parts[1::2] = [_TAGS[tag] for tag in parts[1::2]]
+        raw = b"".join(parts)
+    if _BEGIN in raw:
+        raise KeyError
+    text = resolved(raw).decode()
+    return collapsed(_unescaped(text) if "&" in text else text)
 
 
 def _unescaped(text: str) -> str:

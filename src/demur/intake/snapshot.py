@@ -30,7 +30,8 @@ from demur.store.stage import run_stage
 from demur.terms.tables import ITEMS, PEOPLE
 
 CODE = "demur-snapshot-1"
-BUCKET_BYTES = 64 * 2**20
+BUCKET_BYTES = 16 * 2**20
+"""Of Parquet before compression; in memory a bucket takes a few times as much, once as read and once as chosen."""
 MAX_BUCKETS = 1024
 
 Keys = npt.NDArray[np.uint64]
@@ -85,9 +86,8 @@ def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datet
     total = hashlib.sha256()
     rows = versions = 0
     with _buckets(sorted(parts.glob("*.parquet")), identity, known_at) as buckets:
-        for number, bucket in enumerate(buckets):
+        for number, (bucket, keys) in enumerate(buckets):
             versions += bucket.num_rows
-            keys = _keys(bucket[identity])
             current = current_items(bucket, keys, as_of) if identity == "item_id" else merged_people(bucket, keys)
             _digest_rows(total, current)
             rows += current.num_rows
@@ -99,13 +99,14 @@ def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datet
 
 
 @contextlib.contextmanager
-def _buckets(parts: list[Path], identity: str, known_at: datetime) -> Iterator[Iterator[Any]]:
-    """Give the rows known by then, all rows of one id in one bucket, the buckets in order of the ids' hash."""
+def _buckets(parts: list[Path], identity: str, known_at: datetime) -> Iterator[Iterator[tuple[Any, Keys]]]:
+    """Give the rows known by then with their keys, all of one id in one bucket, the buckets in order of the keys."""
     size = sum(_bytes(part) for part in parts)
     bits = min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)) - 1).bit_length()
     if bits == 0:
         known = [_known(pq.read_table(part), known_at) for part in parts]
-        yield iter([pa.concat_tables(known)] if known else [])
+        whole = [pa.concat_tables(known)] if known else []
+        yield iter([(table, _keys(table[identity])) for table in whole])
         return
     with tempfile.TemporaryDirectory(prefix="demur-snapshot-") as folder:
         _spread(parts, Path(folder), identity, known_at, bits)
@@ -118,7 +119,8 @@ def _bytes(part: Path) -> int:
 
 
 def _known(table: Any, known_at: datetime) -> Any:
-    return table.filter(pc.less_equal(table["imported_at"], pa.scalar(known_at, table["imported_at"].type)))
+    known = pc.less_equal(table["imported_at"], pa.scalar(known_at, table["imported_at"].type))
+    return table if pc.all(known).as_py() else table.filter(known)
 
 
 def _spread(parts: list[Path], folder: Path, identity: str, known_at: datetime, bits: int) -> None:
@@ -127,22 +129,32 @@ def _spread(parts: list[Path], folder: Path, identity: str, known_at: datetime, 
         for part in parts:
             for batch in pq.ParquetFile(part).iter_batches(batch_size=16_384):
                 table = _known(pa.Table.from_batches([batch]), known_at)
-                places = (_keys(table[identity]) >> np.uint64(64 - bits)).astype(np.int64)
+                keys = _keys(table[identity])
+                places = (keys >> np.uint64(64 - bits)).astype(np.int64)
+                order = np.argsort(places, kind="stable")
+                table = table.append_column(_KEY, pa.array(keys)).take(pa.array(order))
+                cuts = np.searchsorted(places[order], np.arange((1 << bits) + 1)).tolist()
                 for place in np.unique(places).tolist():
                     if place not in writers:
                         sink = stack.enter_context(pa.OSFile(str(folder / f"{place:05d}"), "wb"))
                         writers[place] = stack.enter_context(pa.ipc.new_stream(sink, table.schema))
-                    writers[place].write_table(table.take(np.flatnonzero(places == place)))
+                    writers[place].write_table(table.slice(cuts[place], cuts[place + 1] - cuts[place]))
 
 
-def _read(path: Path) -> Any:
+_KEY = pa.field("\x1fkey", pa.uint64())
+"""Column of the bucket files alone."""
+
+
+def _read(path: Path) -> tuple[Any, Keys]:
     with pa.OSFile(str(path), "rb") as stream:
-        return pa.ipc.open_stream(stream).read_all()
+        table = pa.ipc.open_stream(stream).read_all()
+    return table.drop_columns([_KEY.name]), table[_KEY.name].to_numpy()
 
 
 def _keys(ids: Any) -> Keys:
     """Return the first 8 bytes of BLAKE2b of each id: the order of a snapshot, which says nothing about anybody."""
-    raw = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids.to_pylist())
+    hashed = hashlib.blake2b
+    raw = b"".join([hashed(name.encode(), digest_size=8).digest() for name in ids.to_pylist()])
     return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
 
 
@@ -151,6 +163,11 @@ _DIGESTED = ("version_id", "state", "audience", "container_audience", "parent_au
 
 
 def _digest_rows(total: Any, table: Any) -> None:
-    columns = [table[name].to_pylist() for name in _DIGESTED if name in table.column_names]
-    for row in zip(*columns, strict=True):
-        total.update("\x1f".join("" if value is None else value for value in row).encode() + b"\x1e")
+    columns = [pc.fill_null(table[name].combine_chunks(), "") for name in _DIGESTED if name in table.column_names]
+    if not table.num_rows:
+        return
+    said = pc.binary_join_element_wise(*columns, "\x1f")
+    # the rows one after the other are what the array holds
+    _, ends, content = pc.binary_join_element_wise(said, "", "\x1e").buffers()
+    size = int(np.frombuffer(ends, np.int32)[table.num_rows])
+    total.update(memoryview(content)[:size])

@@ -7,6 +7,8 @@ unit adds nothing. Nothing here knows a format.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from demur.terms.tables import QUARANTINE
 BATCH_ROWS = 50_000
 BATCH_TEXT = 64 * 2**20
 """Characters of text after which a part is written even when it has fewer rows: memory is bounded by text too."""
+_COLLECT_EVERY = 100_000
 CODE = "demur-intake-1"
 """Raised whenever the same file would give other rows."""
 
@@ -245,8 +248,32 @@ def intake(
     """
     found = source_named(source) if isinstance(source, str) else source
     _all_there(paths)
+    with _rare_collections():
+        return _read(found, paths, (store_folder, quarantine_folder, imported_at), progress, mapping, service)
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles rarely: millions of short rows are made, and none of them has any."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], _COLLECT_EVERY) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _read(
+    found: Source,
+    paths: Sequence[Path],
+    places: tuple[Path, Path, datetime],
+    progress: Progress,
+    mapping: Mapping[str, Any] | None,
+    service: str | None,
+) -> IntakeReport:
+    store_folder, _, imported_at = places
     units = found.inputs(paths)
-    work = _Import(found, store_folder, quarantine_folder, imported_at)
+    work = _Import(found, *places)
     report = IntakeReport(found.name)
     digests: dict[Path, str] = {}
     for done, given in enumerate(units):

@@ -1,4 +1,5 @@
-"""Every example in the docs runs: ``console`` blocks in a shell, ``python`` blocks as one script a page.
+"""Every example in the docs runs: ``console`` blocks in a shell, ``python`` blocks as one script a page,
+``>>>`` as doctests.
 
 In a console block, lines with ``$ `` are commands (a trailing ``# exit N`` names another exit code than 0); the lines
 after a command must stand in what it prints, where ``…`` stands for anything. A line with ``> `` goes on with its
@@ -7,6 +8,7 @@ command. A page's blocks share one folder. A page that reads real data is skippe
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import subprocess
@@ -79,3 +81,12 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
         (tmp_path / "page.py").write_text("\n".join(script), encoding="utf-8")
         done = run(f"{sys.executable} page.py", tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if re.search(r"^>>> ", page.read_text(encoding="utf-8"), re.M)],
+    ids=lambda page: page.stem,
+)
+def test_prompts_answer(page: Path) -> None:
+    assert doctest.testfile(str(page), module_relative=False, encoding="utf-8").failed == 0

@@ -230,5 +230,5 @@ def test_one_flipped_byte_in_a_slice_is_found(here):
     victim.write_bytes(raw)
     from demur.errors import BrokenError
 
-    with pytest.raises(BrokenError, match="differ|changed"):
+    with pytest.raises(BrokenError, match=r"differ|changed"):
         here.train(learning_rate=1e-3)

@@ -13,7 +13,7 @@ BEFORE, AFTER = BUILT - timedelta(days=1), BUILT + timedelta(days=1)
 SAID = "2026-05-01T00:00:00Z"
 
 TAKING = {
-    "objection": {"type": "objection", "person_id": "p"},
+    "objection": {"type": "objection", "person_id": "p", "valid_at": SAID},
     "revocation": {"type": "consent", "person_id": "p", "purpose": "x", "act": "revoke", "valid_at": SAID},
     "hold": {"type": "hold", "hold_id": "h", "act": "place", "authority": "a", "instrument": "i", "valid_at": SAID},
     "age": {"type": "age", "person_id": "p", "born_on": "2012-01-01", "source": "verified"},
@@ -42,6 +42,8 @@ GIVING = {
 @pytest.fixture
 def known(registry):
     registry.record({"type": "account", "account_id": "s:a", "person_id": "p"}, recorded_at=BEFORE)
+    said = {"campaign_id": "c", "purpose": "x", "effective_at": "2026-01-01T00:00:00Z"}
+    registry.record({"type": "campaign", **said}, recorded_at=BEFORE)
     return registry
 
 
@@ -65,6 +67,7 @@ def test_what_was_recorded_before_is_not_listed(known, kind):
 
 @pytest.mark.parametrize("kind", sorted(GIVING))
 def test_what_only_lets_more_in_is_not_listed(known, kind):
+    known.record({"type": "account", "account_id": "s:new", "person_id": "new"}, recorded_at=AFTER)
     known.record(GIVING[kind], recorded_at=AFTER)
     assert known.restrictions_since(BUILT) == []
 

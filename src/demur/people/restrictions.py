@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from demur.people import schema
 from demur.people.instants import instant, micros
+from demur.terms.content import Signal
 from demur.terms.people import Act, CampaignStatus, Status
 
 
@@ -43,10 +44,19 @@ def _kinds() -> Iterator[tuple[str, sa.Table, sa.ColumnElement[bool]]]:
     yield "residence", schema.RESIDENCES, sa.true()
     yield "link", schema.LINKS, sa.true()
     yield "compromise", schema.COMPROMISES, sa.true()
-    yield "status", schema.PROFILES, sa.or_(profile.status != Status.ACTIVE.value, profile.private.is_(True))
+    stops = (profile.status != Status.ACTIVE.value, profile.private.is_(True), profile.signal == Signal.NO.value)
+    yield "status", schema.PROFILES, sa.or_(*stops)
+    yield "transfer", schema.ACCOUNTS, _said_otherwise(schema.ACCOUNTS, "account_id")
+    yield "announcement", schema.CAMPAIGNS, _said_otherwise(schema.CAMPAIGNS, "campaign_id")
     stopped = (CampaignStatus.HELD.value, CampaignStatus.CANCELLED.value)
     yield "campaign", schema.CAMPAIGN_STATUSES, campaign.status.in_(stopped)
     yield "bounce", schema.NOTICES, schema.NOTICES.c.state == "bounced"
+
+
+def _said_otherwise(table: sa.Table, subject: str) -> sa.ColumnElement[bool]:
+    """Return whether another event about the same account or campaign is there: then this one may change it."""
+    other = table.alias()
+    return sa.exists().where(other.c[subject] == table.c[subject], other.c.event_id != table.c.event_id)
 
 
 def restrictions(connection: sa.Connection, since: datetime | None) -> Iterator[Restriction]:

@@ -3,7 +3,8 @@
 Usage: python benchmarks/bench_intake.py DUMP_FOLDER [MEGABYTES]
 
 The dump is repeated with fresh ids until it is large enough. Bare iterparse reads every row and clears it, nothing
-else. Both are measured by turns in CPU seconds of the whole process tree, and the least of three counts; the intake's include HTML to text, history, checks, digests and Parquet.
+else. Both are measured by turns in CPU seconds of the whole process tree, and the least of three counts; the intake's
+include HTML to text, history, checks, digests and Parquet.
 """
 
 from __future__ import annotations

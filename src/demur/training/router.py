@@ -30,6 +30,7 @@ def detect_language(text: str) -> str:
     """Return the text's language by ELD (EVIDENCE §3); empty when it cannot tell."""
     import eldc
 
+    eldc.init()
     return str(eldc.detect(text) or "")
 
 

@@ -18,7 +18,7 @@ from demur.terms.reasons import Reason
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 
 QUICK = [
-    "status", "people find agora:p1", "people show agora:p1", "objection queue", "policy list",
+    "status", "people find agora:p10", "people show agora:p10", "objection queue", "policy list",
     "policy check demur-strict", "policy show noyb-opt-in", "policy diff demur-strict noyb-opt-in", "corpus show",
     "ledger verify", "ledger show",
     "ledger prove 0",
@@ -106,11 +106,14 @@ def test_an_objection_leads_to_a_plan_that_changes_nothing(copied: Terminal, som
     assert json.loads(copied.done("--json", "status").stdout)["corpus"] == status["corpus"]
 
 
-def test_a_stranger_may_object_and_is_told_apart(copied: Terminal) -> None:
+def test_a_stranger_may_object_and_is_told_apart(demur: Terminal, copied: Terminal) -> None:
     assert "Nobody of that id is known yet" in copied.done("objection", "add", "agora:p99999").stderr
     waits = copied.done("objection", "add", "--handle", "@nobody-of-this-name")
     assert "demur objection queue" in waits.stderr
-    assert "nobody waits" not in copied.done("objection", "queue").stdout
+    queue = copied.done("objection", "queue")
+    assert "agora:p99999" in queue.stdout
+    assert "@nobody-of-this-name" in queue.stdout
+    assert "nobody waits" in demur.done("objection", "queue").stdout
 
 
 def test_the_report_is_where_it_says(copied: Terminal) -> None:

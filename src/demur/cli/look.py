@@ -79,6 +79,12 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "")
         say("  ".join(aligned).rstrip())
 
 
+def records(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Print mappings as a table; what a row lacks is absent."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    grid(columns, [[row.get(name) for name in columns] for row in rows], title)
+
+
 def _folded(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -> None:
     from rich.console import Console
     from rich.table import Table

@@ -10,7 +10,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
-from demur.cli.look import NOBODY, grid, say
+from demur.cli.look import NOBODY, records, say
 from demur.errors import InputError, RefusedError
 
 
@@ -85,7 +85,7 @@ def queue(context: Context) -> None:
     show(
         context,
         {"waiting": rows},
-        lambda: grid(list(rows[0]), [list(r.values()) for r in rows]) if rows else say("nobody waits"),
+        lambda: records(rows) if rows else say("nobody waits"),
     )
 
 

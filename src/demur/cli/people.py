@@ -9,7 +9,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
-from demur.cli.look import NOBODY, grid, listing, note, say
+from demur.cli.look import NOBODY, listing, note, records, say
 from demur.errors import InputError
 
 _SHOWN = 20
@@ -93,7 +93,7 @@ def show_person(context: Context, person: str, as_of: datetime | None) -> None:
         for name, rows in events.items():
             if rows:
                 say()
-                grid(list(rows[0]), [list(row.values()) for row in rows], title=name.replace("_", " "))
+                records(rows, name.replace("_", " "))
 
     show(context, {"standing": standing, "events": events}, text)
 

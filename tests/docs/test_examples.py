@@ -11,6 +11,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
             script.append(body)
     if script:
         (tmp_path / "page.py").write_text("\n".join(script), encoding="utf-8")
-        done = run(f"{sys.executable} page.py", tmp_path)
+        done = run(f"{shlex.quote(sys.executable)} page.py", tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

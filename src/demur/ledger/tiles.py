@@ -219,7 +219,7 @@ class TileLog:
 
     def sweep(self) -> list[str]:
         """Remove what a killed append left: tiles that the checkpoint does not cover, half-written files."""
-        removed = [one.name for one in self.folder.glob(".*.part")]
+        removed = [str(one.relative_to(self.folder)) for one in self.folder.rglob(".*.part")]
         for name in removed:
             (self.folder / name).unlink()
         for path in tile_files(self.folder):
@@ -283,7 +283,11 @@ class _Files:
             target.parent.mkdir(parents=True, exist_ok=True)
             inside = target.relative_to(self._folder).parents
             self._folders.update(self._folder / parent for parent in inside)
-        target.write_bytes(content)
+        if target.exists() and target.read_bytes() == content:
+            return  # the checkpoint before needs it: a kill in the middle of writing it again would lose it
+        part = target.with_name(f".{target.name}.part")
+        part.write_bytes(content)
+        part.replace(target)
         self._written.append(target)
 
     def flush(self) -> None:

@@ -145,6 +145,8 @@ class SealedFile:
         try:
             facts = orjson.loads(header)
             bytes.fromhex(facts["salt"])
+            if not (isinstance(facts["kind"], str) and isinstance(facts["buckets"], int) and facts["buckets"] > 0):
+                raise ValueError("no kind or no buckets")
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged("a damaged header") from error
         return header

@@ -70,3 +70,15 @@ def test_a_screen_reader_hears_the_bars(browser: Any, tmp_path: Path) -> None:
     assert "−290" in heard
     assert "frozen base 6.100" in heard
     page.close()
+
+
+def test_a_phone_shows_a_plain_table_of_regions_whole(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(render(PAGES["full"]()), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(path.as_uri())
+    hidden = (
+        "() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    )
+    assert page.evaluate(hidden) == 0
+    page.close()

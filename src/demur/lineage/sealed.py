@@ -145,10 +145,11 @@ class SealedFile:
         try:
             facts = orjson.loads(header)
             bytes.fromhex(facts["salt"])
-            if not (isinstance(facts["kind"], str) and isinstance(facts["buckets"], int) and facts["buckets"] > 0):
-                raise ValueError("no kind or no buckets")
+            sound = isinstance(facts["kind"], str) and isinstance(facts["buckets"], int) and facts["buckets"] > 0
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged("a damaged header") from error
+        if not sound:
+            raise self._damaged("a damaged header")
         return header
 
     def _read_index(self, stream: BinaryIO) -> list[list[int]]:

@@ -168,11 +168,12 @@ def held_out(seed: int, people: int) -> list[tuple[str, str]]:
 def leaver(parts: Parts, after: Path) -> tuple[str, int, datetime]:
     """Return who of those that object later has most records in the corpus, how many, and when they say so."""
     folder = corpus_folder(parts.workspace)
-    records: dict[str, int] = {}
+    seen: dict[str, set[str]] = {}
     sealed = SealedFile(folder / "sealed" / "lineage.sealed", "lineage", secret=parts.keys.secret("lineage"))
     for table in sealed.all():
-        for person in table["person_id"].to_pylist():
-            records[person] = records.get(person, 0) + 1
+        for person, record in zip(table["person_id"].to_pylist(), table["record_id"].to_pylist(), strict=True):
+            seen.setdefault(person, set()).add(record)
+    records = {person: len(found) for person, found in seen.items()}
     said = [orjson.loads(line) for line in after.read_bytes().splitlines() if line.strip()]
     objections = [one for one in said if one["type"] == "objection" and one["act"] == "object" and not one.get("kinds")]
     candidates = [one for one in objections if records.get(one["person_id"])]

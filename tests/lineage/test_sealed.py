@@ -13,7 +13,7 @@ from demur.errors import BrokenError
 from demur.lineage import SealedFile, bucket_of, write_sealed
 
 SECRET = b"s" * 32
-NAMES = [f"p:{number}" for number in range(200)]
+NAMES = [f"person:{number:05d}" for number in range(200)]  # long enough never to stand in cipher text by chance
 
 
 def _seal(path: Path, names: list[str] = NAMES, buckets: int = 8) -> Path:

@@ -35,6 +35,8 @@ fi
 missing=
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v smtp-sink >/dev/null 2>&1 || [ -x /usr/sbin/smtp-sink ] || missing="$missing postfix"
+command -v opendkim >/dev/null 2>&1 || [ -x /usr/sbin/opendkim ] || missing="$missing opendkim opendkim-tools"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "installing from Debian:$missing"

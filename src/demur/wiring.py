@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from demur import clock
 from demur.flows.parts import Parts
+from demur.flows.service import Service
+from demur.flows.site import read_site
+from demur.notice import NoticeBook
 from demur.people import Registry
 from demur.store import Workspace
+from demur.store.links import Links
 from demur.terms.manifests import CorpusRecipe
 from demur.terms.progress import Progress, silent
 
@@ -26,6 +31,17 @@ def open_parts(workspace: Workspace, progress: Progress = silent) -> Iterator[Pa
     with Registry(workspace.registry_url) as registry:
         registry.migrate()
         yield Parts(workspace, registry, workspace.keys, progress)
+
+
+@contextmanager
+def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[Service]:
+    """Open a workspace with the people's side: campaigns, letters, requests, staff."""
+    with ExitStack() as stack:
+        parts = stack.enter_context(open_parts(workspace, progress))
+        notice = NoticeBook(workspace.database_url("notice"))
+        stack.callback(notice.close)
+        notice.migrate()
+        yield Service(parts, read_site(workspace), notice, Links(parts.keys), clock.now)
 
 
 def workers() -> int:

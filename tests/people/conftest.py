@@ -1,88 +1,14 @@
-"""Databases to test the registry on: SQLite always, PostgreSQL when its binaries are on the machine."""
+"""Registries to test on, over each database."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from demur.people import Registry
 from demur.people.schema import METADATA
-
-
-def _binaries() -> Path | None:
-    """Find initdb and pg_ctl on PATH or where Debian puts them."""
-    found = shutil.which("initdb")
-    homes = [Path(found).parent] if found and shutil.which("pg_ctl") else []
-    homes += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((home for home in homes if (home / "pg_ctl").exists() and (home / "initdb").exists()), None)
-
-
-def _as_nobody() -> tuple[list[str], str | None]:
-    """PostgreSQL refuses root: name the command that runs it as somebody else."""
-    if os.geteuid() != 0:
-        return [], None
-    for name in ("postgres", "nobody"):
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if shutil.which("setpriv"):
-            return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"], name
-        if shutil.which("runuser"):
-            return ["runuser", "-u", name, "--"], name
-    return [], None
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """Start a private cluster on a Unix socket in a temporary folder; stop it at the end."""
-    home = _binaries()
-    if home is None:
-        pytest.skip("no PostgreSQL binaries (initdb, pg_ctl) on PATH or under /usr/lib/postgresql")
-    pytest.importorskip("psycopg", reason="the driver psycopg 3 is not installed")
-    prefix, user = _as_nobody()
-    if os.geteuid() == 0 and user is None:
-        pytest.skip("PostgreSQL refuses to run as root, and neither setpriv nor runuser with another user is here")
-    folder = Path(tempfile.mkdtemp(prefix="demur-pg-", dir="/tmp"))  # short: a socket path has 107 bytes at most
-    folder.chmod(0o755)
-    data = folder / "data"
-    if user is not None:
-        shutil.chown(folder, user)
-    options = f"-c listen_addresses='' -k {folder} -c fsync=off -c shared_buffers=64MB"
-    control: list[Any] = [*prefix, home / "pg_ctl", "-D", data, "-w"]
-    with (folder / "output").open("w") as output:
-        quiet: dict[str, Any] = {"stdout": output, "stderr": output, "cwd": folder}
-        try:
-            initdb = [*prefix, home / "initdb", "-D", data, "-U", "demur", "-A", "trust", "-E", "UTF8"]
-            subprocess.run(initdb, check=True, **quiet)
-            subprocess.run([*control, "-l", folder / "data/log", "-o", options, "start"], check=True, **quiet)
-            yield f"postgresql+psycopg://demur@/postgres?host={folder}"
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=False, **quiet)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database: each test runs on both."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'registry.db'}"
-    address: str = request.getfixturevalue("postgresql")
-    engine = sa.create_engine(address)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
-    return address
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from alembic.migration import MigrationContext
 
 from demur.errors import ConfigError, InputError, OutsideError, RefusedError
 from demur.people import FORMS, Registry
-from demur.people.database import Database
 from demur.people.schema import METADATA
 from demur.store import read_commit
+from demur.store.database import Database
 from demur.terms import tables
 
 T0 = datetime(2025, 6, 1, tzinfo=UTC)

@@ -16,6 +16,7 @@ from demur.cli.frame import Context, with_common_options
 
 _GROUPS = {
     "First look": {"demo": "demo", "status": "status"},
+    "People's side": {"serve": "serve"},
     "What comes in": {"intake": "intake", "people": "people", "notice": "people", "objection": "objections",
                       "hold": "objections", "export": "intake"},
     "Rules": {"policy": "policy", "decide": "policy"},

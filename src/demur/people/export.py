@@ -21,12 +21,12 @@ import sqlalchemy as sa
 from demur.clock import iso
 from demur.errors import InputError, OutsideError
 from demur.people import schema
-from demur.people.database import Database
 from demur.people.dossier import View
 from demur.people.instants import adult_cutoff, micros, months_before
 from demur.people.standing import standing_of
 from demur.people.streams import campaign_rows, dossiers
 from demur.store import commit_record, digest_json, remove_tree
+from demur.store.database import Database
 from demur.terms import tables
 from demur.terms.people import Act
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from demur.errors import InputError
 from demur.people import schema
-from demur.people.database import BATCH_ROWS, Database, Row
 from demur.people.events import handle_key, read_event
 from demur.people.instants import micros
+from demur.store.database import BATCH_ROWS, Database, Row
 from demur.store.keys import keyed_hash
 from demur.terms.people import AgeSource, Status
 from demur.terms.tables import PEOPLE

@@ -18,13 +18,13 @@ from demur.clock import iso
 from demur.errors import InputError, RefusedError
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
-from demur.people.database import Database
 from demur.people.events import DOORS, objection_row, read_event
 from demur.people.instants import instant, micros
 from demur.people.loading import Recorded
 from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.standing import standing_of
 from demur.people.streams import dossier_of
+from demur.store.database import Database
 from demur.terms.content import Kind
 from demur.terms.people import Act
 
@@ -73,7 +73,7 @@ class Registry:
 
     def migrate(self) -> None:
         """Bring the schema to this version (Alembic); safe to call whenever demur starts."""
-        self._database.migrate()
+        self._database.migrate(Path(__file__).parent / "migrations")
 
     # Recording -----------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from demur.people import schema
-from demur.people.database import Database
 from demur.people.dossier import CampaignView, Dossier, Holding, Row, View
 from demur.people.links import Links, read_links
+from demur.store.database import Database
 from demur.terms.people import CLOCK_STATUSES, CampaignStatus
 
 CHUNK = 400

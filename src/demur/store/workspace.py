@@ -19,6 +19,8 @@ class Workspace:
 
     source/items, source/people   imported tables (Parquet parts)      quarantine/  what could not be read
     registry.db                   people, notices, objections, holds   keys/        secrets
+    notice.db                     campaigns, deliveries, letters       site.toml    who runs this site
+    requests.db                   third parties' requests              access.db    staff, sessions
     policies/                     policy files in force                ledger/      the tile log
     corpora/<corpus id>/          built corpora                        models/<model id>/  trained models
     erasures/<erasure id>/        plans, certificates                  work/        intermediate files, disposable
@@ -28,10 +30,18 @@ class Workspace:
     seed: bytes | None = None
     """Only for made-up worlds: see KeyRing."""
 
+    def database_url(self, room: str) -> str:
+        """SQLAlchemy URL of a room's tables: DEMUR_REGISTRY_URL for all rooms together, or an SQLite file for each.
+
+        A file of its own for each room, so that a campaign that writes thousands of rows a second never makes an
+        objection wait for SQLite's one writer.
+        """
+        return os.environ.get("DEMUR_REGISTRY_URL", f"sqlite:///{self.root / room}.db")
+
     @property
     def registry_url(self) -> str:
-        """SQLAlchemy URL of the registry: DEMUR_REGISTRY_URL, or the embedded SQLite file."""
-        return os.environ.get("DEMUR_REGISTRY_URL", f"sqlite:///{self.root / 'registry.db'}")
+        """SQLAlchemy URL of the registry."""
+        return self.database_url("registry")
 
     @property
     def source(self) -> Path:

@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 
 
 class Database:
-    """One registry database: SQLite (WAL, synchronous=FULL, one writer) or PostgreSQL (psycopg 3).
+    """One database of a room: SQLite (WAL, synchronous=FULL, one writer) or PostgreSQL (psycopg 3).
 
     Args:
         url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
@@ -38,13 +38,17 @@ class Database:
         self._engine = _engine(url)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
 
-    def migrate(self) -> None:
-        """Bring the schema to this version; does nothing when it is there already."""
+    def migrate(self, scripts: Path) -> None:
+        """Bring the schema to this version; does nothing when it is there already.
+
+        Args:
+            scripts: folder of the room's Alembic migrations, with a version table of its own.
+        """
         from alembic import command
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("script_location", str(scripts).replace("%", "%%"))
         with self.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -117,7 +121,7 @@ def _engine(url: str) -> sa.Engine:
     if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise ConfigError(f"expected sqlite or postgresql as the registry, found {parsed.drivername}; change the URL")
+        raise ConfigError(f"expected sqlite or postgresql as the database, found {parsed.drivername}; change the URL")
     try:
         if parsed.drivername.startswith("sqlite"):
             return _sqlite(parsed)
@@ -180,14 +184,14 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         text = str(error.orig).lower()
         if "no such table" in text or "undefinedtable" in type(error.orig).__name__.lower():
-            raise RefusedError("the registry has no tables yet; run Registry.migrate() (demur init) first") from error
+            raise RefusedError("the database has no tables yet; call migrate() first, as every command does") from error
         if "locked" in text:
-            raise OutsideError("another command is writing to the registry for a minute; run this one again") from error
+            raise OutsideError("another command is writing to the database for a minute; run this one again") from error
         raise _outside(error.orig) from error
 
 
 def _outside(error: BaseException | None) -> OutsideError:
     return OutsideError(
-        f"the registry's database failed ({type(error).__name__}); check that it is up and has space, then "
+        f"the database failed ({type(error).__name__}); check that it is up and has space, then "
         "run the same command again: nothing that was recorded is lost"
     )

@@ -1,0 +1,46 @@
+"""The application: every page module's routes under one roof."""
+
+from __future__ import annotations
+
+import importlib
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from demur.flows.service import Service
+from demur.web.frame import page
+from demur.web.guard import SecurityHeaders
+
+PAGES: tuple[str, ...] = ()
+"""Modules of this package that have ``routes() -> list[BaseRoute]``, in order."""
+
+
+def build_app(service: Service) -> Starlette:
+    """Return the application over opened parts; whoever opened them closes them."""
+    routes: list[BaseRoute] = [Mount("/static", StaticFiles(packages=[("demur.web", "static")]), name="static")]
+    for name in PAGES:
+        routes += importlib.import_module(f"demur.web.{name}").routes()
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
+    app.state.service = service
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "common.not_found_title" if status == HTTPStatus.NOT_FOUND else "common.refused_title"
+    text = "common.not_found_text" if status == HTTPStatus.NOT_FOUND else None
+    return page(request, "message.html", status=status, title=title, text=text)
+
+
+async def _failed(request: Request, _error: Exception) -> Response:
+    return page(request, "message.html", status=500, title="common.error_title", text="common.error_text")

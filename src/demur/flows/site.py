@@ -37,7 +37,7 @@ def read_site(workspace: Workspace) -> Site:
             plain[name] = _table(kind, plain[name], name, faults)
     if "languages" in plain:
         plain["languages"] = {country: tuple(tags) for country, tags in plain["languages"].items()}
-    if not faults and urlsplit(plain.get("origin", Site.origin)).scheme not in {"http", "https"}:
+    if not faults and urlsplit(plain.get("origin", Site().origin)).scheme not in {"http", "https"}:
         faults.append("origin: expected a URL such as https://privacy.example.org")
     if faults:
         raise ConfigError(f"{path} says what demur does not understand; see docs/serve.md", faults)

@@ -1,4 +1,4 @@
-"""Databases to test on: SQLite always, PostgreSQL when its binaries are on the machine."""
+"""Databases to test on (SQLite always, PostgreSQL when its binaries are here), and one browser for the session."""
 
 from __future__ import annotations
 
@@ -80,3 +80,26 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         connection.exec_driver_sql("CREATE SCHEMA public")
     engine.dispose()
     return address
+
+
+FLAGS = [
+    f"--{flag}"
+    for flag in (
+        "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+        "disable-component-update", "disable-sync",
+    )
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, started once: a second driver in the same process would not start."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield found
+        found.close()

@@ -54,11 +54,13 @@ DELIVERIES = Table(
     Column("channel", Text, nullable=False),  # the one in use now
     Column("address", Text),  # of that channel; emptied when the campaign ends
     Column("destination", Text, nullable=False),
+    Column("fallback", Text),  # JSON [[channel, address, destination], …]: where to go after a hard bounce, in order
     Column("state", Text, nullable=False),  # DeliveryState
     Column("detail", Text),  # Excluded, or the last reply
     Column("attempt", Integer, nullable=False),  # of the newest try; 0 = none yet
     Column("not_before", BigInteger, nullable=False),  # next try; 0 = at once
     Column("lease_until", BigInteger),
+    Column("leased_by", Text),  # the worker whose lease it is
     Column("state_at", BigInteger, nullable=False),
     Column("message_digest", LargeBinary),  # SHA-256 of the exact message of the newest try
     UniqueConstraint("campaign_id", "person_id"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from demur import clock
+from demur.access import AccessBook
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.flows.site import read_site
@@ -41,7 +42,17 @@ def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[
         notice = NoticeBook(workspace.database_url("notice"))
         stack.callback(notice.close)
         notice.migrate()
-        yield Service(parts, read_site(workspace), notice, Links(parts.keys), clock.now)
+        access = AccessBook(workspace.database_url("access"), parts.keys.secret("attempts"))
+        stack.callback(access.close)
+        access.migrate()
+        yield Service(
+            parts=parts,
+            site=read_site(workspace),
+            notice=notice,
+            access=access,
+            links=Links(parts.keys),
+            clock=clock.now,
+        )
 
 
 def workers() -> int:

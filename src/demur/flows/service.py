@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from demur.access import AccessBook
 from demur.flows.parts import Parts
 from demur.notice import NoticeBook
 from demur.store.links import Links
@@ -19,6 +20,7 @@ class Service:
     parts: Parts
     site: Site
     notice: NoticeBook
+    access: AccessBook
     links: Links
     clock: Callable[[], datetime]
     """Asked for the present instant of every act."""

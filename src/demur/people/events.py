@@ -110,6 +110,8 @@ class Form:
     """From the read members to subject and values, in the table's order."""
     check: Callable[[Mapping[str, Any]], str | None] = lambda _: None
     """What is wrong with the members together, or ``None``."""
+    added: int = 0
+    """Columns at the end that a later version added (schema.event)."""
 
 
 def _columns(*names: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -248,8 +250,10 @@ FORMS: dict[str, Form] = {
             Field("effective_at", _instant),
             Field("notice_days", _whole),
             Field("countries", _list_of(_country)),
+            Field("kinds", _kinds),
         ),
-        _columns("campaign_id", "purpose", "effective_at", "notice_days", "countries"),
+        _columns("campaign_id", "purpose", "effective_at", "notice_days", "countries", "kinds"),
+        added=1,
     ),
     "campaign_status": Form(
         schema.CAMPAIGN_STATUSES,
@@ -319,6 +323,16 @@ FORMS: dict[str, Form] = {
         (Field("identifier_hash", _text, required=True), Field("origin", _text, required=True)),
         _columns("identifier_hash", "origin"),
     ),
+    "item_suppression": Form(
+        schema.ITEM_SUPPRESSIONS,
+        (
+            Field("item_id", _text, required=True),
+            Field("origin", _text, required=True),
+            Field("act", _one_of(Act.PLACE, Act.LIFT), required=True),
+            _SAID,
+        ),
+        _columns("item_id", "origin", "act", "valid_at"),
+    ),
 }
 """Type → form. Every event may also say ``recorded_at``."""
 
@@ -348,7 +362,7 @@ def read_event(event: Any, recorded_at: int) -> tuple[Any, tuple[Any, ...]]:
         faults = [wrong] if wrong else []
     if faults:
         raise InputError(f"the event {event['type']} cannot be read", faults)
-    return form.table, schema.event(*form.row(read), recorded_at=read["recorded_at"])
+    return form.table, schema.event(*form.row(read), recorded_at=read["recorded_at"], added=form.added)
 
 
 def _members(form: Form, event: dict[str, Any], recorded_at: int) -> tuple[dict[str, Any], list[str]]:

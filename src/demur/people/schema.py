@@ -94,8 +94,9 @@ CAMPAIGNS = _events(
     _at("effective_at"),
     Column("notice_days", Integer),
     _text("countries"),
+    _text("kinds"),
 )
-"""What a campaign announces (NOT-01)."""
+"""What a campaign announces (NOT-01); ``kinds`` names what is new in a material change, null = all (NOT-07)."""
 
 CAMPAIGN_STATUSES = _events("campaign_statuses", "campaign_id", _text("status", required=True),
                             _at("valid_at", required=True))  # fmt: skip
@@ -160,12 +161,27 @@ HOLDS = _events(
 SUPPRESSIONS = _events("suppressions", "identifier_hash", _text("origin", required=True))
 """Keyed hashes of identifiers that must never come back (PPL-09). No identifier stands here."""
 
+ITEM_SUPPRESSIONS = _events("item_suppressions", "item_id", _text("origin", required=True),
+                            _text("act", required=True), _at("valid_at", required=True))  # fmt: skip
+"""Items that somebody in them had taken out, and when that was lifted; the origin names the request (TPD-02)."""
+
 BY_NAME: dict[str, Table] = {table.name: table for table in METADATA.sorted_tables}
 
 
-def event(subject: str, *values: Any, recorded_at: int) -> tuple[Any, ...]:
-    """Return a row: subject, digest of subject and values, the values, recorded_at."""
-    digest = hashlib.blake2b(orjson.dumps((subject, *values)), digest_size=16).hexdigest()
+def event(subject: str, *values: Any, recorded_at: int, added: int = 0) -> tuple[Any, ...]:
+    """Return a row: subject, digest of subject and values, the values, recorded_at.
+
+    Args:
+        subject: whom or what it is about.
+        values: the table's columns between ``event_id`` and ``recorded_at``.
+        recorded_at: microseconds.
+        added: how many of the last columns a later version of the schema added; where they say nothing they are no
+            part of the digest, so that an event that was recorded before is the same event when it is told again.
+    """
+    told = values
+    while added and told[-1] is None:
+        told, added = told[:-1], added - 1
+    digest = hashlib.blake2b(orjson.dumps((subject, *told)), digest_size=16).hexdigest()
     return (subject, digest, *values, recorded_at)
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint, text
 
 METADATA = MetaData()
+
+# Conditions of partial indexes: small ones, of what waits to be told. A query must say them in the same words.
+UNSETTLED_SEEN = "state = 'seen' AND settled IS DISTINCT FROM state"
+UNSETTLED_TRIES = "outcome IN ('accepted', 'bounced') AND settled IS DISTINCT FROM outcome"
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only as INTEGER
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 CAMPAIGNS = Table(
     "notice_campaigns",
@@ -25,8 +36,12 @@ CAMPAIGNS = Table(
     Column("made_at", BigInteger, nullable=False),
     Column("approved_by", Text),
     Column("approved_at", BigInteger),
+    Column("freeze_as_of", BigInteger),  # the audience is who belonged to it then; null = not begun
+    Column("freeze_cursor", Text),  # everybody up to this person has a row
     Column("frozen_at", BigInteger),  # the audience is complete
     Column("enrolled_until", BigInteger),  # latecomers looked at up to this instant
+    Column("told_at", BigInteger),  # status_at that registry and ledger know of
+    Column("emptied_at", BigInteger),  # the addresses are gone
 )
 """What is announced, to whom, by when (NOT-01)."""
 
@@ -63,9 +78,11 @@ DELIVERIES = Table(
     Column("leased_by", Text),  # the worker whose lease it is
     Column("state_at", BigInteger, nullable=False),
     Column("message_digest", LargeBinary),  # SHA-256 of the exact message of the newest try
+    Column("settled", Text),  # the state that registry and ledger know of
     UniqueConstraint("campaign_id", "person_id"),
     Index("ix_notice_deliveries_person", "person_id"),
     Index("ix_notice_deliveries_work", "campaign_id", "state", "not_before"),
+    Index("ix_notice_deliveries_unsettled", "number", **_where(UNSETTLED_SEEN)),
 )
 """One row a person and campaign: the frozen audience and the delivery ledger (NOT-03)."""
 
@@ -80,8 +97,39 @@ ATTEMPTS = Table(
     Column("outcome", Text),
     Column("code", Text),
     Column("message_digest", LargeBinary, nullable=False),
+    Column("settled", Text),  # the outcome that registry and ledger know of
+    Index("ix_notice_attempts_unsettled", "number", **_where(UNSETTLED_TRIES)),
 )
 """Every try, written before the network sees it."""
+
+BATCHES = Table(
+    "notice_batches",
+    METADATA,
+    Column("batch", _NUMBER, primary_key=True, autoincrement=True),
+    Column("campaign_id", Text, nullable=False),
+    Column("root", Text, nullable=False),  # Merkle root over the leaves, hex
+    Column("leaves", Integer, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("ledger_index", BigInteger),  # null = registry or ledger may not know it yet
+    Index("ix_notice_batches_open", "batch", **_where("ledger_index IS NULL")),
+)
+"""What was told to registry and ledger together (NOT-08)."""
+
+PROOFS = Table(
+    "notice_proofs",
+    METADATA,
+    Column("batch", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),  # accepted, bounced, seen
+    Column("at", BigInteger, nullable=False),
+    Column("message_digest", LargeBinary),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Index("ix_notice_proofs_number", "number"),
+)
+"""What one batch says about one delivery: a leaf of its tree."""
 
 LETTERS = Table(
     "notice_letters",

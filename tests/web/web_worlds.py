@@ -109,7 +109,9 @@ def serving(app: Any, listener: socket.socket) -> Iterator[None]:
     """Run an ASGI application in a thread on a bound socket until the block ends."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="error", server_header=False, access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        app, log_level="error", server_header=False, access_log=False, lifespan="off", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

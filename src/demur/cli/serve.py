@@ -21,6 +21,13 @@ def serve(context: Context, host: str, port: int) -> None:
 
     with open_service(context.workspace) as service:
         hint(context, f"demur: serving on http://{host}:{port} (Ctrl-C stops it)")
-        config = uvicorn.Config(build_app(service), host=host, port=port, log_level="warning", server_header=False,
-                                access_log=False)  # fmt: skip
+        config = uvicorn.Config(
+            build_app(service),
+            host=host,
+            port=port,
+            log_level="warning",
+            server_header=False,
+            access_log=False,
+            proxy_headers=False,  # web/guard.py reads X-Forwarded-For
+        )
         uvicorn.Server(config).run()

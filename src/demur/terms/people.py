@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -68,3 +69,28 @@ class Act(StrEnum):
     REVOKE = "revoke"
     PLACE = "place"
     LIFT = "lift"
+
+
+class Candidate(NamedTuple):
+    """One human being who may belong to a campaign, as far as telling them is concerned (NOT-01)."""
+
+    person_id: str
+    """Of several linked ids one that has an account."""
+    countries: tuple[str, ...]
+    """Residences that count now; empty = unknown, which belongs to every campaign."""
+    language: str | None
+    """Told last, over all accounts."""
+    contact: str | None
+    """The newest address."""
+    bounced: bool
+    """Mail to that address came back, and none arrived since."""
+    born_on: int | None
+    """Youngest birth date that the evidence allows, as days since 1970; ``None`` = unknown."""
+    age_conflict: bool
+    """Some evidence says minor, some says adult."""
+    statuses: tuple[str | None, ...]
+    """Of all their accounts."""
+    objected: bool
+    """To everything, everywhere."""
+    objected_kinds: tuple[str, ...]
+    """Otherwise the kinds objected to on every service."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -41,15 +41,38 @@ _BUTTON = (
 )
 
 
+class Addressed(Protocol):
+    """A row of the delivery ledger, as far as a message needs it."""
+
+    @property
+    def number(self) -> int:
+        """Of the delivery."""
+
+    @property
+    def person_id(self) -> str:
+        """Whom the app shows it to."""
+
+    @property
+    def language(self) -> str:
+        """One that the campaign has a text in."""
+
+    @property
+    def channel(self) -> str:
+        """``inapp``, or anything that carries mail."""
+
+    @property
+    def address(self) -> str | None:
+        """Mail address; not needed in-app."""
+
+
 class Addressee(NamedTuple):
-    """One row of the delivery ledger, as far as a message needs it."""
+    """Whom to tell, when no row of the ledger is at hand: for a preview, or for proof."""
 
     number: int
     person_id: str
     language: str
     channel: str
-    address: str
-    """Mail address; for in-app the person's id, or nothing."""
+    address: str | None
 
 
 class Renderer:
@@ -83,7 +106,7 @@ class Renderer:
         self._app: dict[str, Segments] = {}
         self._second: tuple[int, bytes] = (-1, b"")
 
-    def render(self, row: Addressee, attempt: int, at: datetime) -> Outgoing | Result:
+    def render(self, row: Addressed, attempt: int, at: datetime) -> Outgoing | Result:
         """Return a person's message; or a bounce (5.1.3, 5.6.7) when the address can stand in no envelope.
 
         Args:
@@ -100,7 +123,7 @@ class Renderer:
                 number=b"%d" % row.number, to=orjson.dumps(row.person_id), date=iso(at).encode(), token=token.encode()
             )
             return Outgoing(row.number, attempt, row.person_id, IN_APP, "", body)
-        to = mailbox(row.address)
+        to = mailbox(row.address or "")
         if isinstance(to, str):
             return Result(row.number, attempt, Outcome.BOUNCED, to)
         message = self._segments(row.language, self._mails, self._compile_mail).fill(
@@ -109,7 +132,7 @@ class Renderer:
         path = return_path(self._keys, NOTICE, row.number, attempt, self._site.bounce_domain)
         return Outgoing(row.number, attempt, to.address, to.domain, path, message)
 
-    def exact(self, row: Addressee, at: datetime, digest: bytes) -> bytes:
+    def exact(self, row: Addressed, at: datetime, digest: bytes) -> bytes:
         """Return again the exact message that a person got, for proof (NOT-08).
 
         Args:
@@ -215,6 +238,10 @@ class Segments:
         out[::2] = self._parts
         out[1::2] = [given[name] for name in self._names]
         return b"".join(out)
+
+    def whole(self, to: str, at: datetime) -> bytes:
+        """Return the message of a letter, which has no other slots."""
+        return self.fill(number=b"", to=to.encode("ascii"), date=format_datetime(at).encode(), token=b"")
 
 
 def compile_mail(

@@ -149,6 +149,7 @@ LETTERS = Table(
     Column("message_digest", LargeBinary),
     Index("ix_notice_letters_work", "state", "not_before"),
     Index("ix_notice_letters_person", "person_id"),
+    Index("ix_notice_letters_address", text("lower(address)"), "made_at"),
 )
 """Single mails: confirmations, answers, links to the own page."""
 
@@ -167,3 +168,12 @@ APP_MESSAGES = Table(
     Index("ix_notice_app_messages_person", "person_id"),
 )
 """In-app notices: posted to the platform's webhook with retries and dead letters, or pulled by its app."""
+
+STOPPED = Table(
+    "notice_stopped_addresses",
+    METADATA,
+    Column("address_hash", LargeBinary, primary_key=True),  # keyed: the table names nobody
+    Column("why", Text, nullable=False),  # complaint
+    Column("stopped_at", BigInteger, nullable=False),
+)
+"""Addresses that get no mail that nobody asked for, because their owner called one spam (ADR 8)."""

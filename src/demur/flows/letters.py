@@ -1,0 +1,62 @@
+"""Sends the letters that are due: one call, some seconds, may be killed anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from demur.errors import OutsideError
+from demur.flows.service import Service
+from demur.notice import channels, letters
+from demur.notice.stationery import write
+from demur.terms.notice import Outcome, Outgoing, Result
+
+ROWS = 50
+"""Letters a step; a relay takes them in well under a second."""
+SECONDS = 20.0
+"""Longest wait for the relay; what has no result by then is tried again, with the same Message-ID."""
+
+
+def step(service: Service) -> int:
+    """Send what is due; return how many letters were looked at, 0 = idle."""
+    at = service.clock()
+    due = letters.take(service.notice, at, rows=ROWS)
+    if not due:
+        return 0
+    results: list[Result] = []
+    mails: list[Outgoing] = []
+    for one in due:
+        made = write(one, at, service.site, service.links, service.parts.keys)
+        if isinstance(made, Result):
+            results.append(made)
+        else:
+            mails.append(made)
+    results += asyncio.run(_sent(service, mails)) if mails else []
+    digests = {mail.number: hashlib.sha256(mail.message).digest() for mail in mails}
+    letters.settle(service.notice, results, digests, at)
+    return len(due)
+
+
+def surroundings(service: Service) -> channels.Surroundings:
+    """Return what channels are made with."""
+    root = service.parts.workspace.root
+    return channels.Surroundings(service.site, service.notice, service.parts.keys, root / "outbox")
+
+
+async def _sent(service: Service, mails: Sequence[Outgoing]) -> list[Result]:
+    channel = channels.channel_named(channels.EMAIL, surroundings(service))
+    results: list[Result] = []
+    try:
+        async with asyncio.timeout(SECONDS):
+            await channel.open()
+            async for result in channel.send(mails):
+                results.append(result)  # noqa: PERF401  (a time-out must keep what came)
+    except (TimeoutError, OSError, OutsideError):
+        known = {result.number for result in results}
+        results += [
+            Result(mail.number, mail.attempt, Outcome.DEFERRED, "4.4.1") for mail in mails if mail.number not in known
+        ]
+    finally:
+        await channel.close()
+    return results

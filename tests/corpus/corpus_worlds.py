@@ -32,6 +32,8 @@ from demur.terms.tables import (
     OBJECTIONS,
     RESIDENCE,
     STANDING,
+    SUPPRESSED,
+    SUPPRESSED_WORDS,
 )
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
@@ -245,6 +247,8 @@ class World:
             "campaigns": (CAMPAIGNS, [campaign]),
             "objections": (OBJECTIONS, []),
             "holds": (HOLDS, []),
+            "suppressed": (SUPPRESSED, []),
+            "suppressed_words": (SUPPRESSED_WORDS, []),
         }
 
 

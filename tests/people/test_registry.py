@@ -246,7 +246,8 @@ def test_the_export_is_committed_last_and_has_the_documented_schemas(registry: R
     assert read_commit(tmp_path / "s") == facts
     for name, schema in (("standing", tables.STANDING), ("accounts", tables.ACCOUNTS), ("residence", tables.RESIDENCE),
                          ("notices", tables.NOTICES), ("campaigns", tables.CAMPAIGNS),
-                         ("objections", tables.OBJECTIONS), ("holds", tables.HOLDS)):  # fmt: skip
+                         ("objections", tables.OBJECTIONS), ("holds", tables.HOLDS),
+                         ("suppressed", tables.SUPPRESSED), ("suppressed_words", tables.SUPPRESSED_WORDS)):  # fmt: skip
         found = pq.read_table(tmp_path / f"s/{name}.parquet")
         assert found.schema.equals(schema), name
         assert found.num_rows == facts["files"][name]["rows"]

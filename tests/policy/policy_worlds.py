@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from demur.terms.content import Audience, Kind
 from demur.terms.people import Status
-from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, RESIDENCE, STANDING
+from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, RESIDENCE, STANDING, SUPPRESSED
 
 AS_OF = datetime(2025, 6, 1, tzinfo=UTC)
 Row = dict[str, Any]
@@ -30,9 +30,10 @@ class World:
     people: list[Row] = field(default_factory=list)
     homes: list[Row] = field(default_factory=list)
     holds: list[Row] = field(default_factory=list)
+    suppressed: list[Row] = field(default_factory=list)
 
     def join(self, other: World) -> None:
-        for name in ("items", "accounts", "people", "homes", "holds"):
+        for name in ("items", "accounts", "people", "homes", "holds", "suppressed"):
             getattr(self, name).extend(getattr(other, name))
 
     def index(self) -> Served:
@@ -46,6 +47,7 @@ class World:
             ("accounts", self.accounts, ACCOUNTS),
             ("residence", self.homes, RESIDENCE),
             ("holds", self.holds, HOLDS),
+            ("suppressed", self.suppressed, SUPPRESSED),
         ):
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{name}.parquet")
         half = len(self.items) // 2
@@ -61,6 +63,7 @@ class Served:
 
     def __init__(self, world: World) -> None:
         self._items = {row["item_id"]: row for row in world.items}
+        self._suppressed = {row["item_id"] for row in world.suppressed}
         self._people = {row["person_id"]: row for row in world.people}
         self._accounts: dict[str, list[Row]] = defaultdict(list)
         self._homes: dict[str, list[Row]] = defaultdict(list)
@@ -80,6 +83,9 @@ class Served:
 
     def residence(self, person_id: str) -> Iterable[Mapping[str, Any]]:
         return self._homes.get(person_id, [])
+
+    def suppressed(self, item_id: str) -> bool:
+        return item_id in self._suppressed
 
 
 def item(item_id: str, **given: Any) -> Row:
@@ -124,6 +130,7 @@ def person(person_id: str = "p", **given: Any) -> Row:
         "last_delivered_at": datetime(2025, 1, 10, tzinfo=UTC),
         "campaign_effective_at": datetime(2025, 1, 1, tzinfo=UTC),
         "campaigns": ["c"],
+        "kind_clocks": [],
     }
     return row | given
 
@@ -211,6 +218,19 @@ def random_world(chance: Random, name: str) -> World:  # noqa: C901  (one branch
                 "last_delivered_at": often(_TIMES[4], when()),
                 "campaign_effective_at": often(_TIMES[3], when()),
                 "campaigns": often(["c1"], some(["c1", "c2", None])),
+                "kind_clocks": often(
+                    [],
+                    [
+                        {
+                            "kind": kind,
+                            "first_delivered_at": often(_TIMES[2], when()),
+                            "last_delivered_at": often(_TIMES[4], when()),
+                            "effective_at": often(_TIMES[3], when()),
+                        }
+                        for kind in chance.sample(["post", "comment", "reshare", *kinds[:2]], 2)
+                    ],
+                    0.6,
+                ),
                 "signal": often(None, chance.choice(["y", "n", "maybe"])),
                 "language": None,
                 "last_active_at": None,
@@ -271,6 +291,8 @@ def random_world(chance: Random, name: str) -> World:  # noqa: C901  (one branch
             valid_at=when() or AS_OF,
         )
         world.holds.append(placed)
+        if chance.random() < 0.3:  # and now and then an item that somebody else had taken out
+            world.suppressed += [{"item_id": row["item_id"]} for row in world.items if chance.random() < 0.2]
         if chance.random() < 0.3:
             world.holds.append({**placed, "act": "lift", "valid_at": when() or AS_OF, "recorded_at": when() or AS_OF})
     return world

@@ -95,7 +95,7 @@ def build(
         OutsideError: the disk is full. After any error the same call goes on where it stopped.
     """
     _check(inputs)
-    for purpose in ("placement", "records", "lineage"):
+    for purpose in ("placement", "records", "lineage", "suppression"):
         keys.secret(purpose)  # made here, so that stages find the files
     facts = _facts(inputs)
     folder = work / f"corpus-{digest_json([facts, str(replaces)])[:16]}"
@@ -260,6 +260,7 @@ class _Stages:
                 recipe=self.inputs.recipe.as_json(),
                 copy_min_words=self.inputs.policy.copy_min_words,
                 standing=str(self.inputs.standing) if mentions else None,
+                suppressed=str(self.inputs.standing / "suppressed_words.parquet"),
                 upstream=selected["call"],
             )
             progress("corpus: text", bucket + 1, total)

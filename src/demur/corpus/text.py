@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.disk import writing
 from demur.corpus.similarity import band_keys, exact_keys, signatures, words
+from demur.lineage import Suppressed
 from demur.store import KeyRing, commit_record
 from demur.terms.manifests import CorpusRecipe
 from demur.terms.reasons import Exclusion
@@ -56,6 +57,7 @@ def prepare(
     recipe: dict[str, Any],
     copy_min_words: int,
     standing: str | None,
+    suppressed: str,
     upstream: str,
 ) -> None:
     """Write ``rows.parquet``: every allowed item and every protected one long enough to have copies; then commit.
@@ -67,15 +69,17 @@ def prepare(
         recipe: the recipe's plain form.
         copy_min_words: shorter texts belong to nobody.
         standing: folder of the people tables when names of objectors are redacted, else ``None``.
+        suppressed: file of the keyed hashes of what other people had taken out of everybody's texts.
         upstream: call of the stage before, so that other inputs mean another run.
     """
     assert upstream
     settings = CorpusRecipe(**recipe)
     ring = KeyRing(Path(keys))
     names = objector_names(Path(standing)) if standing else []
+    cut = Suppressed(pq.read_table(suppressed)["identifier_hash"].to_pylist(), ring.secret("suppression"))
     with pq.ParquetFile(rows) as source, pq.ParquetWriter(folder / "rows.parquet", ROWS, compression="zstd") as sink:
         for batch in source.iter_batches(batch_size=CHUNK_ROWS):
-            sink.write_table(_prepared(batch.to_pylist(), settings, ring, names, copy_min_words))
+            sink.write_table(_prepared(batch.to_pylist(), settings, ring, names, cut, copy_min_words))
     commit_record(folder, {"rows": pq.read_metadata(folder / "rows.parquet").num_rows})
 
 
@@ -120,7 +124,12 @@ def region_of(language: str, dialect: str | None, recipe: CorpusRecipe) -> str:
 
 
 def _prepared(
-    rows: list[dict[str, Any]], recipe: CorpusRecipe, keys: KeyRing, names: list[str], copy_min_words: int
+    rows: list[dict[str, Any]],
+    recipe: CorpusRecipe,
+    keys: KeyRing,
+    names: list[str],
+    cut: Suppressed,
+    copy_min_words: int,
 ) -> Any:
     from demur.corpus.redact import redact
     from demur.corpus.redact_names import redact_names
@@ -128,7 +137,9 @@ def _prepared(
     live = [row for row in rows if row["text"] and not row["text"].isspace()]
     redacted = redact(_strings([row["text"] for row in live])).texts
     plain = [normalise(text) for text in redacted.to_pylist()]
-    final = [normalise(text) for text in redact_names(redacted, names).to_pylist()] if names else plain
+    final = plain
+    if names or cut:
+        final = [normalise(text or "") for text in cut.cut(redact_names(redacted, names).to_pylist())]
     for row, one, other in zip(live, plain, final, strict=True):
         row["plain"], row["text"] = one, other
         row["copyable"] = len(words(one)) >= copy_min_words

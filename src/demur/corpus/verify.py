@@ -34,7 +34,7 @@ _ITEMS = (
     "item_id, kind, service, state, account_id, co_account_ids, created_at, audience, container_id, "
     "container_audience, parent_id, parent_audience, original_id, expires_at, addressed_to_ai"
 )
-_PEOPLE = ("standing", "accounts", "residence", "notices", "campaigns", "holds")
+_PEOPLE = ("standing", "accounts", "residence", "notices", "campaigns", "holds", "suppressed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ Everything here errs towards *not* finding: a rule below is a condition that eve
 is always a violation. Where the policy is stricter (grace periods, notices that no longer count), it is stricter.
 
 Tables at hand: settings, known_kinds, private_kinds, audiences, statuses, ranks, regimes, jurisdictions (in force at
-as_of, one row a country), items, standing, accounts, residence, notices, campaigns, holds, slices, records, lineage,
-fates.
+as_of, one row a country), items, standing, accounts, residence, notices, campaigns, holds, suppressed, slices,
+records, lineage, fates.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ FOUND: dict[str, str] = {
     "objected": """SELECT a.item_id FROM authors a JOIN standing s USING (person_id) JOIN items i USING (item_id)
         WHERE s.objected AND (s.objected_kinds IS NULL OR list_contains(s.objected_kinds, i.kind))
           AND (s.objected_services IS NULL OR list_contains(s.objected_services, i.service))""",
+    "suppressed": "SELECT item_id FROM items JOIN suppressed USING (item_id)",
     "notice": """SELECT t.item_id FROM terms t JOIN regimes r ON r.rank = t.regime_rank
         LEFT JOIN delivered d USING (person_id), settings
         WHERE (t.notice_days > 0 OR r.name NOT IN ('no_choice', 'opt_in'))
@@ -183,6 +184,7 @@ RECOUNTED = (
     "minor_at_creation",
     "held",
     "objected",
+    "suppressed",
     "no_consent",
     "no_jurisdiction",
 )

@@ -1,14 +1,28 @@
 """Room: the registry of people, notices, objections, consents and holds, and the standing at any time.
 
 For: whoever must know what a person's state was or is. In: PEOPLE tables, event files, single acts.
-Out: events in SQL, seven Parquet files (STANDING, ACCOUNTS, RESIDENCE, NOTICES, CAMPAIGNS, OBJECTIONS, HOLDS).
+Out: events in SQL, nine Parquet files (STANDING, ACCOUNTS, RESIDENCE, NOTICES, CAMPAIGNS, OBJECTIONS, HOLDS, SUPPRESSED, …).
 May touch: the registry's database, the folder that it exports to. May not: read content, decide about items, ask the
 clock, send anything. Read first: standing.py and epochs.py (the rules, pure), schema.py, registry.py; docs/registry.md.
 """
 
 from demur.people.events import DOORS, FORMS
 from demur.people.loading import Recorded, identifier_hash
+from demur.people.objecting import OPEN_DOORS, Kept, Reach, Told, place_of
 from demur.people.registry import ObjectionReceipt, Registry
 from demur.people.restrictions import Restriction
 
-__all__ = ["DOORS", "FORMS", "ObjectionReceipt", "Recorded", "Registry", "Restriction", "identifier_hash"]
+__all__ = [
+    "DOORS",
+    "FORMS",
+    "OPEN_DOORS",
+    "Kept",
+    "ObjectionReceipt",
+    "Reach",
+    "Recorded",
+    "Registry",
+    "Restriction",
+    "Told",
+    "identifier_hash",
+    "place_of",
+]

@@ -16,6 +16,7 @@ from demur.errors import InputError
 from demur.people import schema
 from demur.people.instants import days, micros
 from demur.terms.content import Kind, Signal
+from demur.terms.holds import Nature, Stage
 from demur.terms.people import Act, AgeSource, CampaignStatus, Delivery, Status
 
 DOORS = frozenset({"web", "link", "one_click", "api", "staff", "bulk", "signal", "suppression"})
@@ -187,7 +188,8 @@ def _says_something(read: Mapping[str, Any]) -> str | None:
 
 
 _HOLD = ("hold_id", "act", "countries", "services", "kinds", "created_from", "created_until", "purpose", "campaign_id",
-         "authority", "instrument", "by", "valid_at")  # fmt: skip
+         "authority", "instrument", "by", "valid_at", "artefact", "stages", "nature", "text", "deadline_at", "penalty",
+         "renotice_at")  # fmt: skip
 _OWNED = (_ACCOUNT, Field("person_id", _text), Field("service", _text))
 
 FORMS: dict[str, Form] = {
@@ -313,10 +315,18 @@ FORMS: dict[str, Form] = {
             Field("authority", _text, required=True),
             Field("instrument", _text, required=True),
             Field("by", _texts),
+            Field("artefact", _text),
+            Field("stages", _list_of(_one_of(*Stage))),
+            Field("nature", _one_of(*Nature)),
+            Field("text", _text),
+            Field("deadline_at", _instant),
+            Field("penalty", _text),
+            Field("renotice_at", _instant),
             _SAID,
         ),
         _columns(*_HOLD),
         _lift_by_two,
+        added=schema.HOLDS_ADDED,
     ),
     "suppression": Form(
         schema.SUPPRESSIONS,

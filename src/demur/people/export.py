@@ -1,4 +1,4 @@
-"""Standing as Parquet: seven files and a commit record whose digest does not know in which order things were recorded.
+"""Standing as Parquet: nine files and a commit record whose digest does not know in which order things were recorded.
 
 Streams: memory does not grow with the number of people. Does not decide anything: standing.py does.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,11 +24,14 @@ from demur.errors import InputError, OutsideError
 from demur.people import schema
 from demur.people.dossier import View
 from demur.people.instants import adult_cutoff, micros, months_before
+from demur.people.renotice import renotices
 from demur.people.standing import standing_of
+from demur.people.stopping import takes_out
 from demur.people.streams import campaign_rows, dossiers
 from demur.store import commit_record, digest_json, remove_tree
 from demur.store.database import Database
 from demur.terms import tables
+from demur.terms.holds import Nature
 from demur.terms.people import Act
 
 BATCH = 20_000
@@ -41,6 +45,8 @@ FILES: dict[str, Any] = {
     "campaigns": tables.CAMPAIGNS,
     "objections": tables.OBJECTIONS,
     "holds": tables.HOLDS,
+    "suppressed": tables.SUPPRESSED,
+    "suppressed_words": tables.SUPPRESSED_WORDS,
 }
 
 
@@ -115,7 +121,12 @@ def _array(values: Sequence[Any], kind: Any) -> Any:
 
 
 def view_at(
-    connection: sa.Connection, as_of: datetime, known_at: datetime, base_known_at: datetime | None, grace_months: int
+    connection: sa.Connection,
+    as_of: datetime,
+    known_at: datetime,
+    base_known_at: datetime | None,
+    grace_months: int,
+    purpose: str | None = None,
 ) -> tuple[View, dict[str, dict[str, Any]]]:
     """Return from where one looks, and the campaigns as seen from there.
 
@@ -136,6 +147,8 @@ def view_at(
         grace_from=micros(months_before(as_of, grace_months)),
         adult_cutoff=adult_cutoff(as_of, ADULT_YEARS),
         campaigns={name: campaign["view"] for name, campaign in campaigns.items()},
+        purpose=purpose,
+        renotices=renotices(connection, known, purpose),
     )
     return view, campaigns
 
@@ -148,16 +161,19 @@ def export(
     known_at: datetime,
     base_known_at: datetime | None,
     grace_months: int,
+    purpose: str | None,
 ) -> dict[str, Any]:
-    """Write the seven files and the commit record; see Registry.export."""
+    """Write the nine files and the commit record; see Registry.export."""
     try:
         remove_tree(folder)
         folder.mkdir(parents=True)
         with database.reading() as connection:
-            view, campaigns = view_at(connection, as_of, known_at, base_known_at, grace_months)
+            view, campaigns = view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
             files = _write_people(database, connection, view, folder)
             files["campaigns"] = _write_rows(folder, "campaigns", _campaign_lines(campaigns))
             files["holds"] = _write_rows(folder, "holds", hold_rows(connection, view))
+            files["suppressed"] = _write_rows(folder, "suppressed", suppressed_items(connection, view))
+            files["suppressed_words"] = _write_rows(folder, "suppressed_words", suppressed_words(connection, view))
     except OSError as error:
         raise OutsideError(
             f"cannot write the standing to {folder.name}: {type(error).__name__}; free space and run it again"
@@ -167,6 +183,7 @@ def export(
         "known_at": iso(known_at),
         "base_known_at": iso(as_of if base_known_at is None else base_known_at),
         "grace_months": grace_months,
+        "purpose": purpose,
         "files": {name: files[name] for name in sorted(files)},
     }
     facts["digest"] = digest_json(facts)
@@ -205,19 +222,50 @@ def _write_rows(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> dict[
 
 
 def _campaign_lines(campaigns: dict[str, dict[str, Any]]) -> Iterable[Sequence[Any]]:
-    names = ("status", "purpose", "effective_at", "notice_days", "countries")
+    names = ("status", "purpose", "effective_at", "notice_days", "countries", "kinds")
     return ((campaign, *(facts[name] for name in names)) for campaign, facts in campaigns.items())
 
 
 def hold_rows(connection: sa.Connection, view: View) -> list[Sequence[Any]]:
-    """Return hold events: every placing known by ``known_at``; a lift only by ``as_of`` and known at base."""
+    """Return hold events: every placing known by ``known_at``; a lift only by ``as_of`` and known at base.
+
+    A hold that does not stop builds denies no item, nor does a drill; an order to erase has no end.
+    """
     table = schema.HOLDS
     names = tables.HOLDS.names
-    query = sa.select(*(table.c[name] for name in names)).where(table.c.recorded_at <= view.known_at)
+    ordered = set(connection.execute(sa.select(table.c.hold_id).where(table.c.nature == Nature.ORDER.value)).scalars())
+    query = sa.select(*(table.c[name] for name in names)).where(
+        table.c.recorded_at <= view.known_at, sa.or_(table.c.act == Act.LIFT.value, takes_out())
+    )
     rows: list[Sequence[Any]] = []
     for row in connection.execute(query.order_by(table.c.hold_id, table.c.valid_at, table.c.event_id)):
-        if row.act == Act.LIFT and (row.recorded_at > view.base or row.valid_at > view.as_of):
+        late = row.recorded_at > view.base or row.valid_at > view.as_of
+        if row.act == Act.LIFT and (late or row.hold_id in ordered):
             continue
         lists = {"countries", "services", "kinds"}
         rows.append(tuple(schema.unlisted(v) if name in lists else v for name, v in zip(names, row, strict=True)))
     return rows
+
+
+def suppressed_items(connection: sa.Connection, view: View) -> Iterator[Sequence[Any]]:
+    """Yield item ids that are suppressed: placed as known by ``known_at``, not lifted as known at base."""
+    table = schema.ITEM_SUPPRESSIONS
+    columns = (table.c.item_id, table.c.origin, table.c.act, table.c.valid_at, table.c.recorded_at)
+    query = sa.select(*columns).where(table.c.recorded_at <= view.known_at)
+    ordered = query.order_by(table.c.item_id, table.c.valid_at, table.c.act, table.c.event_id)
+    for item, rows in groupby(connection.execute(ordered), key=lambda row: row.item_id):
+        placed: set[str] = set()
+        for row in rows:  # of one instant a lift stands before a placing: in doubt it stays out
+            if row.act == Act.PLACE:
+                placed.add(row.origin)
+            elif row.recorded_at <= view.base and row.valid_at <= view.as_of:
+                placed.discard(row.origin)
+        if placed:
+            yield (item,)
+
+
+def suppressed_words(connection: sa.Connection, view: View) -> Iterator[Sequence[Any]]:
+    """Yield the keyed hashes of suppressed identifiers known by ``known_at``; who comes back is found at import."""
+    column = schema.SUPPRESSIONS.c.identifier_hash
+    query = sa.select(column).distinct().where(schema.SUPPRESSIONS.c.recorded_at <= view.known_at)
+    return ((found,) for found in connection.execute(query.order_by(column)).scalars())

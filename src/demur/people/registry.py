@@ -18,11 +18,14 @@ from demur.clock import iso
 from demur.errors import InputError, RefusedError
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
+from demur.people.audience import Audiences
 from demur.people.events import DOORS, objection_row, read_event
 from demur.people.instants import instant, micros
 from demur.people.loading import Recorded
+from demur.people.objecting import Objecting
 from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.standing import standing_of
+from demur.people.stopping import Stopping
 from demur.people.streams import dossier_of
 from demur.store.database import Database
 from demur.terms.content import Kind
@@ -44,7 +47,7 @@ class ObjectionReceipt:
     recorded_at: datetime
 
 
-class Registry:
+class Registry(Objecting, Stopping, Audiences):
     """People, notices, objections, consents and holds as events, and the standing at any past instant.
 
     Args:
@@ -222,63 +225,6 @@ class Registry:
         event = {"type": "consent", "person_id": person_id, "purpose": purpose, "act": str(act)}
         self.record({**event, "valid_at": iso(valid_at or recorded_at)}, recorded_at=recorded_at)
 
-    def place_hold(
-        self,
-        hold_id: str,
-        *,
-        authority: str,
-        instrument: str,
-        recorded_at: datetime,
-        valid_at: datetime | None = None,
-        **scope: Any,
-    ) -> None:
-        """Record an authority's stop (HLD-01).
-
-        Args:
-            hold_id: name of the hold.
-            authority: who ordered it.
-            instrument: act or letter.
-            recorded_at: now.
-            valid_at: from when it holds; ``None`` = now.
-            scope: ``countries``, ``services``, ``kinds`` (lists), ``created_from``, ``created_until`` (ISO 8601),
-                ``purpose``, ``campaign_id``; what is absent is not restricted.
-        """
-        event = {"type": "hold", "act": Act.PLACE.value, "hold_id": hold_id, "authority": authority}
-        self.record(
-            {**event, **scope, "instrument": instrument, "valid_at": iso(valid_at or recorded_at)},
-            recorded_at=recorded_at,
-        )
-
-    def lift_hold(
-        self, hold_id: str, *, by: Sequence[str], reason: str, recorded_at: datetime, valid_at: datetime | None = None
-    ) -> None:
-        """Record the end of a hold.
-
-        Args:
-            hold_id: the hold.
-            by: names of the people who lift it, two different ones at least (HLD-04).
-            reason: why, or the instrument that ends it.
-            recorded_at: now.
-            valid_at: from when it is lifted; ``None`` = now.
-
-        Raises:
-            RefusedError: fewer than two different people, or no reason.
-            InputError: there is no such hold.
-        """
-        if len({name.strip().casefold() for name in by if name.strip()}) < 2 or not reason.strip():
-            raise RefusedError("lifting a hold needs two different named people and a reason; name them (HLD-04)")
-        table = schema.HOLDS
-        query = sa.select(table).where(table.c.hold_id == hold_id, table.c.act == Act.PLACE.value)
-        with self._database.writing() as connection:
-            placed = connection.execute(query.order_by(table.c.valid_at, table.c.event_id)).first()
-            if placed is None:
-                raise InputError("expected a hold that was placed, found none of that name; list the holds")
-            scope = (placed.countries, placed.services, placed.kinds, placed.created_from, placed.created_until,
-                     placed.purpose, placed.campaign_id, placed.authority)  # fmt: skip
-            at = micros(valid_at or recorded_at)
-            values = (hold_id, Act.LIFT.value, *scope, reason, schema.listed(by), at)
-            self._database.write(connection, table, [schema.event(*values, recorded_at=micros(recorded_at))])
-
     def record_notices(self, notices: Iterable[Mapping[str, Any]], *, recorded_at: datetime) -> Recorded:
         """Record states of delivery: ``person_id``, ``campaign_id``, ``channel``, ``state``, ``valid_at`` each."""
         return self.record_events(({**notice, "type": "notice"} for notice in notices), recorded_at=recorded_at)
@@ -292,6 +238,39 @@ class Registry:
         with self._database.writing() as connection:
             self._database.write(connection, schema.SUPPRESSIONS, rows)
 
+    def suppress_items(
+        self,
+        items: Iterable[str],
+        *,
+        origin: str,
+        recorded_at: datetime,
+        act: Act = Act.PLACE,
+        valid_at: datetime | None = None,
+    ) -> None:
+        """Record that items must not be used because of somebody else who is in them (TPD-02), or that this ends.
+
+        Args:
+            items: item ids; ids that nobody knows yet count as soon as they appear.
+            origin: the request; a lift ends only what the same origin placed.
+            recorded_at: now.
+            act: ``Act.PLACE`` or ``Act.LIFT``.
+            valid_at: from when on; ``None`` = now.
+        """
+        self.record_events(
+            (
+                {"type": "item_suppression", "item_id": item, "origin": origin, "act": act.value,
+                 "valid_at": iso(valid_at or recorded_at)}
+                for item in items
+            ),
+            recorded_at=recorded_at,
+        )  # fmt: skip
+
+    def suppress_hashes(self, hashes: Iterable[str], *, origin: str, recorded_at: datetime) -> None:
+        """Record keyed hashes of words that no text may hold any more (``lineage.suppressed``; TPD-03, TPD-08)."""
+        rows = [schema.event(one, origin, recorded_at=micros(recorded_at)) for one in hashes]
+        with self._database.writing() as connection:
+            self._database.write(connection, schema.SUPPRESSIONS, rows)
+
     # Asking --------------------------------------------------------------------------------------------------------
 
     def export(
@@ -302,8 +281,9 @@ class Registry:
         known_at: datetime,
         base_known_at: datetime | None = None,
         grace_months: int = GRACE_MONTHS,
+        purpose: str | None = None,
     ) -> dict[str, Any]:
-        """Write everybody's standing: standing, accounts, residence, notices, campaigns, objections, holds (Parquet).
+        """Write everybody's standing: nine Parquet files, from standing and accounts to holds and what is suppressed.
 
         Args:
             folder: emptied first; the commit record is written last.
@@ -312,6 +292,7 @@ class Registry:
             base_known_at: what lets more in counts when recorded by then; ``None`` = ``as_of``. Give the ``known_at``
                 of the first build when history was imported after the instant that it is about.
             grace_months: how long an old residence counts after a move.
+            purpose: only campaigns for this purpose start clocks; ``None`` = all do.
 
         Returns:
             The commit record: instants, rows and digest of every file, digest of everything.
@@ -321,7 +302,7 @@ class Registry:
         """
         return exporting.export(
             self._database, folder, as_of=as_of, known_at=known_at, base_known_at=base_known_at,
-            grace_months=grace_months,
+            grace_months=grace_months, purpose=purpose,
         )  # fmt: skip
 
     def standing(
@@ -332,6 +313,7 @@ class Registry:
         known_at: datetime,
         base_known_at: datetime | None = None,
         grace_months: int = GRACE_MONTHS,
+        purpose: str | None = None,
     ) -> dict[str, list[dict[str, Any]]] | None:
         """Return one person's rows of standing, accounts, residence, notices, objections; the same as exported.
 
@@ -339,7 +321,7 @@ class Registry:
             File → rows as plain values; ``None`` when nothing about that id was known by ``known_at``.
         """
         with self._database.reading() as connection:
-            view, _ = exporting.view_at(connection, as_of, known_at, base_known_at, grace_months)
+            view, _ = exporting.view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
             dossier = dossier_of(connection, view, person_id)
         if dossier is None:
             return None

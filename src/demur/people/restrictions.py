@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from demur.people import schema
 from demur.people.instants import instant, micros
+from demur.people.stopping import takes_out
 from demur.terms.content import Signal
 from demur.terms.people import Act, CampaignStatus, Status
 
@@ -26,7 +27,7 @@ class Restriction:
     restriction_id: str
     """Table and id of the event; says nothing about the person."""
     kind: str
-    """objection, revocation, hold, status, age, compromise, residence, link, campaign … or source."""
+    """objection, revocation, hold, suppression, status, age, compromise, residence, link, campaign … or source."""
     person_id: str | None
     """Whom it is about; ``None`` = a slice of content or everybody."""
     recorded_at: datetime | None = None
@@ -39,7 +40,7 @@ def _kinds() -> Iterator[tuple[str, sa.Table, sa.ColumnElement[bool]]]:
     profile, campaign = schema.PROFILES.c, schema.CAMPAIGN_STATUSES.c
     yield "objection", schema.OBJECTIONS, schema.OBJECTIONS.c.act == Act.OBJECT.value
     yield "revocation", schema.CONSENTS, schema.CONSENTS.c.act == Act.REVOKE.value
-    yield "hold", schema.HOLDS, schema.HOLDS.c.act == Act.PLACE.value
+    yield "hold", schema.HOLDS, sa.or_(takes_out(), schema.HOLDS.c.renotice_at.is_not(None))
     yield "age", schema.AGES, sa.true()
     yield "residence", schema.RESIDENCES, sa.true()
     yield "link", schema.LINKS, sa.true()
@@ -51,6 +52,8 @@ def _kinds() -> Iterator[tuple[str, sa.Table, sa.ColumnElement[bool]]]:
     stopped = (CampaignStatus.HELD.value, CampaignStatus.CANCELLED.value)
     yield "campaign", schema.CAMPAIGN_STATUSES, campaign.status.in_(stopped)
     yield "bounce", schema.NOTICES, schema.NOTICES.c.state == "bounced"
+    yield "suppression", schema.ITEM_SUPPRESSIONS, schema.ITEM_SUPPRESSIONS.c.act == Act.PLACE.value
+    yield "suppressed_identifier", schema.SUPPRESSIONS, sa.true()
 
 
 def _said_otherwise(table: sa.Table, subject: str) -> sa.ColumnElement[bool]:

@@ -155,8 +155,17 @@ HOLDS = _events(
     _text("instrument", required=True),
     _text("people"),
     _at("valid_at", required=True),
+    _text("artefact"),
+    _text("stages"),
+    _text("nature"),
+    _text("text"),
+    _at("deadline_at"),
+    _text("penalty"),
+    _at("renotice_at"),
 )
 """Holds placed and lifted; ``people`` names who lifted it, two at least (HLD-02, HLD-04)."""
+HOLDS_ADDED = 7
+"""Columns of HOLDS that a later version added."""
 
 SUPPRESSIONS = _events("suppressions", "identifier_hash", _text("origin", required=True))
 """Keyed hashes of identifiers that must never come back (PPL-09). No identifier stands here."""
@@ -164,6 +173,9 @@ SUPPRESSIONS = _events("suppressions", "identifier_hash", _text("origin", requir
 ITEM_SUPPRESSIONS = _events("item_suppressions", "item_id", _text("origin", required=True),
                             _text("act", required=True), _at("valid_at", required=True))  # fmt: skip
 """Items that somebody in them had taken out, and when that was lifted; the origin names the request (TPD-02)."""
+
+MARKS = Table("marks", METADATA, Column("name", Text, primary_key=True), Column("value", BigInteger, nullable=False))
+"""What the registry knows about itself: up to which entry it has taken in what the ledger knows (SEC-10)."""
 
 BY_NAME: dict[str, Table] = {table.name: table for table in METADATA.sorted_tables}
 

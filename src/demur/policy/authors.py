@@ -8,6 +8,7 @@ This module does *not* look at items, and does *not* know the engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -39,7 +40,7 @@ from demur.policy.judge import reached, scope
 from demur.policy.residence import Countries, Stretches, positions_in, ranges, set_number, stretches_of
 from demur.policy.resolve import KNOWN, Resolution, resolve
 from demur.terms.policy import Policy
-from demur.terms.tables import ACCOUNTS, HOLDS, RESIDENCE, STANDING
+from demur.terms.tables import ACCOUNTS, HOLDS, RESIDENCE, STANDING, SUPPRESSED
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Tables:
     accounts: Any
     residence: Any
     holds: Any
+    suppressed: Any
 
 
 def load(folder: Path) -> Tables:
@@ -63,6 +65,7 @@ def load(folder: Path) -> Tables:
         accounts=_read(folder / "accounts.parquet", ACCOUNTS),
         residence=_read(folder / "residence.parquet", RESIDENCE),
         holds=_read(folder / "holds.parquet", HOLDS),
+        suppressed=_read(folder / "suppressed.parquet", SUPPRESSED),
     )
     people = tables.standing["person_id"]
     if pc.count_distinct(people).as_py() != len(people):
@@ -110,6 +113,16 @@ class Authors:
     end: Numbers
     epoch_rows: Numbers
     """Account → first of its rows for an unknown time, one an epoch, behind all timed rows."""
+    of_kinds: dict[int, Numbers]
+    """Code of a kind → the row that stands for each row in items of that kind, where its clock is another (NOT-07)."""
+
+    def for_kinds(self, rows: Numbers, kinds: Numbers) -> Numbers:
+        """Return the rows that stand for some rows in items of some kinds."""
+        found = rows.copy()
+        for code, instead in self.of_kinds.items():
+            here = kinds == code
+            found[here] = instead[rows[here]]
+        return found
 
     def find(self, accounts: Numbers, created: Numbers) -> Numbers:
         """Return the row of each item's author; 0 where nobody is known to have owned the account then.
@@ -165,8 +178,8 @@ def build(tables: Tables, policy: Policy, as_of: datetime, book: Codebook) -> Au
     stretches = stretches_of(tables.residence, tables.standing["person_id"])
     rows = _rows(tables, stretches)
     sets, codes = _country_sets(tables, stretches, rows)
-    facts = _facts(tables, policy, as_of, book, rows, sets, codes)
-    return _index(tables, rows, facts, sets)
+    facts, of_kinds = _facts(tables, policy, as_of, book, rows, sets, codes)
+    return _index(tables, rows, facts, sets, of_kinds)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -232,7 +245,9 @@ def _rows(tables: Tables, stretches: Stretches) -> _Rows:
     )
 
 
-def _index(tables: Tables, rows: _Rows, facts: dict[str, Numbers], sets: list[Countries]) -> Authors:
+def _index(
+    tables: Tables, rows: _Rows, facts: dict[str, Numbers], sets: list[Countries], of_kinds: dict[int, Numbers]
+) -> Authors:
     accounts = len(rows.account_ids)
     owner = rows.account[rows.epoch[1 : rows.timed]] if rows.timed > 1 else np.zeros(0, np.int64)
     count = np.bincount(owner, minlength=accounts)
@@ -257,6 +272,7 @@ def _index(tables: Tables, rows: _Rows, facts: dict[str, Numbers], sets: list[Co
         begin=rows.begin,
         end=rows.end,
         epoch_rows=epoch_rows,
+        of_kinds=of_kinds,
     )
 
 
@@ -270,6 +286,7 @@ def _country_sets(tables: Tables, stretches: Stretches, rows: _Rows) -> tuple[li
     heard = (instants(tables.standing["first_delivered_at"]) != NEVER) | (
         instants(tables.standing["last_delivered_at"]) != NEVER
     )
+    heard |= pc.fill_null(pc.list_value_length(tables.standing["kind_clocks"]), 0).to_numpy() > 0
     someone = rows.person >= 0
     if not len(now):
         return [None], np.zeros(len(rows.person), dtype=np.int64)
@@ -308,7 +325,8 @@ def _facts(
     rows: _Rows,
     sets: list[Countries],
     codes: Numbers,
-) -> dict[str, Numbers]:
+) -> tuple[dict[str, Numbers], dict[int, Numbers]]:
+    """Return the facts of every row, and the rows behind them that stand in for kinds with clocks of their own."""
     someone = rows.person >= 0
     resolutions = [resolve(policy, each, as_of) for each in sets]
     facts = {
@@ -318,11 +336,21 @@ def _facts(
         **_person_facts(tables, policy, book, rows),
     }
     facts |= _term_facts(resolutions, codes, book)
-    facts |= _clock_facts(tables, rows, resolutions, codes)
+    heard = _Heard.of(tables.standing)
+    facts |= _clock_facts(tables, rows.person, heard, resolutions, codes)
     for name in set(facts) - {"private"}:
         unknown = NEVER if facts[name].dtype == np.int64 else NONE
         facts[name][~someone] = unknown
-    return facts
+    of_kinds: dict[int, Numbers] = {}
+    rows_now = len(rows.person)
+    for code, people, own in _kind_clocks(tables.standing, heard, book):
+        source = np.flatnonzero(someone & people[rows.person])
+        instead = np.arange(rows_now)
+        instead[source] = len(facts["person_id"]) + np.arange(len(source))
+        of_kinds[code] = instead
+        clock = _clock_facts(tables, rows.person[source], own, resolutions, codes[source])
+        facts = {name: np.concatenate([values, clock.get(name, values[source])]) for name, values in facts.items()}
+    return facts, of_kinds
 
 
 def _account_facts(tables: Tables, book: Codebook, rows: _Rows) -> dict[str, Numbers]:
@@ -380,28 +408,63 @@ def _term_facts(resolutions: list[Resolution], codes: Numbers, book: Codebook) -
     }
 
 
-def _clock_facts(tables: Tables, rows: _Rows, resolutions: list[Resolution], codes: Numbers) -> dict[str, Numbers]:
+@dataclass(slots=True)
+class _Heard:
+    """When each person was told, and of which date; the last place of each is for nobody."""
+
+    first: Numbers
+    last: Numbers
+    effective: Numbers
+
+    @classmethod
+    def of(cls, standing: Any) -> _Heard:
+        names = ("first_delivered_at", "last_delivered_at", "campaign_effective_at")
+        return cls(*(np.append(instants(standing[name]), NEVER) for name in names))
+
+
+def _kind_clocks(standing: Any, heard: _Heard, book: Codebook) -> Iterator[tuple[int, Any, _Heard]]:
+    """Yield each kind that has clocks of its own: its code, who has one, and what they heard of it (NOT-07)."""
+    column = standing["kind_clocks"].combine_chunks()
+    if not len(column.flatten()):
+        return
+    person = pc.list_parent_indices(column).to_numpy()
+    clocks = column.flatten()
+    kinds = book.encode("kind", clocks.field("kind"))
+    own = [instants(clocks.field(name)) for name in ("first_delivered_at", "last_delivered_at", "effective_at")]
+    for code in np.unique(kinds):
+        here = np.flatnonzero(kinds == code)[::-1]  # of a kind told twice the first stands, as in ``facts.clock_of``
+        people = np.zeros(len(heard.first), dtype=np.bool_)
+        people[person[here]] = True
+        told = _Heard(heard.first.copy(), heard.last.copy(), heard.effective.copy())
+        for values, mine in zip((told.first, told.last, told.effective), own, strict=True):
+            values[person[here]] = mine[here]
+        yield int(code), people, told
+
+
+def _clock_facts(
+    tables: Tables, person: Numbers, heard: _Heard, resolutions: list[Resolution], codes: Numbers
+) -> dict[str, Numbers]:
     """Return the personal clock (NOT-02, §4): the same steps as ``judge._known_author``."""
     standing = tables.standing
 
     def spread(name: str) -> Numbers:
-        return np.append(instants(standing[name]), NEVER)[rows.person]
+        return np.append(instants(standing[name]), NEVER)[person]
 
     terms = [each.terms for each in resolutions]
     born = np.append(
         standing["born_on"].combine_chunks().cast(pa.int32()).fill_null(NONE - 10**9).to_numpy(), NONE - 10**9
     )
-    born = born[rows.person].astype(np.int64)
+    born = born[person].astype(np.int64)
     adult = _adult(born, lookup([each.min_age_years for each in terms], codes, np.int64))
     maker = _adult(born, lookup([each.age_at_creation_years for each in terms], codes, np.int64))
     cut = np.maximum(np.maximum(adult, spread("withdrawn_at")), spread("arrived_at"))
-    first, last = spread("first_delivered_at"), spread("last_delivered_at")
+    first, last = heard.first[person], heard.last[person]
     notified = np.where(first >= cut, first, NEVER)
     notified = np.where((notified == NEVER) & (last >= cut), last, notified)
     days = lookup([each.notice_days for each in terms], codes, np.int64)
     over = np.where(notified == NEVER, NEVER, notified + np.where(notified == NEVER, 0, days * DAY))
     date = lookup([microseconds(each.effective_at) for each in terms], codes, np.int64)
-    effective = np.where(date == NEVER, NEVER, np.maximum(date, spread("campaign_effective_at")))
+    effective = np.where(date == NEVER, NEVER, np.maximum(date, heard.effective[person]))
     return {
         "adult_at": adult,
         "maker_adult_at": maker,

@@ -88,9 +88,10 @@ def decide_table(
     book = rulebook(checked, as_of=instant, holds=stops)
     codes = Codebook()
     authors = build(tables, checked, instant, codes)
+    suppressed = tables.suppressed["item_id"].combine_chunks()
     del tables
     snapshot = _Snapshot([Path(part) for part in items], chunk)
-    verdict = _judge(snapshot, authors, book, codes)
+    verdict = _judge(snapshot, authors, suppressed, book, codes)
     parts = _write(folder, snapshot, authors, verdict)
     commit_record(folder, {**_counts(verdict), **_facts_of(checked, instant, known_at, stops), "parts": parts})
 
@@ -202,7 +203,7 @@ class _Split:
         return cls(author, item, late, copy)
 
 
-def _judge(snapshot: _Snapshot, authors: Authors, book: Rulebook, codes: Codebook) -> _Verdict:
+def _judge(snapshot: _Snapshot, authors: Authors, suppressed: Any, book: Rulebook, codes: Codebook) -> _Verdict:
     split = _Split.of(book)
     size = snapshot.size()
     links = Links.over(named_items(snapshot.batches(["parent_id", "original_id"])))
@@ -212,7 +213,7 @@ def _judge(snapshot: _Snapshot, authors: Authors, book: Rulebook, codes: Codeboo
     begin = 0
     for batch in snapshot.batches(_READ):
         rows = slice(begin, begin + len(batch))
-        _Piece(batch, rows, authors, codes, split.item).judge(verdict, links)
+        _Piece(batch, rows, authors, suppressed, codes, split.item).judge(verdict, links)
         begin += len(batch)
     _audiences(verdict, links, split.late, codes, snapshot.chunk)
     _copies(verdict, links, split.copy, codes)
@@ -220,13 +221,15 @@ def _judge(snapshot: _Snapshot, authors: Authors, book: Rulebook, codes: Codeboo
 
 
 def _author_masks(rules: list[Rule], authors: Authors, codes: Codebook) -> Numbers:
-    return masks(rules, authors.facts, codes, len(authors.begin))
+    return masks(rules, authors.facts, codes, len(authors.facts["person_id"]))
 
 
 class _Piece:
     """One batch of items with the rows of their authors."""
 
-    def __init__(self, batch: Any, rows: slice, authors: Authors, codes: Codebook, rules: list[Rule]) -> None:
+    def __init__(
+        self, batch: Any, rows: slice, authors: Authors, suppressed: Any, codes: Codebook, rules: list[Rule]
+    ) -> None:
         self._batch, self._rows, self._authors, self._codes, self._rules = batch, rows, authors, codes, rules
         self._created = instants(batch.column("created_at"))
         self._facts = {
@@ -238,6 +241,7 @@ class _Piece:
             "expires_at": instants(batch.column("expires_at")),
             "item_signal": codes.encode("item_signal", batch.column("signal")),
             "special_category": truths(batch.column("special_category")),
+            "suppressed": truths(pc.is_in(batch.column("item_id"), value_set=suppressed)),
         }
         self._grouped = self._in_public_group()
         self._facts["in_public_group"] = self._grouped.astype(np.int8)
@@ -279,7 +283,8 @@ class _Piece:
                     items += [int(row)] * len(found)
                     others += found
         self._co_authors(items, others)
-        return author, np.array(items, dtype=np.int64), np.array(others, dtype=np.int64)
+        item, other, kinds = np.array(items, np.int64), np.array(others, np.int64), self._facts["kind"]
+        return self._authors.for_kinds(author, kinds), item, self._authors.for_kinds(other, kinds[item])
 
     def _co_authors(self, items: list[int], others: list[int]) -> None:
         column = self._batch.column("co_account_ids")

@@ -59,6 +59,10 @@ class FileRows:
         """Return the rows of RESIDENCE."""
         return self._kept(self._standing / "residence.parquet", "person_id", person_id)
 
+    def suppressed(self, item_id: str) -> bool:
+        """Return whether the item stands in SUPPRESSED."""
+        return bool(self._kept(self._standing / "suppressed.parquet", "item_id", item_id))
+
     def holds(self) -> list[dict[str, Any]]:
         """Return the events of HOLDS."""
         rows: list[dict[str, Any]] = pq.read_table(self._standing / "holds.parquet").to_pylist()

@@ -10,8 +10,10 @@ This module does *not* decide anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from demur.terms.policy import Regime, Terms
 
@@ -40,6 +42,8 @@ class ItemFacts:
     """Machine-readable preference that came with it: ``y``, ``n``."""
     special_category: bool | None = None
     """Flagged as art. 9 GDPR content; ``None`` = nobody looked."""
+    suppressed: bool | None = None
+    """Somebody else who is in it had it taken out (TPD-02); the list of such items is always whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +187,19 @@ def notified_at(first: datetime | None, last: datetime | None, cut: datetime | N
 def effective_at(terms: Terms, campaign: datetime | None) -> datetime | None:
     """Return the date before which nothing is used: the later of policy and campaign; no date in the policy = none."""
     return None if terms.effective_at is None else latest(terms.effective_at, campaign)
+
+
+def delivered_to(person: Mapping[str, Any]) -> bool:
+    """Return whether any notice that starts a clock reached a person, for every kind or for some."""
+    return any(person[name] is not None for name in ("first_delivered_at", "last_delivered_at")) or bool(
+        person["kind_clocks"]
+    )
+
+
+def clock_of(person: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return the row whose deliveries and date count for a kind: its own clock if it has one, else the person's."""
+    own = next((clock for clock in person["kind_clocks"] or () if clock["kind"] == kind), None)
+    return own or {**person, "effective_at": person["campaign_effective_at"]}
 
 
 def plus_days(instant: datetime | None, days: int | None) -> datetime | None:

@@ -21,6 +21,8 @@ from demur.policy.facts import (
     Facts,
     ItemFacts,
     clock_needed,
+    clock_of,
+    delivered_to,
     effective_at,
     latest,
     notified_at,
@@ -57,6 +59,10 @@ class Rows(Protocol):
 
     def residence(self, person_id: str) -> Iterable[Row]:
         """Return the rows of RESIDENCE."""
+        ...
+
+    def suppressed(self, item_id: str) -> bool:
+        """Return whether the item stands in SUPPRESSED."""
         ...
 
 
@@ -154,7 +160,7 @@ class Judge:
         ]
 
     def _author_view(self, item: Row, account: str | None, epoch: Row | None, copy: Mapping[str, Any]) -> AuthorView:
-        author, resolution = self._author_facts(epoch, item["created_at"])
+        author, resolution = self._author_facts(epoch, item["created_at"], item["kind"])
         facts = Facts(
             **_plain(self._item_facts(item)),
             **_plain(author),
@@ -164,7 +170,9 @@ class Judge:
         decision = decide(facts, self._book)
         return AuthorView(account, facts, resolution, decision.reasons if isinstance(decision, Withheld) else ())
 
-    def _author_facts(self, epoch: Row | None, created_at: datetime | None) -> tuple[AuthorFacts, Resolution | None]:
+    def _author_facts(
+        self, epoch: Row | None, created_at: datetime | None, kind: str
+    ) -> tuple[AuthorFacts, Resolution | None]:
         if epoch is None:
             return AuthorFacts(), None
         person = self._rows.standing(epoch["person_id"])
@@ -172,7 +180,7 @@ class Judge:
             return AuthorFacts(private=epoch["private"]), None
         countries = self._countries(person, created_at)
         resolution = self._resolve(countries)
-        return _known_author(epoch, person, countries, resolution, self._book.policy.purpose), resolution
+        return _known_author(epoch, person, countries, resolution, self._book.policy.purpose, kind), resolution
 
     def _countries(self, person: Row, created_at: datetime | None) -> frozenset[str] | None:
         """Return the countries that count: now, at the notice, at creation (PPL-04); one unknown makes all unknown."""
@@ -182,8 +190,7 @@ class Judge:
             for row in spans
             if created_at is None or _within(created_at, row["valid_from"], row["valid_until"])
         ]
-        noticed = person["first_delivered_at"] is not None or person["last_delivered_at"] is not None
-        at_notice = person["countries_at_notice"] or ([None] if noticed else [])
+        at_notice = person["countries_at_notice"] or ([None] if delivered_to(person) else [])
         every = [*(then or [None]), *(person["countries_now"] or [None]), *at_notice]
         return frozenset(every) if KNOWN.issuperset(every) else None
 
@@ -201,6 +208,7 @@ class Judge:
             expires_at=item["expires_at"],
             item_signal=item["signal"],
             special_category=item["special_category"],
+            suppressed=self._rows.suppressed(item["item_id"]),
         )
 
     def _circle(self, item: Row) -> int:
@@ -275,13 +283,14 @@ def rank_of(audience: str | None) -> int:
 
 
 def _known_author(
-    epoch: Row, person: Row, countries: frozenset[str] | None, resolution: Resolution, purpose: str
+    epoch: Row, person: Row, countries: frozenset[str] | None, resolution: Resolution, purpose: str, kind: str
 ) -> AuthorFacts:
     terms = resolution.terms
     born = person["born_on"]
     adult = adult_at(born, terms.min_age_years) if born else None
     cut = latest(adult, person["withdrawn_at"], person["arrived_at"])
-    delivered = notified_at(person["first_delivered_at"], person["last_delivered_at"], cut)
+    clock = clock_of(person, kind)
+    delivered = notified_at(clock["first_delivered_at"], clock["last_delivered_at"], cut)
     return AuthorFacts(
         person_id=person["person_id"],
         status=epoch["status"],
@@ -300,7 +309,7 @@ def _known_author(
         clock_needed=clock_needed(terms),
         notified_at=delivered,
         notice_over_at=plus_days(delivered, terms.notice_days),
-        effective_at=effective_at(terms, person["campaign_effective_at"]),
+        effective_at=effective_at(terms, clock["effective_at"]),
         countries=countries,
         covered=resolution.covered,
         regime=terms.regime.value,

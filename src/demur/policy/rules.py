@@ -205,10 +205,6 @@ class Rule:
         return bool(self.fields & COPY_FIELDS)
 
 
-UNUSED = frozenset({Reason.SUPPRESSED})
-"""Reasons that no rule here gives: a suppressed identifier arrives as an objection in the standing (PPL-09)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rulebook:
     """All rules of one policy at one instant. Empty or incomplete rulebooks are refused: empty never means yes."""
@@ -220,8 +216,8 @@ class Rulebook:
 
     def __post_init__(self) -> None:
         named = {rule.reason for rule in self.rules}
-        optional = UNUSED | (frozenset() if self.holds else {Reason.HELD})
-        missing = [reason.value for reason in Reason if reason not in named | optional]
+        optional = frozenset() if self.holds else {Reason.HELD}
+        missing = [reason.value for reason in Reason if reason not in named and reason not in optional]
         if missing:
             raise BrokenError(f"expected a rule for every reason, found none for {', '.join(missing)}; add the rules")
         strange = sorted({name for rule in self.rules for name in rule.fields} - FIELDS)
@@ -341,6 +337,7 @@ def _stops(policy: Policy, holds: tuple[Hold, ...]) -> Iterator[Rule]:
     yield Rule(Reason.ORIGINAL_UNKNOWN, Is("original_unknown", True), ("TPD-02",))
     yield Rule(Reason.ORIGINAL_OBJECTED, Is("original_objected", True), ("TPD-02", "JUR-07", "X9"))
     yield Rule(Reason.ORIGINAL_WITHHELD, Is("original_withheld", True), ("TPD-02",))
+    yield Rule(Reason.SUPPRESSED, Is("suppressed", True), ("TPD-02", "TPD-08", "GDPR art. 17, 21"))
 
 
 def _held(policy: Policy, hold: Hold) -> Condition | None:

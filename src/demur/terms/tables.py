@@ -111,6 +111,16 @@ QUARANTINE: Any = pa.schema(
     ]
 )
 
+KIND_CLOCK: Any = pa.struct(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("first_delivered_at", INSTANT),
+        pa.field("last_delivered_at", INSTANT),
+        pa.field("effective_at", INSTANT),
+    ]
+)
+"""The clock of one kind of content that a notice of its own announced (NOT-07)."""
+
 STANDING: Any = pa.schema(
     [
         _field("person_id", pa.string(), "one row a person", required=True),
@@ -128,10 +138,19 @@ STANDING: Any = pa.schema(
         _field("objected_services", TEXTS, "services that it covers; null = everything"),
         _field("withdrawn_at", INSTANT, "when the last objection was withdrawn; a notice must be later to count"),
         _field("consent_purposes", TEXTS, "purposes consented to and not revoked", required=True),
-        _field("first_delivered_at", INSTANT, "first delivery of a notice whose campaign starts clocks"),
+        _field(
+            "first_delivered_at",
+            INSTANT,
+            "first delivery of a notice for every kind whose campaign starts clocks, for the purpose asked for",
+        ),
         _field("last_delivered_at", INSTANT, "last such delivery"),
         _field("campaign_effective_at", INSTANT, "latest effective date among the campaigns that reached the person"),
         _field("campaigns", TEXTS, "campaigns that reached the person", required=True),
+        _field(
+            "kind_clocks",
+            pa.list_(KIND_CLOCK),
+            "kinds that notices of their own announced; their clocks stand instead of the general one (NOT-07)",
+        ),
         _field("signal", pa.string(), "account-wide preference: any n wins, else any y, else null"),
         _field("language", pa.string(), "language for notices"),
         _field("last_active_at", INSTANT, "last sign of life over all accounts"),
@@ -182,6 +201,7 @@ CAMPAIGNS: Any = pa.schema(
         _field("effective_at", INSTANT, "date before which nothing is used"),
         _field("notice_days", pa.int32(), "period promised in the text"),
         _field("countries", TEXTS, "countries addressed; null = all"),
+        _field("kinds", TEXTS, "kinds announced, where a material change names only what is new; null = all"),
     ]
 )
 
@@ -214,6 +234,14 @@ HOLDS: Any = pa.schema(
         _field("valid_at", INSTANT, "from when it holds", required=True),
         _field("recorded_at", INSTANT, "when demur learned it", required=True),
     ]
+)
+
+SUPPRESSED: Any = pa.schema(
+    [_field("item_id", pa.string(), "item that must not be used because of somebody else who is in it", required=True)]
+)
+
+SUPPRESSED_WORDS: Any = pa.schema(
+    [_field("identifier_hash", pa.string(), "keyed hash of a name or handle that no text may hold", required=True)]
 )
 
 DECISIONS: Any = pa.schema(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from demur.people.renotice import Renotice
+
 Row = tuple[Any, ...]
 Episode = tuple[str | None, int, int]
 """Country, begin, end (exclusive)."""
@@ -26,6 +28,11 @@ class CampaignView:
     """And nothing known by ``known_at`` says that it was held or cancelled (NOT-09)."""
     effective_at: int | None
     """Latest date ever announced that is known."""
+    purpose: str = ""
+    kinds_at_base: frozenset[str] | None = None
+    """Kinds that it announced, as known at ``base``; ``None`` = every kind (NOT-07)."""
+    kinds: frozenset[str] | None = None
+    """And what later amendments left of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class View:
     adult_cutoff: int
     """Latest birth date of an adult at ``as_of``."""
     campaigns: Mapping[str, CampaignView]
+    purpose: str | None = None
+    """Only campaigns for this purpose start clocks; ``None`` = all do."""
+    renotices: tuple[Renotice, ...] = ()
+    """Holds that were lifted under the condition of a new notice."""
 
 
 @dataclass(slots=True)

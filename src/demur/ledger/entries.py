@@ -37,6 +37,7 @@ class EntryKind(StrEnum):
     ERASURE = "erasure"
     VERDICT = "verdict"
     EXPORT = "export"
+    REQUEST = "request"
 
 
 @dataclass(frozen=True, slots=True)

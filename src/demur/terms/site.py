@@ -42,6 +42,9 @@ class Site:
     address: str = "1 Example Street, Dublin"
     contact: str = "privacy@agora.example"
     """Where people write to: the data protection officer's mailbox."""
+    country: str = "IE"
+    """ISO 3166-1 alpha-2 of the controller's main establishment: its clock, its public holidays and its authority count
+    for legal time limits."""
     origin: str = "http://127.0.0.1:8350"
     """Scheme, host and port of demur's pages, without a slash at the end."""
     privacy_url: str = "https://agora.example/privacy"

@@ -31,7 +31,7 @@ IDS = ("m:1", "m:2", "m:3", "m:p", "m:q", "m:r")
 
 
 def everybody(registry: Registry, at: datetime, **more: Any) -> list[Candidate]:
-    return [one for batch in registry.audience(as_of=at, **more) for one in batch]
+    return [one for batch, _ in registry.audience(as_of=at, **more) for one in batch]
 
 
 @LAW

@@ -40,6 +40,8 @@ CAMPAIGNS = Table(
     Column("freeze_cursor", Text),  # everybody up to this person has a row
     Column("frozen_at", BigInteger),  # the audience is complete
     Column("enrolled_until", BigInteger),  # latecomers looked at up to this instant
+    Column("status_by", Text),  # who changed the status
+    Column("status_reason", Text),
     Column("told_at", BigInteger),  # status_at that registry and ledger know of
     Column("emptied_at", BigInteger),  # the addresses are gone
 )

@@ -46,8 +46,12 @@ FROM notices WHERE {range} AND channel NOT IN ('inapp', 'in_app')
 GROUP BY person_id HAVING MAX(CASE WHEN state = 'bounced' THEN valid_at END) IS NOT NULL"""
 
 
-def audience(connection: sa.Connection, view: View, *, after: str | None = None) -> Iterator[list[Candidate]]:
+def audience(
+    connection: sa.Connection, view: View, *, after: str | None = None
+) -> Iterator[tuple[list[Candidate], str | None]]:
     """Yield everybody in batches: people on their own by id, then those who need a look at others (links, changes).
+
+    With each batch comes the id up to which everybody on their own has come by now; ``None`` = all have.
 
     Args:
         connection: reads; one consistent view is best and not needed, for what is recorded later is left out.
@@ -56,7 +60,7 @@ def audience(connection: sa.Connection, view: View, *, after: str | None = None)
     """
     links = read_links(connection, view)
     yield from _plain(connection, view, links, after or "")
-    yield from _entangled(connection, view, links, sorted(links.entangled))
+    yield from ((batch, None) for batch in _entangled(connection, view, links, sorted(links.entangled)))
 
 
 def candidates(connection: sa.Connection, view: View, people: Iterable[str]) -> Iterator[list[Candidate]]:
@@ -67,7 +71,9 @@ def candidates(connection: sa.Connection, view: View, people: Iterable[str]) -> 
 # People on their own ----------------------------------------------------------------------------------------------
 
 
-def _plain(connection: sa.Connection, view: View, links: Links, after: str) -> Iterator[list[Candidate]]:
+def _plain(
+    connection: sa.Connection, view: View, links: Links, after: str
+) -> Iterator[tuple[list[Candidate], str | None]]:
     limit = RANGE
     while True:
         owners = _rows(connection, _OWNERS.format(known=view.known_at, limit=limit), after)
@@ -80,7 +86,7 @@ def _plain(connection: sa.Connection, view: View, links: Links, after: str) -> I
                 limit *= 2
                 continue
             owners = owners[:cut]
-        yield _range(connection, view, links, owners, after)
+        yield _range(connection, view, links, owners, after), owners[-1][0]
         after, limit = owners[-1][0], RANGE
 
 
@@ -253,8 +259,10 @@ class Audiences:
 
     _database: Database
 
-    def audience(self, *, as_of: datetime, after: str | None = None) -> Iterator[list[Candidate]]:
-        """Yield everybody who may belong to a campaign, each human being once, with flat memory.
+    def audience(self, *, as_of: datetime, after: str | None = None) -> Iterator[tuple[list[Candidate], str | None]]:
+        """Yield everybody who may belong to a campaign, each human being once, in batches, with flat memory.
+
+        With each batch comes an id to go on after, should it be cut off there; ``None`` = those after it come again.
 
         Args:
             as_of: what is recorded later is left out.

@@ -19,6 +19,7 @@ from demur.errors import InputError, RefusedError
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
 from demur.people.audience import Audiences
+from demur.people.counting import Counting
 from demur.people.events import DOORS, objection_row, read_event
 from demur.people.instants import instant, micros
 from demur.people.loading import Recorded
@@ -47,7 +48,7 @@ class ObjectionReceipt:
     recorded_at: datetime
 
 
-class Registry(Objecting, Stopping, Audiences):
+class Registry(Objecting, Stopping, Audiences, Counting):
     """People, notices, objections, consents and holds as events, and the standing at any past instant.
 
     Args:

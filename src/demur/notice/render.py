@@ -193,18 +193,17 @@ class Renderer:
     def _compile_app(self, language: str) -> Segments:
         text, told = self._text(language)
         url = f"{self._site.origin}/o/{_TOKEN}"
-        facts = {
-            "type": "notice",
+        told_facts = {
             "id": f"n{_NUMBER}",
+            "person": _TO,
             "campaign": self._campaign.campaign_id,
             "language": language,
             "title": filled(text.subject, told.plain, url),
             "text": filled(text.inapp, told.plain, url).strip(),
             "object_url": url,
             "effective_at": iso(self._campaign.effective_at),
-            "made_at": _DATE,
-            "person": _TO,
         }
+        facts = {"type": "notice.created", "timestamp": _DATE, "data": told_facts}  # as Standard Webhooks has it
         raw = orjson.dumps(facts).replace(f'"{_TO}"'.encode(), _TO.encode())
         return Segments(raw)
 

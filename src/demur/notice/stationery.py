@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
 
 from demur.clock import parse
 from demur.i18n import phrase
@@ -96,7 +96,8 @@ def _facts(letter: Due, site: Site, links: Links) -> dict[str, str]:
 
 def _told(name: str, value: Any, language: str) -> str:
     if name.endswith("_at"):
-        return format_datetime(parse(str(value)), format="long", locale=locale(language))
+        at, where = parse(str(value)), locale(language)
+        return f"{format_date(at.date(), format='long', locale=where)}, {format_time(at, 'short', locale=where)} UTC"
     if name.endswith("_on"):
         return format_date(date.fromisoformat(str(value)[:10]), format="long", locale=locale(language))
     # What people typed may hold anything: no blank line of theirs makes a paragraph, no control sign goes out.

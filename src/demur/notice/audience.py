@@ -1,4 +1,4 @@
-"""From candidates to rows: who is told, in which language, over which channels, and who is not and why (NOT-01, NOT-05).
+"""From candidates to rows: who is told, in which language and how, and who is not and why (NOT-01, NOT-05).
 
 Everybody of the audience gets exactly one row; nobody is dropped silently. Does not know where candidates come from.
 """
@@ -139,7 +139,7 @@ _COLUMNS = ("campaign_id", *Row._fields, "attempt", "not_before", "state_at")
 _HANDED = Handed(
     **{name: "bigint" if name in {"attempt", "not_before", "state_at"} else "text" for name in _COLUMNS},
 )
-_INSERT = f"INSERT INTO notice_deliveries ({', '.join(_COLUMNS)}) "  # noqa: S608  (names of our own columns)
+_INSERT = f"INSERT INTO notice_deliveries ({', '.join(_COLUMNS)}) "
 _ONCE = "ON CONFLICT (campaign_id, person_id) DO NOTHING"
 _CHANGED = ("country", "language", "channel", "address", "destination", "fallback", "state", "detail")
 _AGAIN = (

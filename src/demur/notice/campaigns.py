@@ -43,7 +43,7 @@ SENDING = frozenset({_S.RUNNING, _S.EFFECTIVE})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Course:
     """Where a campaign stands beside its words: how far freezing, enrolling and telling have come."""
 
     campaign: Campaign
@@ -78,10 +78,10 @@ def campaign_of(book: NoticeBook, campaign_id: str) -> Campaign:
     Raises:
         InputError: there is none of that name.
     """
-    return standing_of(book, campaign_id).campaign
+    return course_of(book, campaign_id).campaign
 
 
-def standing_of(book: NoticeBook, campaign_id: str) -> Standing:
+def course_of(book: NoticeBook, campaign_id: str) -> Course:
     """Return a campaign and where it stands.
 
     Raises:
@@ -91,17 +91,17 @@ def standing_of(book: NoticeBook, campaign_id: str) -> Standing:
         row = connection.execute(sa.select(CAMPAIGNS).where(CAMPAIGNS.c.campaign_id == campaign_id)).first()
     if row is None:
         raise InputError("expected the name of a campaign, found none of that name; `demur campaign status` lists them")
-    return _standing(row)
+    return _course(row)
 
 
-def all_campaigns(book: NoticeBook) -> list[Standing]:
+def all_campaigns(book: NoticeBook) -> list[Course]:
     """Return every campaign, oldest first."""
     with book.database.reading() as connection:
         query = sa.select(CAMPAIGNS).order_by(CAMPAIGNS.c.made_at, CAMPAIGNS.c.campaign_id)
-        return [_standing(row) for row in connection.execute(query)]
+        return [_course(row) for row in connection.execute(query)]
 
 
-def _standing(row: Any) -> Standing:
+def _course(row: Any) -> Course:
     def at(stored: int | None) -> datetime | None:
         return None if stored is None else instant(stored)
 
@@ -121,7 +121,7 @@ def _standing(row: Any) -> Standing:
         approved_by=row.approved_by,
         approved_at=at(row.approved_at),
     )
-    return Standing(
+    return Course(
         campaign=campaign,
         status_at=instant(row.status_at),
         status_by=row.status_by,
@@ -180,9 +180,7 @@ def note_approval(book: NoticeBook, campaign_id: str, *, by: str, at: datetime) 
     """
     campaign = campaign_of(book, campaign_id)
     if campaign.made_by.strip().casefold() == by.strip().casefold() or not by.strip():
-        raise RefusedError(
-            f"a campaign is approved by another person than the one who drafted it ({campaign.made_by}); ask a colleague"
-        )
+        raise RefusedError(f"a campaign is approved by another person than the one who drafted it ({campaign.made_by})")
     if campaign.status is not CampaignStatus.DRAFT:
         raise RefusedError(f"expected a draft, found a campaign that is {campaign.status}; it was approved before")
     if campaign.approved_by is None:
@@ -194,7 +192,7 @@ def note_approval(book: NoticeBook, campaign_id: str, *, by: str, at: datetime) 
 
 def change_status(
     book: NoticeBook, campaign_id: str, to: CampaignStatus, *, by: str, at: datetime, reason: str | None = None
-) -> Standing:
+) -> Course:
     """Change where a campaign stands, durably; what is that already stays as it is.
 
     Raises:
@@ -208,7 +206,7 @@ def change_status(
             raise InputError("expected the name of a campaign, found none of that name")
         now = CampaignStatus(row.status)
         if now is to:
-            return _standing(row)
+            return _course(row)
         if to not in NEXT[now]:
             raise RefusedError(f"a campaign that is {now} cannot become {to}; {_hint(now)}")
         if now is CampaignStatus.DRAFT and to is CampaignStatus.RUNNING and row.approved_by is None:
@@ -222,7 +220,7 @@ def change_status(
         if now is CampaignStatus.DRAFT and to is CampaignStatus.RUNNING:
             values |= {"freeze_as_of": micros(at), "enrolled_until": micros(at)}
         connection.execute(sa.update(CAMPAIGNS).where(CAMPAIGNS.c.campaign_id == campaign_id).values(values))
-        return _standing(connection.execute(query).one())
+        return _course(connection.execute(query).one())
 
 
 def _hint(status: CampaignStatus) -> str:

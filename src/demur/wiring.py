@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from demur import clock
 from demur.access import AccessBook
+from demur.flows.objection import open_writer
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.flows.site import read_site
@@ -45,12 +46,15 @@ def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[
         access = AccessBook(workspace.database_url("access"), parts.keys.secret("attempts"))
         stack.callback(access.close)
         access.migrate()
+        writer = open_writer()
+        stack.callback(writer.close)
         yield Service(
             parts=parts,
             site=read_site(workspace),
             notice=notice,
             access=access,
             links=Links(parts.keys),
+            writer=writer,
             clock=clock.now,
         )
 

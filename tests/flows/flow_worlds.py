@@ -22,7 +22,8 @@ import orjson
 from demur.clock import parse
 from demur.flows.build import build_corpus, plan_for, train_model
 from demur.flows.erase import Erased, erase
-from demur.flows.intake import Campaign, object_, take_in, tell
+from demur.flows.intake import Campaign, take_in, tell
+from demur.flows.objection import object_
 from demur.flows.parts import Parts, corpus_folder, current, model_folder
 from demur.flows.verify import Rebuilt, rebuild_clean
 from demur.lineage import SealedFile

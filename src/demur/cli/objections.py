@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,9 @@ from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
 from demur.cli.look import NOBODY, records, say
 from demur.errors import InputError, RefusedError
+
+if TYPE_CHECKING:
+    from demur.flows.service import Service
 
 
 @click.group()
@@ -34,24 +39,38 @@ def objection() -> None:
 @guarded
 def add(context: Context, /, person: str | None, at: datetime | None, **told: Any) -> None:
     """Record an objection; no reason is asked. `demur erase` then takes the person out of corpus and model."""
-    from demur.flows.intake import object_
+    from demur.flows.objected import log_kept
+    from demur.flows.objection import by_claim, object_now
 
     named = [one for one in (person, told["account"], told["handle"], told["contact"]) if one]
     if len(named) != 1:
         raise click.UsageError("name one: PERSON, or --account, or --handle, or --contact")
-    scope = {name: list(told[name]) or None for name in ("kinds", "services")}
     who = {"person_id": person, "account_id": told["account"], "handle": told["handle"], "contact": told["contact"]}
-    with working(context, first=True) as parts:
-        receipt, index = object_(parts, who, scope, door=told["door"], at=at or clock.now())
-        known = bool(receipt.person_id and (receipt.accounts or parts.registry.find(receipt.person_id)))
-    facts = {**asdict(receipt), "recorded_at": clock.iso(receipt.recorded_at), "valid_at": clock.iso(receipt.valid_at)}
+    with _service(context, at) as service:
+        asked = by_claim(service, who, door=told["door"], kinds=told["kinds"], services=told["services"])
+        kept = object_now(asked).kept
+        (index,) = log_kept(service.parts, [kept])
+        accounts = service.parts.registry.reach([kept.person_id])[kept.person_id].accounts if kept.person_id else ()
+        known = bool(kept.person_id and (accounts or service.parts.registry.find(kept.person_id)))
+    facts = {"objection_id": kept.objection_id, "person_id": kept.person_id, "accounts": accounts,
+             "valid_at": clock.iso(kept.said_at), "recorded_at": clock.iso(kept.recorded_at),
+             "in_force_before": kept.repeated}  # fmt: skip
     show(context, {**facts, "ledger_entry": index})
-    if receipt.person_id is None:
+    if kept.person_id is None:
         hint(context, "Nobody is known under that name; the objection waits in the queue (`demur objection queue`).")
     elif not known:
         hint(context, "Nobody of that id is known yet. It is kept, and counts from the moment that they are. Mistyped?")
     else:
         hint(context, "In force now for every build. `demur erase --dry-run` shows what it takes out.")
+
+
+@contextmanager
+def _service(context: Context, at: datetime | None = None) -> Iterator[Service]:
+    """Open the people's side without the workspace's lock: a no never waits for a build or a training run (OBJ-03)."""
+    from demur.wiring import open_service
+
+    with open_service(context.new_workspace) as service:
+        yield service if at is None else replace(service, clock=lambda: at)
 
 
 @objection.command("withdraw")
@@ -62,7 +81,7 @@ def add(context: Context, /, person: str | None, at: datetime | None, **told: An
 @guarded
 def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) -> None:
     """Record that a person takes an objection back. A new notice and its whole period must follow before any use."""
-    from demur.flows.intake import withdraw as take_back
+    from demur.flows.objection import withdraw as take_back
 
     if not confirm:
         raise RefusedError(
@@ -71,7 +90,7 @@ def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) 
     with working(context) as parts:
         if not parts.registry.find(person):
             raise InputError(NOBODY)
-        index = take_back(parts, person, at=at or clock.now())
+        _, index = take_back(parts, person, at=at or clock.now())
     show(context, {"person": person, "withdrawn": True, "ledger_entry": index})
 
 

@@ -1,4 +1,4 @@
-"""What comes in from outside: content, events, notices, objections, holds; each is logged where it has consequence."""
+"""What comes in from outside: content, events, notices, holds; each is logged where it has consequence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from demur.flows.parts import Parts
 from demur.flows.pending import last_look
 from demur.intake import IntakeReport, intake, read_mapping
 from demur.ledger import Entry, EntryKind
-from demur.people import ObjectionReceipt, Recorded
+from demur.people import Recorded
 from demur.store import Workspace
 
 
@@ -95,23 +95,6 @@ def tell(parts: Parts, campaign: Campaign, people: list[str] | None, *, delivere
     facts = {"campaign": campaign.campaign_id, "people": len(whom), "delivered_at": iso(delivered_at)}
     parts.log(Entry(EntryKind.NOTICE_BATCH, at, f"{campaign.campaign_id}:{iso(delivered_at)}:{len(whom)}", facts))
     return len(whom)
-
-
-def object_(
-    parts: Parts, who: Mapping[str, Any], scope: Mapping[str, Any], *, door: str, at: datetime
-) -> tuple[ObjectionReceipt, int]:
-    """Record an objection durably, log it, and return its receipt and its place in the ledger."""
-    receipt = parts.registry.record_objection(recorded_at=at, door=door, **who, **scope)
-    facts = {"objection": receipt.objection_id, "person": receipt.person_id, "door": door, **scope}
-    (index,) = parts.log(Entry(EntryKind.OBJECTION, at, receipt.objection_id, facts))
-    return receipt, index
-
-
-def withdraw(parts: Parts, person: str, *, at: datetime) -> int:
-    """Record and log a withdrawal."""
-    parts.registry.withdraw_objection(person, recorded_at=at)
-    (index,) = parts.log(Entry(EntryKind.OBJECTION, at, f"withdraw:{person}:{iso(at)}", {"withdrawn_by": person}))
-    return index
 
 
 def place_hold(parts: Parts, hold_id: str, scope: dict[str, Any], *, at: datetime) -> int:

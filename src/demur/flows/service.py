@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from demur.access import AccessBook
 from demur.flows.parts import Parts
+from demur.flows.writer import GroupCommit
 from demur.notice import NoticeBook
 from demur.store.links import Links
 from demur.terms.site import Site
@@ -22,5 +24,7 @@ class Service:
     notice: NoticeBook
     access: AccessBook
     links: Links
+    writer: GroupCommit[Any, Any]
+    """Writes objections, many at a time (flows/objection.py)."""
     clock: Callable[[], datetime]
     """Asked for the present instant of every act."""

@@ -24,7 +24,8 @@ from demur.disclosure import ErasureRow
 from demur.errors import RefusedError
 from demur.flows.build import build_corpus, plan_for, train_model
 from demur.flows.erase import Erased, erase
-from demur.flows.intake import learn, object_, take_in
+from demur.flows.intake import learn, take_in
+from demur.flows.objection import object_
 from demur.flows.parts import Parts, corpus_folder, model_folder
 from demur.flows.report import Extras, write_report
 from demur.flows.verify import Rebuilt, rebuild_clean

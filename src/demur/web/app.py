@@ -16,7 +16,7 @@ from demur.flows.service import Service
 from demur.web.frame import page
 from demur.web.guard import Limits, guards
 
-PAGES: tuple[str, ...] = ()
+PAGES: tuple[str, ...] = ("objection",)
 """Modules of this package that have ``routes() -> list[BaseRoute]``, in order."""
 
 

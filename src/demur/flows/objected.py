@@ -1,0 +1,279 @@
+"""After an objection is on disk: the letter to the address on file, the entry in the ledger, the receipt.
+
+All of it can be done again from the registry alone and changes nothing the second time; ``step`` does so for whatever
+a killed process left undone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from demur.clock import iso, parse
+from demur.errors import InputError
+from demur.flows.parts import Parts
+from demur.flows.people import blind
+from demur.flows.service import Service
+from demur.i18n import phrase
+from demur.i18n.authorities import authority
+from demur.ledger import Entry, EntryKind, Ledger
+from demur.lineage import SealedFile
+from demur.notice import letters
+from demur.notice.reached import Reached
+from demur.objections.facts import seal, unseal
+from demur.objections.receipt import Context, make_receipt
+from demur.objections.scope import parts_of
+from demur.people import OPEN_DOORS, Kept, Reach, Told, place_of
+from demur.terms.people import Act
+
+PAGE_ROWS = 2_000
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O, U, so that nothing is misheard or misread."""
+_SILENT_DOORS = frozenset({"bulk", "suppression"})
+"""Doors after which a restarted process sends no confirmation: what came by them may be years old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one objection."""
+
+    kept: Kept
+    reached: Reached | None
+    delivery: int | None
+    """Number in the link that it came by."""
+
+
+def spoken_reference(letter: str, keyed: bytes) -> str:
+    """Return a reference such as ``O-7K3M-9QXT-42HD``: sixty bits in letters that nobody mishears.
+
+    >>> spoken_reference("O", bytes(range(32)))
+    'O-0005-H0R4-0G6G'
+    """
+    number = int.from_bytes(keyed[:8], "big") >> 4
+    digits = "".join(_DIGITS[number >> shift & 31] for shift in range(55, -1, -5))
+    return f"{letter}-{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+# The ledger ----------------------------------------------------------------------------------------------------------
+
+
+def entry_of(parts: Parts, kept: Kept) -> Entry:
+    """Return the ledger's entry of an objection or a withdrawal: the same for the same event, whoever makes it."""
+    who: dict[str, Any] = {"person": kept.person_id} if kept.person_id else {"claim": orjson.loads(kept.claim or "{}")}
+    facts = {
+        "objection": kept.objection_id,
+        "act": kept.act.value,
+        "person": blind(parts.keys, kept.person_id) if kept.person_id else None,
+        "kinds": None if kept.kinds is None else list(kept.kinds),
+        "services": None if kept.services is None else list(kept.services),
+        "door": kept.door,
+        "valid_at": iso(kept.said_at),
+        "recorded_at": iso(kept.recorded_at),
+        "sealed": seal(parts.keys, who),
+    }
+    return Entry(EntryKind.OBJECTION, kept.recorded_at, kept.event_id, facts)
+
+
+def log_kept(parts: Parts, kept: Sequence[Kept]) -> list[int]:
+    """Log objections and withdrawals; one that is in the ledger keeps its index."""
+    return parts.log(*(entry_of(parts, one) for one in kept))
+
+
+def record_again(parts: Parts, facts: Mapping[str, Any]) -> None:
+    """Record an objection or a withdrawal from its ledger facts: after a restore of an older backup (SEC-10).
+
+    What the registry has already changes nothing.
+    """
+    who = unseal(parts.keys, facts["sealed"])
+    event = {name: facts[name] for name in ("act", "kinds", "services", "door", "valid_at")}
+    if "person" in who:
+        known = {"type": "objection", "person_id": who["person"], "objection_id": facts["objection"]}
+        parts.registry.record({**known, **event}, recorded_at=parse(facts["recorded_at"]))
+        return
+    scope = {name: tuple(event[name]) if event[name] else None for name in ("kinds", "services")}
+    told = Told(event["door"], parse(event["valid_at"]), None, who["claim"], objection_id=facts["objection"], **scope)
+    parts.registry.record_objections([told], recorded_at=parse(facts["recorded_at"]))
+
+
+# The letter ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What of a person's is in the corpora and models that are here."""
+
+    records: int
+    corpora: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def used_before(parts: Parts, people: Iterable[str]) -> dict[str, Used]:
+    """Return for each person how many records of a corpus they have a part in, and which models learned it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from demur.flows.pending import whole_corpora
+    from demur.training import read_model
+
+    wanted = sorted(set(people))
+    records: dict[str, int] = {}
+    corpora: dict[str, list[str]] = {}
+    for corpus in whole_corpora(parts):
+        sealed = SealedFile(corpus / "sealed" / "lineage.sealed", "lineage", secret=parts.keys.secret("lineage"))
+        few = len(wanted) <= sealed.buckets // 2
+        seen: set[tuple[str, str]] = set()
+        for table in (part for one in wanted for part in sealed.bucket(one)) if few else sealed.all():
+            mine = table.filter(pc.is_in(table["person_id"], pa.array(wanted, pa.string())))
+            seen.update(zip(mine["person_id"].to_pylist(), mine["record_id"].to_pylist(), strict=True))
+        for person, count in Counter(person for person, _ in seen).items():
+            records[person] = max(records.get(person, 0), count)
+            corpora.setdefault(person, []).append(corpus.name)
+    made = [read_model(path.parent) for path in sorted(parts.workspace.models.glob("*/manifest.json"))]
+    models = [(one.model_id, one.corpus_id) for one in made if one.status != "destroyed"]
+    return {
+        person: Used(records[person], tuple(held), tuple(name for name, corpus in models if corpus in held))
+        for person, held in corpora.items()
+    }
+
+
+def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> int:
+    """Queue the confirmation of each new objection or withdrawal to the address on file; return how many are new."""
+    told = [one for one in done if one.kept.person_id and not one.kept.repeated]
+    if not told:
+        return 0
+    reach = service.parts.registry.reach({str(one.kept.person_id) for one in told})
+    used = used_before(service.parts, {member for one in reach.values() for member in one.people})
+    queued: list[letters.Letter] = []
+    for one in told:
+        to = reach[str(one.kept.person_id)]
+        if to.contact is not None:
+            queued.append(_letter(one, to, to.contact, [used[each] for each in to.people if each in used]))
+    return sum(number is not None for number in letters.queue_all(service.notice, queued, at))
+
+
+def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used]) -> letters.Letter:
+    kept, language = done.kept, done.reached.language if done.reached else to.language or "en"
+    country = (done.reached.country if done.reached else None) or to.country
+    facts: dict[str, Any] = {"reference": kept.objection_id}
+    if done.delivery is not None:
+        facts["delivery"] = done.delivery
+    if kept.act is Act.OBJECT:
+        kind = letters.LetterKind.OBJECTION_CONFIRMED
+        complain = authority(country)
+        facts |= {
+            "objected_at": kept.said_at,
+            "scope": _scope_with_accounts(kept, to, language),
+            "used_before": _used_text(used, language),
+            "authority": f"{complain.name} ({complain.url})",
+            "undo": kept.door in OPEN_DOORS,
+        }
+    elif kept.door in OPEN_DOORS:
+        kind, facts["undone_at"] = letters.LetterKind.OBJECTION_UNDONE, kept.said_at
+    else:
+        kind, facts["withdrawn_at"] = letters.LetterKind.WITHDRAWAL_CONFIRMED, kept.said_at
+    return letters.Letter(kind, f"objection:{kept.event_id}", kept.person_id, language, contact, facts)
+
+
+def _scope_with_accounts(kept: Kept, to: Reach, language: str) -> str:
+    """Return what is covered, with the names of all accounts: the mail goes to the address on file only."""
+    covered = scope_text(kept, language)
+    if not to.accounts:
+        return covered
+    return f"{covered} {phrase('objection.mail_accounts', language, accounts=', '.join(to.accounts))}"
+
+
+def _used_text(used: Sequence[Used], language: str) -> str:
+    if not used:
+        return phrase("objection.mail_used_nothing", language)
+    names = sorted({name for one in used for name in (*one.corpora, *one.models)})
+    records = sum(one.records for one in used)
+    return phrase("objection.mail_used", language, records=records, names=", ".join(names))
+
+
+def scope_text(kept: Kept, language: str) -> str:
+    """Return what an objection covers, in words."""
+    if kept.kinds is None and kept.services is None:
+        return phrase("objection.scope_everything", language)
+    whole, single = parts_of(kept.kinds or ())
+    named = [phrase(f"objection.kind_{name}", language) for name in whole]
+    what = [*named, *(kind.replace("_", " ") for kind in single), *(kept.services or ())]
+    return phrase("objection.scope_part", language, what=", ".join(what))
+
+
+# The receipt ---------------------------------------------------------------------------------------------------------
+
+
+def receipt_of(service: Service, kept: Kept, *, language: str, country: str | None) -> dict[str, Any]:
+    """Return the receipt of an objection: what the ledger commits to, the proof, and who answers for it."""
+    entry = entry_of(service.parts, kept)
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        (index,) = ledger.append([entry])
+        opening, proof, key = ledger.opening(index), ledger.prove(index).text(), str(ledger.verifier_key)
+    complain = authority(country)
+    context = Context(
+        controller=service.site.controller, platform=service.site.platform, address=service.site.address,
+        contact=service.site.contact, notice_url=service.site.privacy_url, language=language,
+        authority=complain.name, authority_url=complain.url,
+    )  # fmt: skip
+    return make_receipt(opening, proof, key, context, service.parts.keys.signer())
+
+
+# Afterwards ----------------------------------------------------------------------------------------------------------
+
+
+def follow_up(pairs: Sequence[tuple[Any, Done]]) -> None:
+    """Do what comes after the answer, for a batch; the writer calls this.
+
+    Letters first: an entry in the ledger then says that the letter is queued, and a killed process's rest is found.
+    """
+    service: Service = pairs[0][0].service
+    fresh = [done for _, done in pairs if not done.kept.repeated]
+    if not fresh:
+        return
+    try:
+        queue_letters(service, fresh, at=service.clock())
+    finally:
+        log_kept(service.parts, [one.kept for one in fresh])
+
+
+def step(service: Service) -> int:
+    """Log what the registry knows and the ledger does not, one page; 0 = this process has seen everything.
+
+    What came after the last look is the writer's; a killed writer's rest is found at the next start.
+    """
+    look = service.writer.look
+    if look.done:
+        return 0
+    page = service.parts.registry.objections_page(look.after, rows=PAGE_ROWS)
+    if not page:
+        look.done = True
+        return 0
+    entries = [entry_of(service.parts, one) for one in page]
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        missing = [one for one, entry in zip(page, entries, strict=True) if not _known(ledger, entry)]
+    late = [Done(one, None, None) for one in missing if one.door not in _SILENT_DOORS]
+    queue_letters(service, late, at=service.clock())
+    log_kept(service.parts, missing)
+    look.after = place_of(page[-1])
+    return len(page)
+
+
+def _known(ledger: Ledger, entry: Entry) -> bool:
+    return ledger.find(entry.kind, entry.key) is not None
+
+
+def find(service: Service, reference: str) -> Kept:
+    """Return the objection of a reference.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = service.parts.registry.objection(reference)
+    if found is None:
+        raise InputError("expected the reference of an objection, found none of that kind; see the confirmation")
+    return found

@@ -1,0 +1,366 @@
+"""Objections in batches: one transaction for many, each told whether it is new or in force already.
+
+Decides nothing about items. What stands is read as standing.py reads it, now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from demur.people import lookup, schema
+from demur.people.events import DOORS, objection_row
+from demur.people.instants import ALWAYS, FOREVER, instant, micros
+from demur.store.database import Database, Row
+from demur.terms.content import Kind
+from demur.terms.people import Act
+
+OPEN_DOORS = frozenset({"link", "one_click"})
+"""Doors that whoever has a forwarded mail can use; what came by them can be taken back with one click (OBJ-08)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One objection as it came through a door."""
+
+    door: str
+    said_at: datetime | None = None
+    """``None`` = now."""
+    person_id: str | None = None
+    claim: Mapping[str, str] = field(default_factory=dict)
+    """Otherwise what was said about who it is: ``account_id``, ``handle``, ``contact``, or what nobody can match."""
+    kinds: tuple[str, ...] | None = None
+    services: tuple[str, ...] | None = None
+    objection_id: str | None = None
+    """Reference for it, if it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An objection or a withdrawal as the registry keeps it."""
+
+    event_id: str
+    objection_id: str
+    person_id: str | None
+    """``None`` = waits in the queue until somebody finds out whose it is."""
+    act: Act
+    kinds: tuple[str, ...] | None
+    services: tuple[str, ...] | None
+    door: str
+    said_at: datetime
+    recorded_at: datetime
+    claim: str | None = None
+    """What an unmatched one said about the person, as JSON."""
+    repeated: bool = False
+    """Whether this one stood before; nothing new was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a person is written to."""
+
+    contact: str | None
+    language: str | None
+    country: str | None
+    accounts: tuple[str, ...]
+    """Every account of theirs, of all linked ids."""
+    people: tuple[str, ...]
+    """The person's id and all that are linked to it."""
+
+
+def record_batch(
+    database: Database, connection: sa.Connection, told: Sequence[Told], recorded_at: datetime
+) -> list[Kept]:
+    """Record objections in the caller's transaction; one that repeats what stands is not recorded again.
+
+    An objection that came by an open door never stands in the way of one through a closed door: the later one is
+    recorded for itself, so that taking back the first leaves the second (EVIDENCE §2, GHSA-qx5f).
+    """
+    if database.is_postgresql:  # waits for a taking back that is under way, not for other objections
+        connection.execute(sa.text("LOCK TABLE objections IN ROW EXCLUSIVE MODE"))
+    at = micros(recorded_at)
+    people = [one.person_id or _match(connection, one.claim) for one in told]
+    groups = _groups(connection, {person for person in people if person})
+    acts = _acts(connection, groups)
+    fresh: list[Row] = []
+    queue: list[Row] = []
+    kept: list[Kept] = []
+    for one, person in zip(told, people, strict=True):
+        read = _read(one, person, at)
+        if person is None:
+            row = lookup.unmatched_row(orjson.dumps(dict(sorted(one.claim.items()))).decode(), read, at)
+            queue.append(row)
+            kept.append(_of_queue(row))
+            continue
+        told_before = acts[groups[person]]
+        standing = _standing(told_before, read["kinds"], read["services"], closed=one.door not in OPEN_DOORS)
+        if standing is not None:
+            kept.append(_of_row(standing, repeated=True))
+            continue
+        if one.said_at is None:  # said after whatever was taken back by now
+            taken_back = [row[7] for row in told_before if row[3] == Act.WITHDRAW]
+            read["valid_at"] = max([at, *(then + 1 for then in taken_back)])
+        row = schema.event(*objection_row(read), recorded_at=at)
+        told_before.append(row)
+        fresh.append(row)
+        kept.append(_of_row(row))
+    database.write(connection, schema.OBJECTIONS, fresh)
+    database.write(connection, schema.UNMATCHED, queue)
+    return kept
+
+
+def take_back(
+    database: Database, connection: sa.Connection, person: str, recorded_at: datetime, reference: str
+) -> Kept | None:
+    """Record that a person takes back what came by open doors; ``None`` when nothing is left that may go this way.
+
+    What came through a closed door (login, staff, a signal) stands, and then nothing is taken back at all.
+    """
+    if database.is_postgresql:
+        connection.execute(sa.text("LOCK TABLE objections IN SHARE ROW EXCLUSIVE MODE"))
+    standing = in_force(connection, person)
+    if not standing or any(one.door not in OPEN_DOORS for one in standing):
+        return None
+    return withdraw(database, connection, person, recorded_at, reference, "link")
+
+
+def withdraw(
+    database: Database, connection: sa.Connection, person: str, recorded_at: datetime, reference: str, door: str
+) -> Kept:
+    """Record a withdrawal of everything; the caller has made sure that it is the person."""
+    at = micros(recorded_at)
+    said = max([at, *(micros(one.said_at) + 1 for one in in_force(connection, person))])
+    values = (person, reference, Act.WITHDRAW.value, None, None, door, said)
+    row = schema.event(*values, recorded_at=at)
+    database.write(connection, schema.OBJECTIONS, [row])
+    return _of_row(row)
+
+
+def in_force(connection: sa.Connection, person: str) -> list[Kept]:
+    """Return a person's objections that stand, of all linked ids, oldest first."""
+    groups = _groups(connection, {person})
+    return [_of_row(row) for row in _left(_acts(connection, groups)[groups[person]])]
+
+
+def by_reference(connection: sa.Connection, reference: str) -> Kept | None:
+    """Return the objection of a reference: the oldest one, matched before waiting."""
+    for table, read in ((schema.OBJECTIONS, _of_row), (schema.UNMATCHED, _of_queue)):
+        query = sa.select(table).where(table.c.objection_id == reference).order_by(table.c.recorded_at).limit(1)
+        found = connection.execute(query).first()
+        if found is not None:
+            return read(tuple(found))
+    return None
+
+
+def page(connection: sa.Connection, after: tuple[str, str, str] | None, rows: int) -> list[Kept]:
+    """Return objections, withdrawals and the queue in one fixed order, from after a place on.
+
+    Args:
+        connection: a reading one.
+        after: (table, subject, event id) as ``place_of`` gives it; ``None`` = from the start.
+        rows: how many at most.
+    """
+    found: list[Kept] = []
+    for table, read in ((schema.OBJECTIONS, _of_row), (schema.UNMATCHED, _of_queue)):
+        if after is not None and after[0] > table.name:
+            continue
+        subject = next(iter(table.columns))
+        query = sa.select(table).order_by(subject, table.c.event_id).limit(rows - len(found))
+        if after is not None and after[0] == table.name:
+            query = query.where(sa.tuple_(subject, table.c.event_id) > sa.tuple_(*map(sa.literal, after[1:])))
+        found += [read(tuple(row)) for row in connection.execute(query)]
+    return found
+
+
+def place_of(kept: Kept) -> tuple[str, str, str]:
+    """Return where an objection stands in the order of ``page``."""
+    if kept.person_id is None:
+        return (schema.UNMATCHED.name, kept.objection_id, kept.event_id)
+    return (schema.OBJECTIONS.name, kept.person_id, kept.event_id)
+
+
+def reach(connection: sa.Connection, people: Iterable[str]) -> dict[str, Reach]:
+    """Return how each person is written to: the newest address, language, residence, and all accounts."""
+    groups = _groups(connection, set(people))
+    ids = sorted({one for group in groups.values() for one in group})
+    contacts = _newest(connection, schema.CONTACTS, "contact", ids)
+    countries = _newest(connection, schema.RESIDENCES, "country", ids, instants="valid_from")
+    table, profiles = schema.ACCOUNTS, schema.PROFILES
+    accounts: dict[str, set[str]] = {}
+    for account, owner in connection.execute(
+        sa.select(table.c.account_id, table.c.person_id).where(table.c.person_id.in_(ids))
+    ):
+        accounts.setdefault(owner, set()).add(account)
+    owned = sorted({account for some in accounts.values() for account in some})
+    told = sa.select(profiles.c.account_id, profiles.c.language).where(
+        profiles.c.account_id.in_(owned), profiles.c.language.is_not(None)
+    )
+    spoken = dict(tuple(row) for row in connection.execute(told.order_by(profiles.c.recorded_at)))
+    found: dict[str, Reach] = {}
+    for person, group in groups.items():
+        own = (person, *(one for one in group if one != person))
+        mine = sorted({account for one in group for account in accounts.get(one, ())})
+        found[person] = Reach(
+            next((contacts[one] for one in own if one in contacts), None),
+            next((spoken[account] for account in mine if account in spoken), None),
+            next((countries[one] for one in own if countries.get(one)), None),
+            tuple(mine),
+            own,
+        )
+    return found
+
+
+def _newest(
+    connection: sa.Connection, table: sa.Table, column: str, people: list[str], *, instants: str = "valid_at"
+) -> dict[str, Any]:
+    query = sa.select(table.c.person_id, table.c[column]).where(table.c.person_id.in_(people))
+    ordered = query.order_by(sa.func.coalesce(table.c[instants], ALWAYS), table.c.recorded_at)
+    return dict(tuple(row) for row in connection.execute(ordered))
+
+
+def _match(connection: sa.Connection, claim: Mapping[str, str]) -> str | None:
+    names = ("account_id", "handle", "contact")
+    return lookup.match(connection, **{name: claim.get(name) for name in names}) if claim else None
+
+
+_Group = tuple[str, ...]
+
+
+def _groups(connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
+    """Return each person's linked ids, sorted; two questions for everybody who is linked to nobody."""
+    table = schema.LINKS
+    linked: set[str] = set()
+    for column in (table.c.person_id, table.c.other_person_id):
+        linked.update(connection.execute(sa.select(column).where(column.in_(sorted(people)))).scalars())
+    return {one: tuple(lookup.linked(connection, one)) if one in linked else (one,) for one in people}
+
+
+def _acts(connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
+    """Return what each group ever said, in order."""
+    table = schema.OBJECTIONS
+    of = {member: group for group in groups.values() for member in group}
+    found: dict[_Group, list[Row]] = {group: [] for group in groups.values()}
+    query = sa.select(table).where(table.c.person_id.in_(sorted(of)))
+    for row in connection.execute(query):
+        found[of[row.person_id]].append(tuple(row))
+    for group, acts in found.items():
+        if any(row[3] == Act.WITHDRAW for row in acts):
+            windows = _compromises(connection, group)
+            found[group] = [row for row in acts if row[3] == Act.OBJECT or not any(a <= row[7] < b for a, b in windows)]
+    return found
+
+
+def _compromises(connection: sa.Connection, group: _Group) -> list[tuple[int, int]]:
+    """Return when somebody else held an account of theirs: withdrawals of then are void (OBJ-08)."""
+    table, accounts = schema.COMPROMISES, schema.ACCOUNTS
+    owned = sa.select(accounts.c.account_id).where(accounts.c.person_id.in_(group))
+    query = sa.select(table.c.valid_at, table.c.valid_until).where(table.c.account_id.in_(owned))
+    return [(begin, FOREVER if end is None else end) for begin, end in connection.execute(query)]
+
+
+def _left(acts: Sequence[Row]) -> list[Row]:
+    """Return the objections that no later withdrawal covers."""
+    standing: list[Row] = []
+    for row in sorted(acts, key=lambda row: (row[7], row[8], row[3] == Act.OBJECT, row[2])):
+        if row[3] == Act.OBJECT:
+            standing.append(row)
+        else:
+            standing = [one for one in standing if not (_covers(row[4], one[4]) and _covers(row[5], one[5]))]
+    return standing
+
+
+def _standing(acts: Sequence[Row], kinds: str | None, services: str | None, *, closed: bool) -> Row | None:
+    """Return the first objection in force that says as much already; for a closed door only one by a closed door."""
+    if not acts:
+        return None
+    for row in _left(acts):
+        if _covers(row[4], kinds) and _covers(row[5], services) and not (closed and row[6] in OPEN_DOORS):
+            return row
+    return None
+
+
+def _covers(wide: str | None, narrow: str | None) -> bool:
+    return wide is None or (
+        narrow is not None and set(schema.unlisted(narrow) or ()) <= set(schema.unlisted(wide) or ())
+    )
+
+
+def _read(one: Told, person: str | None, at: int) -> dict[str, Any]:
+    """Return the members of an event; kinds that nobody knows make it everything (OBJ-02)."""
+    known = one.kinds is not None and set(one.kinds) <= {kind.value for kind in Kind}
+    return {
+        "person_id": person,
+        "act": Act.OBJECT.value,
+        "objection_id": one.objection_id,
+        "kinds": schema.listed(one.kinds) if known else None,
+        "services": schema.listed(one.services),
+        "door": one.door if one.door in DOORS else "bulk",
+        "valid_at": at if one.said_at is None else micros(one.said_at),
+    }
+
+
+def _scope(stored: str | None) -> tuple[str, ...] | None:
+    found = schema.unlisted(stored)
+    return None if found is None else tuple(found)
+
+
+def _of_row(row: Row, *, repeated: bool = False) -> Kept:
+    person, event_id, reference, act, kinds, services, door, said, recorded = row
+    return Kept(event_id, reference, person, Act(act), _scope(kinds), _scope(services), door, instant(said),
+                instant(recorded), repeated=repeated)  # fmt: skip
+
+
+def _of_queue(row: Row) -> Kept:
+    reference, event_id, claim, kinds, services, door, said, recorded = row
+    return Kept(event_id, reference, None, Act.OBJECT, _scope(kinds), _scope(services), door, instant(said),
+                instant(recorded), claim=claim)  # fmt: skip
+
+
+class Objecting:
+    """What the registry does with objections in batches; a part of ``Registry``."""
+
+    _database: Database
+
+    def record_objections(self, told: Sequence[Told], *, recorded_at: datetime) -> list[Kept]:
+        """Record objections in one durable transaction; say of each what is kept, in the same order.
+
+        Always accepted. What stands already is not recorded twice (``repeated``), unless it came by an open door and
+        this one by a closed one. What cannot be matched to a person waits in the queue.
+        """
+        with self._database.writing() as connection:
+            return record_batch(self._database, connection, told, recorded_at)
+
+    def take_back_open(self, person_id: str, *, recorded_at: datetime, reference: str) -> Kept | None:
+        """Record that a person takes back what others' clicks on links did; ``None`` when nothing may go this way."""
+        with self._database.writing() as connection:
+            return take_back(self._database, connection, person_id, recorded_at, reference)
+
+    def take_back(self, person_id: str, *, recorded_at: datetime, reference: str, door: str = "web") -> Kept:
+        """Record that a person takes everything back; the caller has checked login and confirmation (OBJ-08)."""
+        with self._database.writing() as connection:
+            return withdraw(self._database, connection, person_id, recorded_at, reference, door)
+
+    def objections_of(self, person_id: str) -> list[Kept]:
+        """Return a person's objections in force, of all linked ids, oldest first."""
+        with self._database.reading() as connection:
+            return in_force(connection, person_id)
+
+    def objection(self, reference: str) -> Kept | None:
+        """Return the objection of a reference, matched or waiting."""
+        with self._database.reading() as connection:
+            return by_reference(connection, reference)
+
+    def objections_page(self, after: tuple[str, str, str] | None = None, *, rows: int = 2_000) -> list[Kept]:
+        """Return objections, withdrawals and the queue in one fixed order, a page at a time (``place_of`` goes on)."""
+        with self._database.reading() as connection:
+            return page(connection, after, rows)
+
+    def reach(self, people: Iterable[str]) -> dict[str, Reach]:
+        """Return how some people are written to: address, language, country, all their accounts."""
+        with self._database.reading() as connection:
+            return reach(connection, people)

@@ -14,6 +14,7 @@ from demur.flows.service import Service
 from demur.flows.site import read_site
 from demur.notice import NoticeBook
 from demur.people import Registry
+from demur.requests import RequestBook
 from demur.store import Workspace
 from demur.store.links import Links
 from demur.terms.manifests import CorpusRecipe
@@ -43,6 +44,9 @@ def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[
         notice = NoticeBook(workspace.database_url("notice"))
         stack.callback(notice.close)
         notice.migrate()
+        requests = RequestBook(workspace.database_url("requests"), parts.keys)
+        stack.callback(requests.close)
+        requests.migrate()
         access = AccessBook(workspace.database_url("access"), parts.keys.secret("attempts"))
         stack.callback(access.close)
         access.migrate()
@@ -52,6 +56,7 @@ def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[
             parts=parts,
             site=read_site(workspace),
             notice=notice,
+            requests=requests,
             access=access,
             links=Links(parts.keys),
             writer=writer,

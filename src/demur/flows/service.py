@@ -11,6 +11,7 @@ from demur.access import AccessBook
 from demur.flows.parts import Parts
 from demur.flows.writer import GroupCommit
 from demur.notice import NoticeBook
+from demur.requests import RequestBook
 from demur.store.links import Links
 from demur.terms.site import Site
 
@@ -22,6 +23,7 @@ class Service:
     parts: Parts
     site: Site
     notice: NoticeBook
+    requests: RequestBook
     access: AccessBook
     links: Links
     writer: GroupCommit[Any, Any]

@@ -1,0 +1,276 @@
+"""Finds items that somebody else is in: by link, handle, number, address, name, copied text, picture (TPD-02 … TPD-04).
+
+One batch of items at a time; keeps nothing between batches but what it looks for. Every comparison is made on folded
+text (case, accents, blanks), first for a whole column, then again with borders where the column said yes.
+
+Does not decide: it proposes, and says how sure it is. Does not read files or know where items come from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demur.requests.words import Found, Rule, Wanted
+
+NEAR = 0.5
+"""Jaccard similarity of words and pairs of words from which a text is proposed."""
+SURE = 0.8
+"""From here on it is the same text but for a word or two."""
+COPY_WORDS = 6
+"""Shorter texts belong to nobody: a copy of one is looked at by somebody."""
+PHONE_DIGITS, SURE_DIGITS = 7, 9
+SEGMENT = 6
+"""Signs of the last part of a link that name an item by themselves."""
+_AROUND = 80
+_PHONE = re.compile(r"\+?\d[\d\s().\-/]{5,}\d")
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.\-]*://(www\.)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """How copied text is found; the flow hands in the corpus' own measure, so that both mean the same by a copy."""
+
+    signatures: Callable[[Any], npt.NDArray[np.uint64]]
+    band_keys: Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.uint64]]
+    jaccard: Callable[[str, str], float]
+    words: Callable[[str], Sequence[str]]
+
+
+@dataclass(slots=True)
+class Searched:
+    """What was looked at."""
+
+    items: int = 0
+    unseen_pictures: int = 0
+    """Pictures whose files are not here."""
+
+
+COLUMNS = ["item_id", "account_id", "text", "mentions", "media_path", "media_type", "state"]
+Hit = tuple[Found, str | None]
+
+
+def folded(texts: Any) -> Any:
+    r"""Return a text column without case, accents and runs of blanks.
+
+    >>> folded(pa.array(["José\n MÜLLER"])).to_pylist()
+    ['jose muller']
+    """
+    plain = pc.utf8_normalize(pc.utf8_lower(texts), form="NFKD")
+    return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"\p{M}+", ""), r"\s+", " ")
+
+
+def fold(text: str) -> str:
+    """Return one text folded the same way."""
+    found: str = folded(pa.array([text], pa.string()))[0].as_py()
+    return found.strip()
+
+
+def link_key(link: str) -> str:
+    """Return a link without scheme, ``www.``, query and last slash.
+
+    >>> link_key("https://www.Agora.example/@ana/12345/?x=1#y")
+    'agora.example/@ana/12345'
+    """
+    bare = _SCHEME.sub("", link.strip().casefold())
+    return bare.split("#", 1)[0].split("?", 1)[0].rstrip("/")
+
+
+def digits_of(phone: str) -> str:
+    """Return the digits of a number without what countries put before it to dial out.
+
+    >>> digits_of("+353 (0)86 123-4567"), digits_of("0049 170 1234567")
+    ('353861234567', '491701234567')
+    """
+    return re.sub(r"\D", "", phone.replace("(0)", "")).lstrip("0")
+
+
+@dataclass(slots=True)
+class Matcher:
+    """Looks for one request's wishes.
+
+    Args:
+        wanted: what to look for.
+        similarity: how copied text is found.
+        rare: whether a folded full name points at one human being.
+        picture: fingerprint and quality of an item's picture file, by its path; ``None`` = the file is not here.
+    """
+
+    wanted: Wanted
+    similarity: Similarity
+    rare: Callable[[str], bool]
+    picture: Callable[[str], dict[str, Any] | None]
+    searched: Searched = field(default_factory=Searched)
+
+    def batch(self, items: Any) -> list[Hit]:
+        """Return the hits among some items (record batch or table of COLUMNS), with the account that made each."""
+        table = pa.table(items) if isinstance(items, pa.RecordBatch) else items
+        self.searched.items += table.num_rows
+        ids, accounts = table["item_id"].to_pylist(), table["account_id"].to_pylist()
+        texts = pc.fill_null(table["text"].combine_chunks(), "")
+        seen = _Texts(texts, folded(texts))
+        hits: dict[int, Found] = {}
+        for place, rule, score, certain, snippet in self._all(table, seen):
+            known = hits.get(place)
+            found = Found(ids[place], rule, score, certain, snippet)
+            if known is None or (found.certain, found.score) > (known.certain, known.score):
+                hits[place] = found
+        return [(hits[place], accounts[place]) for place in sorted(hits)]
+
+    def _all(self, table: Any, seen: _Texts) -> Iterator[_Row]:
+        yield from self._links(table, seen)
+        yield from self._handles(table, seen)
+        yield from self._phones(seen)
+        for address in self.wanted.emails:
+            yield from seen.bordered(fold(address), Rule.EMAIL, certain=True)
+        for name in self.wanted.names:
+            yield from self._named(fold(name), seen)
+        for text in self._texts():
+            yield from self._copies(text, seen)
+        if self.wanted.picture:
+            yield from self._pictures(table, self.wanted.picture)
+
+    def _texts(self) -> tuple[str, ...]:
+        claim = self.wanted.claim
+        return (*self.wanted.texts, *((claim.output,) if claim and claim.output else ()))
+
+    def _links(self, table: Any, seen: _Texts) -> Iterator[_Row]:
+        ids = table["item_id"].combine_chunks()
+        local = pc.replace_substring_regex(ids, "^[^:]*:", "")
+        for link in self.wanted.links:
+            key = link_key(link)
+            if not key:
+                continue
+            last = link.strip().rstrip("/").split("?", 1)[0].rsplit("/", 1)[-1]
+            named = pc.or_(pc.equal(local, last), pc.equal(ids, link.strip()))
+            sure = len(last) >= SEGMENT or link.strip() == last
+            for place in _places(pc.or_(named, pc.match_substring(ids, key))) if last else []:
+                yield place, Rule.LINK, 1.0, sure, seen.beginning(place)
+            if "/" in key or "." in key:
+                yield from seen.bordered(fold(key), Rule.LINK_IN_TEXT, certain="/" in key)
+
+    def _handles(self, table: Any, seen: _Texts) -> Iterator[_Row]:
+        mentions = table["mentions"].combine_chunks()
+        rows = pc.list_parent_indices(mentions)
+        named = pc.replace_substring_regex(pc.utf8_lower(mentions.flatten()), "^(@|[^:@]*:)", "")
+        for handle in self.wanted.handles:
+            bare = fold(handle).lstrip("@")
+            if not bare:
+                continue
+            for place in sorted(set(rows.filter(pc.equal(named, bare)).to_pylist())):
+                yield place, Rule.HANDLE, 1.0, True, seen.beginning(place)
+            yield from seen.bordered(f"@{bare}", Rule.HANDLE, certain=True)
+
+    def _phones(self, seen: _Texts) -> Iterator[_Row]:
+        asked = [digits for digits in map(digits_of, self.wanted.phones) if len(digits) >= PHONE_DIGITS]
+        if not asked:
+            return
+        digits = pc.replace_substring_regex(seen.texts, r"\D+", "")
+        for number in asked:
+            tail = number[-PHONE_DIGITS:]
+            for place in _places(pc.match_substring(digits, tail)):
+                text = seen.texts[place].as_py()
+                for hit in _PHONE.finditer(text):
+                    found = digits_of(hit.group())
+                    shared = min(len(found), len(number))
+                    if shared >= PHONE_DIGITS and found[-shared:] == number[-shared:]:
+                        yield place, Rule.PHONE, 1.0, shared >= SURE_DIGITS, _around(text, *hit.span())
+                        break
+
+    def _named(self, name: str, seen: _Texts) -> Iterator[_Row]:
+        """A single word is anybody's and is not looked for; the answer says so."""
+        if len(name.split()) >= 2:
+            yield from seen.bordered(name, Rule.NAME, certain=self.rare(name))
+
+    def _copies(self, text: str, seen: _Texts) -> Iterator[_Row]:
+        needle, size = fold(text), len(self.similarity.words(text))
+        if size < 3:
+            return
+        exact = set()
+        for place in _places(pc.match_substring(seen.folded, needle)):
+            exact.add(place)
+            yield place, Rule.COPY, 1.0, size >= COPY_WORDS, seen.beginning(place)
+        lengths = pc.utf8_length(seen.folded)
+        near = pc.and_(pc.greater(lengths, len(needle) // 2), pc.less(lengths, len(needle) * 2))
+        rows = [place for place in _places(near) if place not in exact]
+        if not rows:
+            return
+        candidates = seen.texts.take(pa.array(rows))
+        keys = self.similarity.band_keys(self.similarity.signatures(candidates))
+        wanted = self.similarity.band_keys(self.similarity.signatures([text]))
+        for at in np.flatnonzero((keys == wanted).any(axis=1)).tolist():
+            score = self.similarity.jaccard(text, candidates[at].as_py())
+            if score >= NEAR:
+                sure = score >= SURE and size >= COPY_WORDS
+                yield rows[at], Rule.NEAR_COPY, round(score, 3), sure, seen.beginning(rows[at])
+
+    def _pictures(self, table: Any, asked: Any) -> Iterator[_Row]:
+        from demur.requests.pictures import GOOD_QUALITY, SAME_BITS, distance
+
+        paths, kinds = table["media_path"].to_pylist(), table["media_type"].to_pylist()
+        for place, (path, kind) in enumerate(zip(paths, kinds, strict=True)):
+            if path is None or not (kind or "image/").startswith("image/"):
+                continue
+            found = self.picture(path)
+            if found is None:
+                self.searched.unseen_pictures += 1
+                continue
+            bits = distance(found["pdq"], asked["pdq"])
+            if bits <= SAME_BITS:
+                good = min(found["quality"], asked["quality"]) >= GOOD_QUALITY
+                yield place, Rule.PICTURE, round(1 - bits / 256, 3), good, ""
+
+
+_Row = tuple[int, Rule, float, bool, str]
+
+
+@dataclass(slots=True)
+class _Texts:
+    """A batch's texts as written and folded."""
+
+    texts: Any
+    folded: Any
+
+    def bordered(self, needle: str, rule: Rule, *, certain: bool) -> Iterator[_Row]:
+        """Yield the rows where a folded needle stands by itself, not inside a longer word."""
+        if len(needle) < 2:
+            return
+        exact = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)")
+        for place in _places(pc.match_substring(self.folded, needle)):
+            text = self.folded[place].as_py()
+            hit = exact.search(text)
+            if hit:
+                yield place, rule, 1.0, certain, _around(text, *hit.span())
+
+    def beginning(self, place: int) -> str:
+        """Return the first words of a text."""
+        return _around(self.texts[place].as_py(), 0, 0)
+
+
+def _places(mask: Any) -> list[int]:
+    found: list[int] = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
+    return found
+
+
+def _around(text: str, start: int, end: int) -> str:
+    return " ".join(text[max(0, start - _AROUND) : end + _AROUND].split())
+
+
+def reshares(batches: Iterable[Any], carriers: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield items (with their account) that reshare or quote one of some items.
+
+    Args:
+        batches: record batches with ``item_id``, ``account_id``, ``original_id``.
+        carriers: item ids.
+    """
+    values = pa.array(sorted(carriers), pa.string())
+    for batch in batches:
+        found = batch.filter(pc.is_in(batch.column("original_id"), value_set=values, skip_nulls=True))
+        yield from zip(found.column("item_id").to_pylist(), found.column("account_id").to_pylist(), strict=True)

@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the migrations on the connection that ``Database.migrate`` hands in."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from demur.requests.schema import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    version_table="requests_version",
+    transactional_ddl=False,  # the caller holds the transaction
+)
+context.run_migrations()

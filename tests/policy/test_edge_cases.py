@@ -43,6 +43,8 @@ US_PERSON = {"countries_now": ["US"], "countries_at_notice": [], "first_delivere
 LATE = {"first_delivered_at": at(2025, 5, 20), "last_delivered_at": at(2025, 5, 20)}
 NEVER_TOLD = {"first_delivered_at": None, "last_delivered_at": None, "countries_at_notice": []}
 
+VOICE = {"kind": "voice", **LATE, "effective_at": None}
+
 
 def case(*items: Any, policy: Policy = STRICT, **given: Any) -> tuple[World, Policy]:
     return simple(*items, **given), policy
@@ -445,6 +447,17 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
         "X7 too old",
         case(policy=parse_policy(HEAD + place("DE", '"DE"', "opt_out", content_not_before="2025-01-02"))),
         {"too_old"},
+    ),
+    ("NOT-07 a notice for voice only: posts keep their clock", case(people=[person(kind_clocks=[VOICE])]), set()),
+    (
+        "NOT-07 a notice for voice only: voice waits for it",
+        case(item("i", kind="voice"), people=[person(kind_clocks=[VOICE])]),
+        {"notice_period"},
+    ),
+    (
+        "NOT-07 a notice for voice only tells nothing about posts",
+        case(people=[person(**NEVER_TOLD, kind_clocks=[{**VOICE, "first_delivered_at": at(2025, 1, 10)}])]),
+        {"not_notified"},
     ),
     ("JUR-10 special category", case(item("i", special_category=True)), {"special_category"}),
 ]

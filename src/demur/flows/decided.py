@@ -109,6 +109,7 @@ def _decide(
         known_at=narrowed_at,
         base_known_at=known_at,
         grace_months=policy.grace_months,
+        purpose=policy.purpose,
     )
     parts.progress("decide", 0, None)
     counts = run_stage(

@@ -169,15 +169,19 @@ def _hull(windows: Sequence[Window]) -> tuple[int | None, int | None]:
 
 
 def profile_facts(holdings: Iterable[Holding], view: View) -> tuple[str | None, str | None, int | None]:
-    """Return signal (any n, else any y), language told last, last sign of life, over all accounts."""
+    """Return signal (any n, else any y), language told last, last sign of life, over all accounts.
+
+    Of an account whose owner was told late, or changed late, only a no counts: it may join a person's others too late.
+    """
     signals: set[str] = set()
     language: tuple[int, int, str] | None = None
     active: int | None = None
     for holding in holdings:
         signal: tuple[int, int, bool, str] | None = None
+        late = any(claim[3] > view.base for claim in holding.claims)
         for row in holding.profiles:
             valid = ALWAYS if row[7] is None else row[7]
-            if valid > view.as_of or row[8] > view.base:
+            if late or valid > view.as_of or row[8] > view.base:
                 if row[5] == _NO:
                     signals.add(_NO)
                 continue

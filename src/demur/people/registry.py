@@ -5,7 +5,7 @@ Every ``record`` is on disk before it returns. No content of people is logged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from demur.clock import iso
-from demur.errors import InputError, RefusedError
+from demur.errors import InputError
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
 from demur.people.audience import Audiences

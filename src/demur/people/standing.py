@@ -13,6 +13,7 @@ from typing import NamedTuple
 from demur.people.dossier import CampaignView, Dossier, Episode, Row, View, Window
 from demur.people.epochs import account_rows, compromise_windows, profile_facts
 from demur.people.instants import ALWAYS, FOREVER
+from demur.people.renotice import told_again_from
 from demur.people.schema import unlisted
 from demur.terms.people import DELIVERED_STATES, Act, AgeSource, Delivery
 
@@ -52,7 +53,9 @@ def standing_of(dossier: Dossier, view: View) -> Rows:
         age_conflict,
         _countries(known, late, view.grace_from, view.as_of),
         _countries_at(known, late, notice.seen_at),
-        _arrived_at(known, late, view.as_of),
+        told_again_from(
+            view.renotices, [one[0] for one in (*known, *late)], notice.campaigns, _arrived_at(known, late, view.as_of)
+        ),
         objection.objected,
         objection.kinds,
         objection.services,
@@ -62,6 +65,7 @@ def standing_of(dossier: Dossier, view: View) -> Rows:
         notice.last,
         notice.effective_at,
         notice.campaigns,
+        notice.kind_clocks,
         signal,
         language,
         last_active_at,
@@ -211,11 +215,16 @@ def _gaps(start: int, end: int, known: list[Episode]) -> Iterable[Window]:
 # 3. Notices (NOT-02, NOT-03, NOT-09) -------------------------------------------------------------------------------
 
 
+_KIND_CLOCK = ("kind", "first_delivered_at", "last_delivered_at", "effective_at")
+
+
 class _Notice(NamedTuple):
     first: int | None = None
     last: int | None = None
     effective_at: int | None = None
     campaigns: Sequence[str] = ()
+    kind_clocks: Sequence[Mapping[str, Any]] = ()
+    """Clocks of kinds that notices of their own announced (NOT-07)."""
     seen_at: tuple[int, ...] = ()
     """The last delivery, and those after it that only something late took away: residence at each of them counts."""
     rows: Sequence[Row] = ()
@@ -248,21 +257,40 @@ def _notices(notices: Sequence[Row], view: View) -> _Notice:
     campaigns = view.campaigns
     before = [
         row for row in deliveries
-        if _starts(campaigns, row[0], "base") and row[3] > bounced_base.get((row[0], row[1]), ALWAYS)
+        if _starts(view, row[0], "base") and row[3] > bounced_base.get((row[0], row[1]), ALWAYS)
     ]  # fmt: skip
-    now = [
-        row for row in before if _starts(campaigns, row[0], "now") and row[3] > bounced.get((row[0], row[1]), ALWAYS)
-    ]
-    effective = [campaigns[row[0]].effective_at for row in before]
-    first, last = _ends(before, now)
+    now = [row for row in before if _starts(view, row[0], "now") and row[3] > bounced.get((row[0], row[1]), ALWAYS)]
+    first, last, effective_at = _clock(before, now, campaigns, None)
+    named = sorted({kind for row in before for kind in campaigns[row[0]].kinds_at_base or ()})
     return _Notice(
         first=first,
         last=last,
-        effective_at=max((at for at in effective if at is not None), default=None),
+        effective_at=effective_at,
+        kind_clocks=[
+            dict(zip(_KIND_CLOCK, (kind, *_clock(before, now, campaigns, kind)), strict=True)) for kind in named
+        ],
         campaigns=sorted({row[0] for row in before}),  # what a hold on a campaign covers never shrinks
         seen_at=tuple(sorted({row[3] for row in before if last is None or row[3] >= last})),
         rows=rows if len(rows) == 1 else sorted(set(rows)),
     )
+
+
+def _clock(
+    before: Sequence[Row], now: Sequence[Row], campaigns: Mapping[str, CampaignView], kind: str | None
+) -> tuple[int | None, int | None, int | None]:
+    """Return first and last delivery and the date of the notices for one kind, or of those for every kind (NOT-07).
+
+    A kind that a notice of its own announced has its own clock from then on: a later notice restarts it for that kind
+    alone. What only a notice for some kinds told is no notice for the others.
+    """
+
+    def tells(kinds: frozenset[str] | None) -> bool:
+        return kinds is None if kind is None else kinds is not None and kind in kinds
+
+    told = [row for row in before if tells(campaigns[row[0]].kinds_at_base)]
+    left = [row for row in now if row in told and tells(campaigns[row[0]].kinds)]
+    dates = [campaigns[row[0]].effective_at for row in told]
+    return (*_ends(told, left), max((at for at in dates if at is not None), default=None))
 
 
 def _ends(before: Sequence[Row], now: Sequence[Row]) -> tuple[int | None, int | None]:
@@ -278,10 +306,12 @@ def _latest(found: dict[tuple[str, str], int], key: tuple[str, str], at: int) ->
     found[key] = max(found.get(key, ALWAYS), at)
 
 
-def _starts(campaigns: Mapping[str, CampaignView], campaign_id: str, when: str) -> bool:
-    """An unknown campaign starts no clock."""
-    campaign = campaigns.get(campaign_id)
-    return campaign is not None and (campaign.counts_at_base if when == "base" else campaign.counts)
+def _starts(view: View, campaign_id: str, when: str) -> bool:
+    """An unknown campaign starts no clock, nor does one for another purpose (JUR-09)."""
+    campaign = view.campaigns.get(campaign_id)
+    if campaign is None or view.purpose not in {None, campaign.purpose}:
+        return False
+    return campaign.counts_at_base if when == "base" else campaign.counts
 
 
 # 4. Objections (OBJ-02, OBJ-05, OBJ-07, OBJ-08) --------------------------------------------------------------------

@@ -241,5 +241,28 @@ def _campaign(told: list[Any], statuses: list[Any], as_of: int, base: int) -> di
         "effective_at": max((at for at in dates if at is not None), default=None),
         "notice_days": newest.notice_days if newest else None,
         "countries": schema.unlisted(newest.countries) if newest else None,
-        "view": CampaignView(at_base, at_base and not stops, max((at for at in dates if at is not None), default=None)),
+        "kinds": schema.unlisted(newest.kinds) if newest else None,
+        "view": CampaignView(
+            at_base,
+            at_base and not stops,
+            max((at for at in dates if at is not None), default=None),
+            newest.purpose if newest else "",
+            *_kinds(newest, [row for row in told if row.recorded_at > base]),
+        ),
     }
+
+
+def _kinds(newest: Any, later: list[Any]) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """Return the kinds announced as known at base, and what amendments learnt later left of them: never more."""
+    announced = _scope(newest)
+    left = announced
+    for row in later:
+        narrower = _scope(row)
+        if narrower is not None and row is not newest:
+            left = narrower if left is None else left & narrower
+    return announced, left
+
+
+def _scope(row: Any) -> frozenset[str] | None:
+    kinds = schema.unlisted(row.kinds) if row is not None else None
+    return None if kinds is None else frozenset(kinds)

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from flow_worlds import AS_OF, LATER, LONG, NAMES, SHORT, item, write_dump
 
-from demur.flows.intake import place_hold, take_in
+from demur.flows.hold import place_hold
+from demur.flows.intake import take_in
 
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
 

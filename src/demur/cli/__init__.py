@@ -18,7 +18,7 @@ _GROUPS = {
     "First look": {"demo": "demo", "status": "status"},
     "People's side": {"serve": "serve"},
     "What comes in": {"intake": "intake", "people": "people", "notice": "people", "objection": "objections",
-                      "hold": "objections", "export": "intake"},
+                      "hold": "holds", "order": "holds", "export": "intake"},
     "Rules": {"policy": "policy", "decide": "policy"},
     "Corpus and model": {"corpus": "corpus", "base": "training", "train": "training", "model": "training",
                          "generate": "training"},

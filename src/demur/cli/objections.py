@@ -1,4 +1,4 @@
-"""Commands about what people refuse and authorities stop: objection, hold."""
+"""Commands about what people refuse: objection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from demur import clock
-from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show, working
+from demur.cli.frame import Context, guarded, hint, learned_option, pass_context, reading, show, working
 from demur.cli.look import NOBODY, records, say
 from demur.errors import InputError, RefusedError
 
@@ -106,48 +106,3 @@ def queue(context: Context) -> None:
         {"waiting": rows},
         lambda: records(rows) if rows else say("nobody waits"),
     )
-
-
-@click.group()
-def hold() -> None:
-    """An authority's stops."""
-
-
-@hold.command(
-    "place", epilog="Example: demur hold place H-1 --authority DPC --instrument 'letter of 14 June' --country IE"
-)
-@click.argument("hold_id")
-@click.option("--authority", required=True, help="Who orders it.")
-@click.option("--instrument", required=True, help="Act, letter or reference.")
-@click.option("--country", "countries", multiple=True, help="Only content of people there. Repeat as needed.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind of content. Repeat as needed.")
-@click.option("--service", "services", multiple=True, help="Only this service. Repeat as needed.")
-@click.option("--created-from", type=INSTANT, default=None, help="Only content made from then on.")
-@click.option("--created-until", type=INSTANT, default=None, help="Only content made before then.")
-@learned_option
-@pass_context
-@guarded
-def place(context: Context, /, hold_id: str, at: datetime | None, **told: Any) -> None:
-    """Stop the use of a slice of content; what is not named is not restricted."""
-    from demur.flows.intake import place_hold
-
-    scope = {name: list(value) if isinstance(value, tuple) else value for name, value in told.items() if value}
-    with working(context, first=True) as parts:
-        index = place_hold(parts, hold_id, scope, at=at or clock.now())
-    show(context, {"hold": hold_id, "ledger_entry": index})
-
-
-@hold.command("lift", epilog="Example: demur hold lift H-1 --by legal-1 --by legal-2 --reason 'withdrawn'")
-@click.argument("hold_id")
-@click.option("--by", multiple=True, required=True, help="Who lifts it; two different people.")
-@click.option("--reason", required=True, help="Why it ends; kept.")
-@learned_option
-@pass_context
-@guarded
-def lift(context: Context, hold_id: str, by: tuple[str, ...], reason: str, at: datetime | None) -> None:
-    """Lift a hold; needs two people (HLD-04)."""
-    from demur.flows.intake import lift_hold
-
-    with working(context) as parts:
-        index = lift_hold(parts, hold_id, by=by, reason=reason, at=at or clock.now())
-    show(context, {"hold": hold_id, "lifted": True, "ledger_entry": index})

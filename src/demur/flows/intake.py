@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -95,24 +95,6 @@ def tell(parts: Parts, campaign: Campaign, people: list[str] | None, *, delivere
     facts = {"campaign": campaign.campaign_id, "people": len(whom), "delivered_at": iso(delivered_at)}
     parts.log(Entry(EntryKind.NOTICE_BATCH, at, f"{campaign.campaign_id}:{iso(delivered_at)}:{len(whom)}", facts))
     return len(whom)
-
-
-def place_hold(parts: Parts, hold_id: str, scope: dict[str, Any], *, at: datetime) -> int:
-    """Record and log a hold."""
-    plain: dict[str, Any] = {
-        name: iso(value) if isinstance(value, datetime) else value for name, value in scope.items()
-    }
-    parts.registry.place_hold(hold_id, recorded_at=at, **plain)
-    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"place:{hold_id}", {"hold": hold_id, **plain}))
-    return index
-
-
-def lift_hold(parts: Parts, hold_id: str, *, by: Sequence[str], reason: str, at: datetime) -> int:
-    """Record and log the end of a hold."""
-    parts.registry.lift_hold(hold_id, by=by, reason=reason, recorded_at=at)
-    facts = {"hold": hold_id, "by": list(by), "reason": reason}
-    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"lift:{hold_id}:{iso(at)}", facts))
-    return index
 
 
 def quarantined(workspace: Workspace) -> dict[str, int]:

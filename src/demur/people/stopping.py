@@ -19,6 +19,7 @@ from demur.terms.people import Act
 
 _SCOPE = ("countries", "services", "kinds", "created_from", "created_until", "purpose", "campaign_id", "authority")
 _ALL = frozenset(Stage)
+_GONE_OUT = ("sent", "delivered")
 
 
 def takes_out() -> sa.ColumnElement[bool]:
@@ -114,6 +115,26 @@ class Stopping:
             rows = list(connection.execute(sa.select(table).order_by(table.c.valid_at, table.c.hold_id)))
         lifts = [row for row in rows if row.act == Act.LIFT]
         return [_placed(row, lifts) for row in rows if row.act != Act.LIFT]
+
+    def campaign_purposes(self, campaign_id: str) -> frozenset[str]:
+        """Return the purposes that a campaign ever announced; empty = nobody knows it yet."""
+        query = sa.select(schema.CAMPAIGNS.c.purpose).where(schema.CAMPAIGNS.c.campaign_id == campaign_id)
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def notices_between(self, begin: datetime, end: datetime, countries: frozenset[str]) -> dict[str, int]:
+        """Return campaign → people of some countries (empty = all) to whom a notice went out in an interval."""
+        notices, homes = schema.NOTICES, schema.RESIDENCES
+        query = sa.select(notices.c.campaign_id, sa.func.count(sa.distinct(notices.c.person_id)))
+        query = query.where(
+            notices.c.valid_at >= micros(begin), notices.c.valid_at < micros(end), notices.c.state.in_(_GONE_OUT)
+        )
+        if countries:
+            here = sa.exists().where(homes.c.person_id == notices.c.person_id, homes.c.country.in_(sorted(countries)))
+            query = query.where(here)
+        with self._database.reading() as connection:
+            found = connection.execute(query.group_by(notices.c.campaign_id).order_by(notices.c.campaign_id))
+            return {campaign: int(people) for campaign, people in found}
 
     def mark(self, name: str) -> int:
         """Return a number that the registry keeps about itself, 0 when it was never set."""

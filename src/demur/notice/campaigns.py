@@ -246,3 +246,13 @@ def empty_addresses(book: NoticeBook, campaign_id: str, rows: int = 10_000) -> i
             sa.update(table).where(table.c.number.in_(some.scalar_subquery())).values(address=None, fallback=None)
         )
         return done.rowcount
+
+
+def accepted_since(book: NoticeBook, campaign_id: str, since: datetime) -> int:
+    """Return how many of a campaign's people a channel took since an instant: the present rate."""
+    table = DELIVERIES
+    query = sa.select(sa.func.count()).where(
+        table.c.campaign_id == campaign_id, table.c.state.in_(("accepted", "seen")), table.c.state_at > micros(since)
+    )
+    with book.database.reading() as connection:
+        return int(connection.execute(query).scalar_one())

@@ -8,15 +8,17 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from demur.store.keys import KeyRing
+from demur.store.keys import KeyRing, mac_of
 
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAILBOX = re.compile(rf"({_LOCAL})@({_DOMAIN})", re.ASCII)
 _MAC_BYTES = 10
 _PATH = re.compile(r"([bl])-(\d{1,17})-(\d{1,9})-([a-z2-7]{16})", re.ASCII)
+_PREPARED = lru_cache(maxsize=64)(mac_of)
 BAD_SYNTAX = "5.1.3"
 """Enhanced status code of an address that cannot be one (RFC 3463 §3.2)."""
 NOT_ASCII = "5.6.7"
@@ -25,8 +27,7 @@ NOTICE, LETTER = "b", "l"
 """What a return path belongs to: a delivery of a campaign, or a letter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """An address as it may stand in an envelope: ASCII, a dot-atom, a domain of letters, digits and hyphens."""
 
     address: str
@@ -85,5 +86,5 @@ def read_return_path(keys: KeyRing, address: str) -> tuple[str, int, int] | None
 
 
 def _mac(keys: KeyRing, what: str, number: int, attempt: int) -> str:
-    raw = hmac.digest(keys.secret("bounce"), b"%b-%d-%d" % (what.encode(), number, attempt), "sha256")
+    raw = _PREPARED(keys.secret("bounce"))(b"%b-%d-%d" % (what.encode(), number, attempt))
     return base64.b32encode(raw[:_MAC_BYTES]).decode().lower()

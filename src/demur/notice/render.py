@@ -148,7 +148,7 @@ class Renderer:
             found = renderer.render(row, 1, at)
             if isinstance(found, Outgoing) and hashlib.sha256(found.message).digest() == digest:
                 return found.message
-            if generation and not (self._keys.folder / f"link-object-{generation}.key").exists():
+            if not (self._keys.folder / f"link-object-{generation + 1}.key").exists():
                 break
         raise BrokenError(
             "expected the message with the kept digest, found another; site.toml or the address is not what it was "

@@ -28,6 +28,8 @@ from demur.terms.people import CampaignStatus
 
 GIVE_UP_AFTER = timedelta(days=5)
 """A message is tried for at least four to five days (RFC 5321 §4.5.4.1), also when the effective date is nearer."""
+_SENDING = (CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value)
+"""Also an effective campaign sends: to people who come late (PPL-03)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -142,7 +144,7 @@ class Deliveries:
 
     def running(self) -> list[str]:
         """Return the campaigns that may send now, oldest first."""
-        query = sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status == CampaignStatus.RUNNING.value)
+        query = sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status.in_(_SENDING))
         with self._database.reading() as connection:
             return list(connection.scalars(query.order_by(CAMPAIGNS.c.made_at, CAMPAIGNS.c.campaign_id)))
 
@@ -200,9 +202,7 @@ class Deliveries:
     def next_due(self) -> datetime | None:
         """Return when the next delivery of a running campaign is due; ``None`` = nothing is left to be sent."""
         query = sa.select(sa.func.min(DELIVERIES.c.not_before)).where(
-            DELIVERIES.c.campaign_id.in_(
-                sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status == CampaignStatus.RUNNING.value)
-            ),
+            DELIVERIES.c.campaign_id.in_(sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status.in_(_SENDING))),
             DELIVERIES.c.state.in_(("waiting", "deferred")),
         )
         with self._database.reading() as connection:

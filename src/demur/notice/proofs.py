@@ -316,8 +316,42 @@ def _verify_words(proof: Mapping[str, Any], leaf: Mapping[str, Any]) -> None:
     text, message = proof.get("text"), proof.get("message")
     if text is not None and digest_json(text) != leaf["text"]:
         raise BrokenError("the text is not the one that was sent: its digest is another")
-    if message is not None and sha256(message.encode("utf-8", "surrogateescape")).hexdigest() != leaf["message"]:
+    if message is not None and sha256(message.encode()).hexdigest() != leaf["message"]:
         raise BrokenError("the message is not the one that was sent: its digest is another")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One person's row in one campaign."""
+
+    number: int
+    campaign_id: str
+    person_id: str
+    country: str | None
+    language: str
+    channel: str
+    address: str | None
+    state: str
+    detail: str | None
+    state_at: datetime
+
+
+def deliveries_of(book: NoticeBook, people: Iterable[str]) -> list[Delivered]:
+    """Return the rows of some people in all campaigns, by number."""
+    table = DELIVERIES.c
+    columns = (table.number, table.campaign_id, table.person_id, table.country, table.language, table.channel,
+               table.address, table.state, table.detail, table.state_at)  # fmt: skip
+    query = sa.select(*columns).where(table.person_id.in_(sorted(set(people)))).order_by(table.number)
+    with book.database.reading() as connection:
+        return [Delivered(*row[:-1], state_at=instant(row.state_at)) for row in connection.execute(query)]
+
+
+def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:
+    """Return the instant that a try was rendered at; ``None`` = no such try."""
+    query = sa.select(ATTEMPTS.c.made_at).where(ATTEMPTS.c.number == number, ATTEMPTS.c.attempt == attempt)
+    with book.database.reading() as connection:
+        found = connection.scalar(query)
+    return None if found is None else instant(found)
 
 
 def batches_of(book: NoticeBook, campaign_id: str) -> Sequence[tuple[int, int, int | None]]:

@@ -1,7 +1,7 @@
 """Room: the registry of people, notices, objections, consents and holds, and the standing at any time.
 
 For: whoever must know what a person's state was or is. In: PEOPLE tables, event files, single acts.
-Out: events in SQL, nine Parquet files (STANDING, ACCOUNTS, RESIDENCE, NOTICES, CAMPAIGNS, OBJECTIONS, HOLDS, SUPPRESSED, …).
+Out: events in SQL, nine Parquet files (export.py lists them).
 May touch: the registry's database, the folder that it exports to. May not: read content, decide about items, ask the
 clock, send anything. Read first: standing.py and epochs.py (the rules, pure), schema.py, registry.py; docs/registry.md.
 """

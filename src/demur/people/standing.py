@@ -223,7 +223,7 @@ class _Notice(NamedTuple):
     last: int | None = None
     effective_at: int | None = None
     campaigns: Sequence[str] = ()
-    kind_clocks: Sequence[Mapping[str, Any]] = ()
+    kind_clocks: Sequence[Mapping[str, object]] = ()
     """Clocks of kinds that notices of their own announced (NOT-07)."""
     seen_at: tuple[int, ...] = ()
     """The last delivery, and those after it that only something late took away: residence at each of them counts."""

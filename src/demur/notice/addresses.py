@@ -5,7 +5,6 @@ Does not know whether a mailbox exists; the relay finds that out.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from functools import lru_cache
@@ -16,8 +15,8 @@ from demur.store.keys import KeyRing, mac_of
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAILBOX = re.compile(rf"({_LOCAL})@({_DOMAIN})", re.ASCII)
-_MAC_BYTES = 10
-_PATH = re.compile(r"([bl])-(\d{1,17})-(\d{1,9})-([a-z2-7]{16})", re.ASCII)
+_MAC_BYTES = 8
+_PATH = re.compile(r"([bl])-(\d{1,17})-(\d{1,9})-([0-9a-f]{16})", re.ASCII)
 _PREPARED = lru_cache(maxsize=64)(mac_of)
 BAD_SYNTAX = "5.1.3"
 """Enhanced status code of an address that cannot be one (RFC 3463 §3.2)."""
@@ -87,4 +86,4 @@ def read_return_path(keys: KeyRing, address: str) -> tuple[str, int, int] | None
 
 def _mac(keys: KeyRing, what: str, number: int, attempt: int) -> str:
     raw = _PREPARED(keys.secret("bounce"))(b"%b-%d-%d" % (what.encode(), number, attempt))
-    return base64.b32encode(raw[:_MAC_BYTES]).decode().lower()
+    return raw[:_MAC_BYTES].hex()

@@ -10,6 +10,7 @@ from demur import clock
 from demur.access import AccessBook
 from demur.flows.objection import open_writer
 from demur.flows.parts import Parts
+from demur.flows.restore import lags, reapply
 from demur.flows.service import Service
 from demur.flows.site import read_site
 from demur.notice import NoticeBook
@@ -33,7 +34,10 @@ def open_parts(workspace: Workspace, progress: Progress = silent) -> Iterator[Pa
     workspace.root.mkdir(parents=True, exist_ok=True)
     with Registry(workspace.registry_url) as registry:
         registry.migrate()
-        yield Parts(workspace, registry, workspace.keys, progress)
+        parts = Parts(workspace, registry, workspace.keys, progress)
+        if lags(parts):
+            reapply(parts)
+        yield parts
 
 
 @contextmanager

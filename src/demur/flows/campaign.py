@@ -194,6 +194,27 @@ def _tell_approval(service: Service, campaign: Campaign) -> None:
     service.parts.log(Entry(EntryKind.NOTICE_BATCH, campaign.approved_at, key, facts))
 
 
+def check_texts(service: Service, folder: Path, policy: str) -> tuple[list[str], list[Fault]]:
+    """Copy the shipped texts into a folder, languages that are there stay, and lint them all for some campaign."""
+    found, at = keep_policy(service.parts.workspace, policy), service.clock()
+    some = Campaign(
+        campaign_id="some",
+        purpose=found.purpose,
+        countries=frozenset(),
+        kinds=None,
+        channels=("email",),
+        effective_at=at + timedelta(days=60),
+        notice_days=_least_days(Plan("some", at), found, at),
+        status=CampaignStatus.DRAFT,
+        policy=policy,
+        policy_digest=found.digest,
+        made_by="",
+        made_at=at,
+    )
+    words = texts.read_texts(texts.copy_default_texts(folder))
+    return sorted(words), lint(words, some, service.site, found)
+
+
 # Life -------------------------------------------------------------------------------------------------------------
 
 

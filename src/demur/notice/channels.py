@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from demur.errors import ConfigError
 from demur.notice.book import NoticeBook
@@ -50,3 +51,10 @@ def channel_named(name: str, around: Surroundings) -> Channel:
         )
     made: Channel = known[name].load()(around)
     return made
+
+
+def email(around: Surroundings) -> Channel:
+    """Return the mail channel to the relay that ``site.toml`` names."""
+    from demur.notice.smtp import SmtpChannel
+
+    return SmtpChannel(around.site.relay, name=urlsplit(around.site.origin).hostname or "localhost")

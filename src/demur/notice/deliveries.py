@@ -20,7 +20,7 @@ import orjson
 import sqlalchemy as sa
 
 from demur.notice.book import NoticeBook
-from demur.notice.delivery_sql import LATER, NEXT, NUMBERS, RESULTS, TRIES, Statements
+from demur.notice.delivery_sql import LATER, NEXT, NUMBERS, PAIRS, RESULTS, TRIES, Statements
 from demur.notice.schema import ATTEMPTS, CAMPAIGNS, DELIVERIES
 from demur.store.keys import keyed_hash
 from demur.terms.notice import DeliveryState, Outcome, Outgoing, Result
@@ -234,14 +234,16 @@ class Deliveries:
         if not turn.wire:
             return ()
         rows = [(message.number, message.attempt, sha256(message.message).digest()) for message in turn.wire]
-        bound = self._bind(TRIES, rows) | {"worker": turn.worker, "at": at}
-        changed = connection.execute(self._sql.wire, bound | {"until": at + self._lease // _MICROSECOND}).rowcount
+        told = {"worker": turn.worker, "at": at, "until": at + self._lease // _MICROSECOND}
+        changed = connection.execute(self._sql.wire, self._bind(TRIES, rows) | told).rowcount
         if changed == 0:
             return ()
-        connection.execute(self._sql.tried, bound | {"made_at": micros(turn.made_at or turn.at)})
+        pairs = self._bind(PAIRS, [row[:2] for row in rows]) | {"worker": turn.worker}
+        made_at = {"made_at": micros(turn.made_at or turn.at)}
+        connection.execute(self._sql.tried, pairs | made_at)
         if changed == len(rows):
             return turn.wire
-        mine = set(connection.scalars(self._sql.wired, bound))
+        mine = set(connection.scalars(self._sql.wired, pairs))
         return [message for message in turn.wire if message.number in mine]
 
     def _take(self, connection: sa.Connection, turn: Turn, at: int) -> list[Leased]:

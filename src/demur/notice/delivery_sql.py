@@ -14,6 +14,7 @@ LEASE_COLUMNS = ("number", "campaign_id", "person_id", "country", "language", "c
 
 NUMBERS = Handed(number="bigint")
 TRIES = Handed(number="bigint", attempt="bigint", digest="digest")
+PAIRS = Handed(number="bigint", attempt="bigint")
 RESULTS = Handed(number="bigint", attempt="bigint", outcome="text", code="text")
 LATER = Handed(number="bigint", not_before="bigint")
 NEXT = Handed(number="bigint", attempt="bigint", state="text", not_before="bigint", detail="text", channel="text",
@@ -50,14 +51,14 @@ class Statements:
             "AND {running}",
         )
         self.tried = self._joined(
-            TRIES,
+            PAIRS,
             "INSERT INTO notice_attempts (number, attempt, channel, wired_at, message_digest) "
             "SELECT d.number, d.attempt, d.channel, CAST(:made_at AS bigint), d.message_digest FROM {g} "
             "JOIN notice_deliveries d ON d.number = g.number AND d.attempt = g.attempt "
             "WHERE d.state = 'wire' AND d.leased_by = :worker",
         )
         self.wired = self._joined(
-            TRIES,
+            PAIRS,
             "SELECT d.number FROM {g} JOIN notice_deliveries d ON d.number = g.number AND d.attempt = g.attempt "
             "WHERE d.state = 'wire' AND d.leased_by = :worker",
         )

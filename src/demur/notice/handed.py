@@ -17,7 +17,7 @@ class Handed:
     """A relation ``g`` that a statement may join.
 
     Args:
-        columns: name → type: ``bigint``, ``text`` or ``digest`` (32 bytes), in the order of the rows' members.
+        columns: name → type: ``bigint``, ``text`` or ``digest`` (32 bytes; the last one), in the order of a row.
     """
 
     def __init__(self, **columns: str) -> None:
@@ -42,7 +42,8 @@ class Handed:
         """Return the parameters that carry the rows."""
         if postgresql:
             return {f"g_{name}": [row[place] for row in rows] for place, name in enumerate(self._columns)}
-        digests = {name: place for place, (name, kind) in enumerate(self._columns.items()) if kind == "digest"}
-        bound: dict[str, Any] = {f"g_{name}": b"".join(row[place] for row in rows) for name, place in digests.items()}
-        plain = [[None if place in digests.values() else value for place, value in enumerate(row)] for row in rows]
-        return bound | {"g_rows": orjson.dumps(plain).decode()}
+        digest = next((name for name, kind in self._columns.items() if kind == "digest"), None)
+        if digest is None:
+            return {"g_rows": orjson.dumps(rows).decode()}
+        plain = orjson.dumps([row[:-1] for row in rows]).decode()
+        return {"g_rows": plain, f"g_{digest}": b"".join([row[-1] for row in rows])}

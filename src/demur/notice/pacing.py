@@ -91,6 +91,7 @@ class Pacing:
         self._overall: Bucket | None = None
         self._campaigns: dict[str, Bucket] = {}
         self._destinations: dict[str, Bucket] = {}
+        self._free = rates == Rates(burst_s=rates.burst_s)
         self._by_destination = rates.destination is not None or bool(rates.destinations)
 
     def room(self, campaign_id: str, now: datetime) -> int:
@@ -99,6 +100,8 @@ class Pacing:
 
     def take(self, campaign_id: str, destination: str, now: datetime, *, waited: bool) -> datetime | None:
         """Let one message go (``None``), or return when it may be asked for again."""
+        if self._free:
+            return None
         if self._by_destination:
             bucket = self._destination(destination, now)
             later = bucket.take(now, waited=waited) if bucket is not None else None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
-from demur.clock import iso
+from demur.clock import iso, parse
 from demur.corpus import read_manifest
 from demur.flows.mine_index import EXCERPT, items_of
 from demur.flows.parts import Parts, current, kept_policy
@@ -33,8 +33,6 @@ from demur.terms.reasons import Reason, reasons_of
 from demur.terms.tables import ITEMS
 
 PAGE_ITEMS = 25
-PAGE_LINK = timedelta(hours=1)
-"""How long a link to the page is good."""
 _WAITS = frozenset({Reason.NOTICE_PERIOD, Reason.NOT_YET_EFFECTIVE})
 
 
@@ -235,11 +233,11 @@ class Build:
     """A corpus or model that holds something of the person."""
 
     name: str
-    at: str
-    """Since when: the instant that the corpus was built for."""
+    since: datetime
+    """The instant that the corpus was built for."""
     records: int
     status: str
-    """``in use`` or ``kept``; of a model also ``rolled_back``."""
+    """``in_use`` or ``kept``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +251,8 @@ class Inventory:
     models: tuple[Build, ...]
     elsewhere: int
     """Records made from other people's items that carry something of the person (copies, mentions)."""
-    decided_at: str | None
-    """What the current corpus knew."""
+    decided: datetime | None
+    """Until when the current corpus knew."""
 
     def page(self, number: int, verdict: Verdict | None = None) -> tuple[list[Line], int]:
         """Return the lines of a page (from 1) and how many pages there are."""
@@ -284,7 +282,7 @@ def inventory_of(service: Service, person: str) -> Inventory:
         ),
         models=tuple(build for one in held for build, _ in models[one.corpus]),
         elsewhere=len({record for one in held for record in one.records if not one.records[record] & mine}),
-        decided_at=known,
+        decided=known,
     )  # fmt: skip
 
 
@@ -293,8 +291,8 @@ class _Holding:
     """What one corpus holds of some people."""
 
     corpus: str
-    as_of: str
-    known_at: str
+    as_of: datetime
+    known_at: datetime
     records: dict[str, set[str]]
     """Record → items behind it that are the people's, or carry something of theirs."""
     places: dict[str, set[tuple[str, int, int]]]
@@ -303,7 +301,7 @@ class _Holding:
 
 def _holding(parts: Parts, folder: Path, people: Sequence[str]) -> _Holding:
     inputs = read_manifest(folder).inputs
-    found = _Holding(folder.name, inputs["as_of"], inputs["narrowed_at"], {}, {})
+    found = _Holding(folder.name, parse(inputs["as_of"]), parse(inputs["narrowed_at"]), {}, {})
     sealed = SealedFile(folder / "sealed" / "lineage.sealed", "lineage", secret=parts.keys.secret("lineage"))
     for person in people:
         for table in sealed.bucket(person):
@@ -407,8 +405,8 @@ def everything(service: Service, person: str) -> dict[str, Any]:
                      "reason": standing.reason, "accounts": list(standing.accounts)},
         "recorded": _plain(service.parts.registry.about(person)),
         "items": [_plain(_members(one)) for one in inventory.lines],
-        "corpora": [_members(one) for one in inventory.corpora],
-        "models": [_members(one) for one in inventory.models],
+        "corpora": [_plain(_members(one)) for one in inventory.corpora],
+        "models": [_plain(_members(one)) for one in inventory.models],
         "records_from_others_items": inventory.elsewhere,
         "certificates": certificates_of(service, person),
         "remains_after_erasure": [

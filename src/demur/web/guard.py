@@ -55,7 +55,7 @@ ROOMY: tuple[tuple[str, int], ...] = (
     ("/console/", 24 * 2**20),
 )
 """Paths where more is sent than a form: lists, pictures."""
-LINKS = {"o": LinkPurpose.OBJECT, "me": LinkPurpose.PAGE}
+LINKS = {"o": LinkPurpose.OBJECT, "p": LinkPurpose.PAGE, "u": LinkPurpose.UNDO}
 """First segment → purpose of the link that the second one may be."""
 COOKIE = "demur"
 """Part of the name of every cookie of ours."""
@@ -112,12 +112,15 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = POLICIES.get("/" + scope["path"].lstrip("/").partition("/")[0], _POLICY)
+        first = "/" + scope["path"].lstrip("/").partition("/")[0]
+        policy = POLICIES.get(first, _POLICY)
+        kept = "public, max-age=3600" if first == "/static" else "no-store"
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("content-security-policy", policy)
+                headers.setdefault("cache-control", kept)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)

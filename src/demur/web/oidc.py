@@ -159,7 +159,7 @@ class Login:
                 )
         except OAuthError as error:
             raise _refused("code") from error
-        except (httpx.HTTPError, ValueError) as error:
+        except Exception as error:  # of whichever HTTP library Authlib finds installed
             raise _away(error) from error
         return dict(token)
 

@@ -114,7 +114,7 @@ class Suppressed:
 def _windows(hashes: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.uint64]:
     """Return the mixed hash of every run of neighbouring words of one length."""
     count = len(hashes) - size + 1
-    mixed = np.full(count, _MIX[0] * np.uint64(size), np.uint64)
+    mixed = np.full(count, size, np.uint64) * _MIX[0]
     for place in range(size):
         mixed = (mixed ^ hashes[place : place + count]) * _MIX[1] + _MIX[2]
         mixed = mixed ^ (mixed >> np.uint64(29))

@@ -272,6 +272,16 @@ class Registry(Objecting, Stopping, Audiences, Counting):
         with self._database.writing() as connection:
             self._database.write(connection, schema.SUPPRESSIONS, rows)
 
+    def suppressed_by(self, origin: str) -> set[str]:
+        """Return the items that one origin placed and did not lift."""
+        table = schema.ITEM_SUPPRESSIONS
+        query = sa.select(table.c.item_id, table.c.act).where(table.c.origin == origin)
+        placed: set[str] = set()
+        with self._database.reading() as connection:
+            for item, act in connection.execute(query.order_by(table.c.valid_at, table.c.recorded_at, table.c.act)):
+                (placed.add if act == Act.PLACE else placed.discard)(item)
+        return placed
+
     # Asking --------------------------------------------------------------------------------------------------------
 
     def export(

@@ -126,6 +126,16 @@ class RequestBook:
         with self.database.reading() as connection:
             return [_request(row) for row in connection.execute(query.offset(after).limit(most))]
 
+    def counts(self, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Return for each request how many proposals are open, and how many there are."""
+        open_ = sa.func.sum(sa.case((PROPOSALS.c.verdict == Verdict.PROPOSED.value, 1), else_=0))
+        query = sa.select(PROPOSALS.c.number, open_, sa.func.count()).where(PROPOSALS.c.number.in_(numbers))
+        with self.database.reading() as connection:
+            return {
+                number: (int(left), int(every))
+                for number, left, every in connection.execute(query.group_by(PROPOSALS.c.number))
+            }
+
     def waiting(self) -> int | None:
         """Return the number of the request that the matcher should go on with, the one due first."""
         due = sa.select(REQUESTS.c.number).where(REQUESTS.c.state == State.RECEIVED.value)
@@ -288,6 +298,11 @@ class RequestBook:
             told = {"due_at": _micros(due_at), "extended_at": _micros(at), "delay": delay.value}
             connection.execute(sa.update(REQUESTS).where(REQUESTS.c.number == number).values(**told))
 
+    def check_ready(self, number: int) -> None:
+        """Refuse what cannot be answered yet; see ``answer``."""
+        with self.database.writing() as connection:
+            self._refuse_unless_ready(connection, number)
+
     def answer(self, number: int, text: str, *, at: datetime, forget_at: datetime) -> Outcome:
         """End a request with its answer; this happens once (TPD-06).
 
@@ -297,14 +312,8 @@ class RequestBook:
         if not text.strip():
             raise RefusedError("an answer has words; write them (TPD-06)")
         found = outcome_of(self.proposals(number))
-        open_ = (PROPOSALS.c.number == number, PROPOSALS.c.verdict == Verdict.PROPOSED.value)
         with self.database.writing() as connection:
-            row = self._refuse_unless_deciding(connection, number)
-            left = connection.scalar(sa.select(sa.func.count()).where(*open_))
-            if left:
-                raise RefusedError(f"{left} proposals are undecided; decide them first (`demur request decide`)")
-            if row.is_claim and row.evidence is None:
-                raise RefusedError("nobody asked the model again; run `demur request rerun` first")
+            self._refuse_unless_ready(connection, number)
             told = {"state": State.ANSWERED.value, "outcome": found.value, "answered_at": _micros(at),
                     "forget_at": _micros(forget_at),
                     "answer": self._sealing.seal(number, "answer", text.encode())}  # fmt: skip
@@ -345,6 +354,15 @@ class RequestBook:
         if row.state == State.RECEIVED.value:
             raise RefusedError("the request is still being looked for; run `demur request match`")
         return row
+
+    def _refuse_unless_ready(self, connection: sa.Connection, number: int) -> None:
+        row = self._refuse_unless_deciding(connection, number)
+        open_ = (PROPOSALS.c.number == number, PROPOSALS.c.verdict == Verdict.PROPOSED.value)
+        left = connection.scalar(sa.select(sa.func.count()).where(*open_))
+        if left:
+            raise RefusedError(f"{left} proposals are undecided; decide them first (`demur request decide`)")
+        if row.is_claim and row.evidence is None:
+            raise RefusedError("nobody asked the model again; run `demur request rerun` first")
 
     def _update(self, connection: sa.Connection, number: int, was: State, /, **values: Any) -> None:
         """Change a request in a state; one that somebody else moved on is left alone."""

@@ -9,7 +9,7 @@ Does not decide: it proposes, and says how sure it is. Does not read files or kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,14 +263,14 @@ def _around(text: str, start: int, end: int) -> str:
     return " ".join(text[max(0, start - _AROUND) : end + _AROUND].split())
 
 
-def reshares(batches: Iterable[Any], carriers: frozenset[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield items (with their account) that reshare or quote one of some items.
+def reshares(batch: Any, carriers: frozenset[str]) -> Iterator[tuple[str, str | None, str]]:
+    """Yield items that reshare or quote one of some items, with their account and the one that they carry.
 
     Args:
-        batches: record batches with ``item_id``, ``account_id``, ``original_id``.
+        batch: record batch with ``item_id``, ``account_id``, ``original_id``.
         carriers: item ids.
     """
     values = pa.array(sorted(carriers), pa.string())
-    for batch in batches:
-        found = batch.filter(pc.is_in(batch.column("original_id"), value_set=values, skip_nulls=True))
-        yield from zip(found.column("item_id").to_pylist(), found.column("account_id").to_pylist(), strict=True)
+    found = batch.filter(pc.is_in(batch.column("original_id"), value_set=values, skip_nulls=True))
+    columns = (found.column(name).to_pylist() for name in ("item_id", "account_id", "original_id"))
+    yield from zip(*columns, strict=True)

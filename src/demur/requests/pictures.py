@@ -13,6 +13,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
@@ -49,6 +50,16 @@ def fingerprint(content: bytes) -> dict[str, Any]:
     return {**found, "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def file_fingerprint(path: Path) -> dict[str, Any] | None:
+    """Return the fingerprint of a file that the platform handed over; ``None`` = it cannot be read as a picture."""
+    if path.stat().st_size > MOST_BYTES:
+        return None
+    try:
+        return fingerprint(path.read_bytes())
+    except InputError:
+        return None
+
+
 def distance(one: str, other: str) -> int:
     """Return how many bits two fingerprints differ in.
 
@@ -59,7 +70,7 @@ def distance(one: str, other: str) -> int:
 
 
 def decoded(content: bytes) -> dict[str, Any]:
-    """Decode and hash a picture here; only for the child, and for files that the platform itself handed over."""
+    """Decode and hash a picture; only the child calls this."""
     import warnings
 
     import numpy as np

@@ -116,6 +116,17 @@ class StaffAccounts:
         """Return the account of an address, disabled or not."""
         return self._one(STAFF.c.email == email.strip().casefold())
 
+    def require(self, email: str) -> Staff:
+        """Return the account of an address.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = self.named(email)
+        if found is None:
+            raise InputError("expected the address of a staff account, found none; `demur staff list` shows them")
+        return found
+
     def disable(self, staff_id: str, at: datetime) -> None:
         """Close an account for good; who it was stays known."""
         self._change(staff_id, disabled_at=micros(at))

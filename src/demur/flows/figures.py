@@ -43,7 +43,20 @@ def small(count: int) -> int | None:
 
 def every_day(counts: Mapping[str, int], *, until: date, days: int) -> list[Cell]:
     """Return the last days with their figures, days without one too; single small days stand as small."""
-    first = until - timedelta(days=days - 1)
-    names = [(first + timedelta(days=step)).isoformat() for step in range(days)]
     known = {cell.name: cell.count for cell in suppressed(counts, complementary=False)}
-    return [Cell(name, known.get(name, 0)) for name in names]
+    return [Cell(name, known.get(name, 0)) for name in days_until(until, days)]
+
+
+def days_until(until: date, days: int) -> list[str]:
+    """Return the last days in order.
+
+    >>> days_until(date(2026, 3, 1), 2)
+    ['2026-02-28', '2026-03-01']
+    """
+    first = until - timedelta(days=days - 1)
+    return [(first + timedelta(days=step)).isoformat() for step in range(days)]
+
+
+def ordered(counts: Mapping[str, int]) -> list[Cell]:
+    """Return figures as they are, largest first: for staff who may see single people anyway."""
+    return [Cell(name, count) for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]

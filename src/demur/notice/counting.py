@@ -92,7 +92,7 @@ def progress_of(book: NoticeBook, campaign_id: str, *, countries: Collection[str
             query = sa.select(*columns).where(*only, *where).group_by(columns[0])
             return list(connection.execute(query))
 
-        states = {state: count for state, count in grouped(table.c.state, sa.func.count())}
+        states: dict[str, int] = dict(map(tuple, grouped(table.c.state, sa.func.count())))
         excluded = grouped(table.c.detail, sa.func.count(), where=(table.c.state == DeliveryState.EXCLUDED.value,))
         by_country = grouped(table.c.country, sa.func.count(), told)
         by_language = grouped(table.c.language, sa.func.count(), told)

@@ -1,6 +1,6 @@
 """How many people said what, by day, door, country and language; figures only, no ids leave.
 
-The country of a figure is the person's last known residence, which a decision would never rely on (standing.py does that).
+The country of a figure is the last known residence; decisions never rely on it (standing.py says what they rely on).
 """
 
 from __future__ import annotations

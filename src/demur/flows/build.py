@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -9,21 +10,29 @@ from typing import Any
 
 from demur.clock import parse
 from demur.corpus import CorpusInputs, build, read_manifest, settle
+from demur.erasure import Destruction
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
+from demur.flows.fallback import fall_back
+from demur.flows.hold import training_stopped
 from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
-from demur.flows.pending import refuse_unfinished, waiting_for
+from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whole_corpora
 from demur.flows.people import people_roots
 from demur.intake import state_digest
 from demur.ledger import Entry, EntryKind
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, ModelManifest, TrainPlan
-from demur.training import Base, make_plan, train
+from demur.training import Base, make_plan, read_model, train
+
+NARROWINGS = 4
+"""How often a build starts over for what came while it ran; what comes after the last one waits for an erasure."""
 
 
 def build_corpus(
     parts: Parts, reference: str, recipe: CorpusRecipe, *, as_of: datetime, known_at: datetime, workers: int = 1
 ) -> CorpusManifest:
     """Build a corpus under a policy and make it the current one; the one before stays, its model is current no more.
+
+    What came while it was built (an objection, a hold) is taken out before it becomes the current one (OBJ-03, OBJ-05).
 
     Raises:
         BrokenError: the independent verifier disagrees.
@@ -34,9 +43,29 @@ def build_corpus(
     here, source = current(parts.workspace), state_digest(parts.workspace.source)
     policy = keep_policy(parts.workspace, reference)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
+        there = {path.name for path in whole_corpora(parts)}
         manifest = corpus_of(parts, found, recipe, workers=workers)
+    manifest = _narrowed(parts, manifest, there, workers=workers)
     model = here.model if here.corpus == manifest.corpus_id else None
     set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
+    return manifest
+
+
+def _narrowed(parts: Parts, manifest: CorpusManifest, there: set[str], *, workers: int) -> CorpusManifest:
+    """Build again without what came meanwhile until nothing did; what no corpus needs any more is destroyed.
+
+    The instant of such a build is that of the last thing that came: no clock is asked.
+    """
+    for _ in range(NARROWINGS):
+        late = came_since(parts, parse(manifest.inputs["narrowed_at"]))
+        if not late:
+            break
+        before = parts.workspace.corpora / manifest.corpus_id
+        last = max(one.recorded_at for one in late if one.recorded_at)
+        manifest = rebuild_corpus(parts, manifest, narrowed_at=last, replaces=before, workers=workers)
+        if before.name not in {*there, manifest.corpus_id}:
+            log = parts.workspace.erasures / "narrowed" / "destroyed.jsonl"
+            Destruction(parts.workspace.root, log).destroy([before], last)
     return manifest
 
 
@@ -127,11 +156,15 @@ def train_model(
     corpus: Path | None = None,
     out: Path | None = None,
     workers: int | None = None,
+    clock: Callable[[], datetime] | None = None,
+    patient: bool = False,
+    border: Callable[[], None] = lambda: None,
 ) -> ModelManifest:
     """Train the model of a corpus, by default the current one, and make it the current one.
 
     The people's standing is looked at again at every slice border: a new objection or hold stops the run, which then
-    goes on after an erasure (COR-02, OBJ-06, TRN-07).
+    goes on after an erasure (COR-02, OBJ-06, TRN-07; ``honour.train_honouring`` does both). The model becomes the
+    current one without the shards of whoever came after the last border.
 
     Args:
         parts: the workspace.
@@ -141,6 +174,9 @@ def train_model(
         corpus: folder of another corpus; nothing becomes current then.
         out: folder of models; ``None`` = the workspace's.
         workers: processes.
+        clock: asked at every slice border whether a hold is in force; ``None`` = always ``at``.
+        patient: go on when people object meanwhile; only a hold stops the run.
+        border: called at every slice border.
 
     Raises:
         RefusedError: something that takes away is waiting, an erasure is unfinished, or something came while training.
@@ -148,7 +184,13 @@ def train_model(
     folder = corpus or corpus_folder(parts.workspace)
 
     def stop() -> str | None:
-        if corpus is not None or not waiting_for(parts, folder):
+        border()
+        if corpus is not None:
+            return None
+        held = training_stopped(parts, folder.name, clock() if clock else at)
+        if held:
+            return f"the hold {', '.join(held)} stops it; `demur hold show` says by whom and why"
+        if patient or not waiting_for(parts, folder):
             return None
         return "objections, holds, corrections or deletions arrived after the corpus was built; run `demur erase`"
 
@@ -156,7 +198,7 @@ def train_model(
         refuse_unfinished(parts)
         reason = stop()
         if reason:
-            raise RefusedError(f"the corpus is out of date: {reason} and train again")
+            raise RefusedError(f"nothing may be trained on this corpus now: {reason}, then train again")
     manifest = train(
         folder,
         plan,
@@ -173,5 +215,8 @@ def train_model(
         facts = {"model": manifest.model_id, "heads": [asdict(head) for head in manifest.heads]}
         parts.log(Entry(EntryKind.RUN, at, f"{manifest.model_id}:{manifest.model_digest}", facts, builds))
     if corpus is None:
+        model = parts.workspace.models / manifest.model_id
+        fall_back(parts, folder, model, waiting_for(parts, folder))
         set_current(parts.workspace, model=manifest.model_id)
+        manifest = read_model(model)
     return manifest

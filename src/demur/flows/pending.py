@@ -42,6 +42,20 @@ def waiting_for(parts: Parts, corpus: Path) -> tuple[Restriction, ...]:
     return found
 
 
+def came_since(parts: Parts, instant: datetime) -> tuple[Restriction, ...]:
+    """Return what was learned after an instant and takes something away."""
+    return tuple(parts.registry.restrictions_since(instant))
+
+
+LATER = frozenset({"residence", "age", "bounce", "transfer", "announcement", "source"})
+"""Corrections of facts: most change nothing. They go along with the next erasure and start none by themselves."""
+
+
+def urgent(restrictions: Sequence[Restriction]) -> tuple[Restriction, ...]:
+    """Return what somebody said or an authority ordered: that starts an erasure at once (OBJ-06)."""
+    return tuple(one for one in restrictions if one.kind not in LATER)
+
+
 def source_changed(state: str) -> Restriction:
     """Return the restriction that stands for everything that was deleted or closed at the source."""
     return Restriction(f"source:{state[:16]}", "source", None)

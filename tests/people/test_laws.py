@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demur.clock import iso
 from demur.people import Registry
 from demur.people.epochs import SEVERITY
-from demur.policy.facts import notified_at
+from demur.policy.facts import clock_of, notified_at
 
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
 LAW = settings(
@@ -69,7 +69,7 @@ EVENTS = st.one_of(
     ),
     _event("link", person_id=PEOPLE, other_person_id=PEOPLE, valid_at=INSTANTS),
     _event("unlink", person_id=PEOPLE, other_person_id=PEOPLE, valid_at=INSTANTS),
-    _event("campaign", campaign_id=CAMPAIGNS, purpose=st.just("ai"), effective_at=INSTANTS),
+    _event("campaign", campaign_id=CAMPAIGNS, purpose=st.just("ai"), effective_at=INSTANTS, kinds=SCOPES),
     _event(
         "campaign_status",
         campaign_id=CAMPAIGNS,
@@ -227,14 +227,17 @@ def _narrows(before: dict[str, Any], after: dict[str, Any]) -> None:
     first = after["first_delivered_at"]
     assert first is None or (before["first_delivered_at"] is not None and first >= before["first_delivered_at"])
     assert _latest(after["last_delivered_at"]) <= _latest(before["last_delivered_at"])
-    for day in range(-8, 9):  # whatever moves, birthdays and withdrawals the policy puts into the cut
-        assert _clock(after, T0 + timedelta(days=day)) >= _clock(before, T0 + timedelta(days=day))
+    for kind in ("photo", "post", "voice"):  # those with clocks of their own, and one that has none (NOT-07)
+        own, was = clock_of(after, kind), clock_of(before, kind)
+        assert _latest(own["effective_at"]) >= _latest(was["effective_at"])
+        for day in range(-8, 9):  # whatever moves, birthdays and withdrawals the policy puts into the cut
+            assert _clock(own, T0 + timedelta(days=day)) >= _clock(was, T0 + timedelta(days=day))
     worth = ("n", None, "y")  # what is unknown never lets in what a yes does not (JUR-04)
     assert worth.index(after["signal"]) <= worth.index(before["signal"])
     assert _latest(after["last_active_at"]) <= _latest(before["last_active_at"])
 
 
-def _clock(row: dict[str, Any], cut: datetime) -> datetime:
+def _clock(row: Mapping[str, Any], cut: datetime) -> datetime:
     return notified_at(row["first_delivered_at"], row["last_delivered_at"], cut) or datetime.max.replace(tzinfo=UTC)
 
 

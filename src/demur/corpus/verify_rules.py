@@ -67,10 +67,11 @@ CREATE MACRO of_age(born, years) AS
             THEN 2 ELSE 1 END
     )::TIMESTAMP AT TIME ZONE 'UTC';
 CREATE TABLE delivered AS
-    SELECT person_id, min(n.valid_at) AS first_at
-    FROM notices n JOIN campaigns c USING (campaign_id)
+    SELECT person_id, c.kinds, min(n.valid_at) AS first_at
+    FROM notices n JOIN campaigns c USING (campaign_id), settings s
     WHERE n.state IN ('delivered', 'seen', 'clicked', 'acted') AND c.status IN ('running', 'effective', 'superseded')
-    GROUP BY person_id;
+      AND c.purpose = s.purpose
+    GROUP BY person_id, c.kinds;
 CREATE TABLE holding AS
     SELECT p.* FROM holds p, settings s
     WHERE p.act = 'place' AND (p.valid_at IS NULL OR p.valid_at <= s.known_at) AND p.recorded_at <= s.known_at
@@ -151,9 +152,11 @@ FOUND: dict[str, str] = {
           AND (s.objected_services IS NULL OR list_contains(s.objected_services, i.service))""",
     "suppressed": "SELECT item_id FROM items JOIN suppressed USING (item_id)",
     "notice": """SELECT t.item_id FROM terms t JOIN regimes r ON r.rank = t.regime_rank
-        LEFT JOIN delivered d USING (person_id), settings
         WHERE (t.notice_days > 0 OR r.name NOT IN ('no_choice', 'opt_in'))
-          AND (t.undated OR d.first_at IS NULL OR d.first_at + to_days(CAST(t.notice_days AS INTEGER)) > as_of)""",
+          AND (t.undated OR NOT EXISTS (
+            SELECT 1 FROM items i JOIN delivered d ON d.kinds IS NULL OR list_contains(d.kinds, i.kind), settings
+            WHERE i.item_id = t.item_id AND d.person_id = t.person_id
+              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of))""",
     "not_yet_effective": "SELECT item_id FROM terms, settings WHERE effective_at > as_of",
     "no_consent": """SELECT t.item_id
         FROM terms t JOIN regimes r ON r.rank = t.regime_rank JOIN standing s USING (person_id), settings

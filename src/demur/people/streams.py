@@ -228,10 +228,10 @@ def _campaign(told: list[Any], statuses: list[Any], as_of: int, base: int) -> di
         return (row.valid_at, row.recorded_at, row.status not in clocks, row.status)
 
     status = max(known, key=worth).status if known else CampaignStatus.DRAFT.value
-    at_base = status in clocks
+    early = [row for row in told if row.recorded_at <= base]
+    at_base = status in clocks and bool(early)  # what a campaign was about must have been told too
     if stops:
         status = max(stops, key=worth).status
-    early = [row for row in told if row.recorded_at <= base]
     words = sorted(early or told, key=lambda row: (row.recorded_at, row.event_id))
     newest = words[-1] if words else None
     dates = [row.effective_at for row in told if row.recorded_at > base or row is newest]

@@ -16,8 +16,10 @@ from enum import StrEnum
 from demur.notice.addresses import read_return_path
 from demur.store.keys import KeyRing
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 128 * 1024
 """A report is a few kilobytes; what is cut off is the mail that came back."""
+_MOST_PARTS = 100
+"""A report has three parts; a mail that nests thousands is made to keep the parser busy."""
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9-]{1,64}@", re.ASCII)
 _COMPLAINTS = frozenset({"abuse", "fraud", "virus", "other"})
@@ -53,8 +55,11 @@ class Report:
 
 def read_report(raw: bytes, keys: KeyRing) -> Report:
     """Return what a mail to a bounce address or a feedback loop says."""
+    raw = raw[:MAX_BYTES]
+    if raw.count(b"\n--") > _MOST_PARTS:
+        return Report(Became.UNREAD)
     try:
-        mail = BytesParser(policy=compat32).parsebytes(raw[:MAX_BYTES])
+        mail = BytesParser(policy=compat32).parsebytes(raw)
         parts = list(_parts(mail, 0))
         became, code = _verdict(parts)
         if became is Became.UNREAD:

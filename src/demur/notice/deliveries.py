@@ -30,6 +30,9 @@ GIVE_UP_AFTER = timedelta(days=5)
 """A message is tried for at least four to five days (RFC 5321 §4.5.4.1), also when the effective date is nearer."""
 _SENDING = (CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value)
 """Also an effective campaign sends: to people who come late (PPL-03)."""
+_MAY_SEND = CAMPAIGNS.c.status.in_((CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value))
+"""An effective campaign still tells who comes late, with their own deadline (NOT-02)."""
+_ENDED = frozenset({CampaignStatus.CANCELLED.value, CampaignStatus.SUPERSEDED.value})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -144,7 +147,7 @@ class Deliveries:
 
     def running(self) -> list[str]:
         """Return the campaigns that may send now, oldest first."""
-        query = sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status.in_(_SENDING))
+        query = sa.select(CAMPAIGNS.c.campaign_id).where(_MAY_SEND)
         with self._database.reading() as connection:
             return list(connection.scalars(query.order_by(CAMPAIGNS.c.made_at, CAMPAIGNS.c.campaign_id)))
 
@@ -152,7 +155,7 @@ class Deliveries:
         """Take back what workers left behind: leases that are over, and all of workers known to be gone.
 
         What was only leased waits again. What was on the wire is tried again with a new try (or is ``stopped`` when
-        its campaign was cancelled): nobody is lost, and ``possible_duplicates`` names who may get two.
+        its campaign has ended): nobody is lost, and ``possible_duplicates`` names who may get two.
         """
         found = 0
         with self._database.writing() as connection:
@@ -161,11 +164,11 @@ class Deliveries:
                 about = {"campaign": campaign, "at": micros(at)}
                 for worker in gone:
                     connection.execute(self._sql.end_leases, about | {"worker": worker})
-                cancelled = status == CampaignStatus.CANCELLED.value
-                state = DeliveryState.STOPPED if cancelled else DeliveryState.DEFERRED
+                ended = status in _ENDED
+                state = DeliveryState.STOPPED if ended else DeliveryState.DEFERRED
                 found += connection.execute(self._sql.over_leased, about).rowcount
                 found += connection.execute(self._sql.over_wire, about | {"state": state.value}).rowcount
-                if cancelled:
+                if ended:
                     connection.execute(self._sql.stop, about)
         return found
 
@@ -201,13 +204,14 @@ class Deliveries:
 
     def next_due(self) -> datetime | None:
         """Return when the next delivery of a running campaign is due; ``None`` = nothing is left to be sent."""
-        query = sa.select(sa.func.min(DELIVERIES.c.not_before)).where(
-            DELIVERIES.c.campaign_id.in_(sa.select(CAMPAIGNS.c.campaign_id).where(CAMPAIGNS.c.status.in_(_SENDING))),
-            DELIVERIES.c.state.in_(("waiting", "deferred")),
-        )
+        due = sa.select(DELIVERIES.c.not_before).order_by(DELIVERIES.c.not_before).limit(1)
+        first: list[int] = []
         with self._database.reading() as connection:
-            found = connection.scalar(query)
-        return None if found is None else _EPOCH + found * _MICROSECOND
+            for campaign in connection.scalars(sa.select(CAMPAIGNS.c.campaign_id).where(_MAY_SEND)).all():
+                for state in ("waiting", "deferred"):  # one step into the index each, however large the campaign
+                    one = due.where(DELIVERIES.c.campaign_id == campaign, DELIVERIES.c.state == state)
+                    first += connection.scalars(one)
+        return _EPOCH + min(first) * _MICROSECOND if first else None
 
     def possible_duplicates(self, campaign_id: str) -> list[PossibleDuplicate]:
         """Return who may have got the notice twice: a try of unknown fate, and another one that went out or may have.
@@ -287,8 +291,8 @@ class Deliveries:
     def _following(self, row: Any, at: datetime) -> tuple[Any, ...]:
         number, attempt, outcome, code, fallback, channel, address, destination, effective, status, first, tries = row
         same = (channel, address, destination, fallback)
-        cancelled = status == CampaignStatus.CANCELLED.value
-        if cancelled and outcome == Outcome.DEFERRED.value:
+        ended = status in _ENDED
+        if ended and outcome == Outcome.DEFERRED.value:
             return (number, attempt, DeliveryState.STOPPED.value, 0, code, *same)
         if outcome == Outcome.DEFERRED.value:
             again = micros(at + self._backoff.wait(tries, self._key, number))
@@ -296,7 +300,7 @@ class Deliveries:
             if again <= max(end, first + GIVE_UP_AFTER // _MICROSECOND):
                 return (number, attempt, DeliveryState.DEFERRED.value, again, code, *same)
         others = orjson.loads(fallback) if fallback else []
-        if others and not cancelled:
+        if others and not ended:
             rest = orjson.dumps(others[1:]).decode() if others[1:] else None
             return (number, attempt, DeliveryState.WAITING.value, 0, code, *others[0], rest)
         return (number, attempt, DeliveryState.BOUNCED.value, 0, code, *same)

@@ -21,7 +21,7 @@ NEXT = Handed(number="bigint", attempt="bigint", state="text", not_before="bigin
               address="text", destination="text", fallback="text")  # fmt: skip
 
 _SHORT = {
-    "{running}": "campaign_id IN (SELECT campaign_id FROM notice_campaigns WHERE status = 'running')",
+    "{running}": "campaign_id IN (SELECT campaign_id FROM notice_campaigns WHERE status IN ('running', 'effective'))",
     "{free}": "lease_until = NULL, leased_by = NULL",
     "{back}": "CASE WHEN attempt = 0 THEN 'waiting' ELSE 'deferred' END",
     "{over}": "lease_until <= :at AND campaign_id = :campaign",

@@ -29,6 +29,8 @@ _LOOK_AGAIN = timedelta(minutes=10)
 _SET_ASIDE = timedelta(hours=1)
 """How long a delivery rests that could not be rendered."""
 _EXPIRE_EVERY = timedelta(seconds=5)
+_GRACE_S = 20.0
+"""How long what is out may take to come home at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Sender:
 
     Args:
         deliveries: the ledger.
-        channels: ways to send, opened here.
+        channels: name in the ledger → way to send, opened here.
         render: makes messages.
         clock: the present instant.
         worker: name of this worker in leases.
@@ -87,7 +89,7 @@ class Sender:
     def __init__(
         self,
         deliveries: Deliveries,
-        channels: Sequence[Channel],
+        channels: Mapping[str, Channel],
         render: Render,
         clock: Callable[[], datetime],
         *,
@@ -98,7 +100,7 @@ class Sender:
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = deliveries
-        self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+        self._channels = channels
         self._render = render
         self._clock = clock
         self._worker = worker
@@ -317,6 +319,9 @@ class Sender:
         self._release += [(row.number, at) for row, _ in self._ready]
         self._ready = []
         if self._flights:
-            await asyncio.wait(self._flights)
+            _, late = await asyncio.wait(self._flights, timeout=_GRACE_S)
+            for flight in late:
+                flight.cancel()  # its messages stay on the wire in the ledger
+            await asyncio.gather(*late, return_exceptions=True)
         if self._results or self._release:
             await self._turn(None, 0, wire=False)

@@ -40,6 +40,7 @@ class SmtpChannel:
         self._hello = name
         self._tls = tls
         self._times = times or Times()
+        self._most = relay.connections
         self._queue: deque[Job] = deque()
         self._sessions: set[Session] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -51,6 +52,7 @@ class SmtpChannel:
             OutsideError: the relay cannot be reached, or does not answer as RFC 5321 says.
             ConfigError: it refuses the login, or offers no STARTTLS where site.toml asks for it.
         """
+        self._most = self._relay.connections
         if not self._sessions:
             self._sessions.add(await self._connect())
 
@@ -107,20 +109,24 @@ class SmtpChannel:
             if not self._queue:
                 return
             session.work()
-        wanted = min(self._relay.connections, len(self._sessions) + len(self._queue))
+        wanted = min(self._most, len(self._sessions) + len(self._queue))
         while len(self._sessions) + len(self._opening) < wanted:
-            task = asyncio.get_running_loop().create_task(self._add())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening.add(asyncio.get_running_loop().create_task(self._add()))
 
     async def _add(self) -> None:
+        this = asyncio.current_task()
+        assert this is not None
         try:
             session = await self._connect()
         except DemurError:
-            if not self._sessions and len(self._opening) == 1:  # nobody is left who could carry what waits
-                while job := self.next():
-                    job.finish(Outcome.DEFERRED, UNSENT)
+            self._opening.discard(this)
+            if self._sessions or self._opening:
+                self._most = len(self._sessions) + len(self._opening)  # the relay takes no more from us
+                return
+            while job := self.next():  # nobody is left who could carry what waits
+                job.finish(Outcome.DEFERRED, UNSENT)
             return
+        self._opening.discard(this)
         self._sessions.add(session)
         session.work()
 

@@ -195,6 +195,8 @@ class Session(asyncio.Protocol):
         self._eight_bit = "8BITMIME" in offered
         self._utf8 = "SMTPUTF8" in offered
         self._size = int(size) if (size := offered.get("SIZE", "0")).isdecimal() else 0
+        if self._transport is None:
+            raise OutsideError("the relay closed the connection; look into its log")
         self._bulk = True
         self._heard_at = self._loop.time()
         self._watch = self._loop.call_later(self._times.reply_s / 4, self._look)
@@ -205,9 +207,9 @@ class Session(asyncio.Protocol):
         return {word.upper(): rest for word, _, rest in offered}
 
     async def _to_tls(self, tls: ssl.SSLContext, host: str) -> None:
-        if self._buffer:  # RFC 3207 §6: what came in the clear must not be read as said under TLS
+        # RFC 3207 §6: what came in the clear must not be read as said under TLS
+        if self._buffer or self._transport is None:
             raise OutsideError("the relay's answer to STARTTLS has words after it; somebody may be between: not sent")
-        assert self._transport is not None
         self._transport = await self._loop.start_tls(self._transport, self, tls, server_hostname=host)
         self._buffer = b""
 
@@ -222,6 +224,8 @@ class Session(asyncio.Protocol):
             raise ConfigError(f"the relay {relay.host} refuses the login ({code}); check [relay] in site.toml")
 
     async def _command(self, line: str) -> tuple[int, list[str]]:
+        if self._transport is None:
+            raise OutsideError("the relay closed the connection; look into its log")
         self._answer = self._loop.create_future()
         self._asked.append(_Asked.COMMAND)
         self._write(line.encode("ascii") + b"\r\n")

@@ -19,7 +19,7 @@ def this_worker() -> str:
 def is_gone(worker: str) -> bool:
     """Whether a worker of this machine has ended; ``False`` for all that cannot be known."""
     here, _, rest = worker.partition("/pid/")
-    number, _, start = rest.partition("/")
+    number, start, *_ = [*rest.split("/"), "", ""]  # a name may go on, with a thread
     if f"{here}/pid" != _here() or not number.isdecimal() or start in {"", "0"}:
         return False
     return _start(int(number)) != start

@@ -29,6 +29,12 @@ class Relay:
     user: str = ""
     password: str = ""
     starttls: bool = False
+    rate: float = 0.0
+    """Notices a second and process, all together; 0 = as fast as the relay takes them."""
+    destination_rate: float = 0.0
+    """Notices a second and process for each mail domain; 0 = no limit."""
+    destination_rates: Mapping[str, float] = field(default_factory=dict)
+    """Mail domain → its own limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def preview(context: Context, name: str) -> None:
     with _service(context) as service:
         found = count(service, name)
     facts = {"campaign": name, "people": found.people, "told": found.told}
-    facts |= {each: dict(getattr(found, each).most_common()) for each in _AXES}  # type: ignore[assignment]
+    facts |= {each: dict(getattr(found, each).most_common()) for each in _AXES}
     show(context, facts, lambda: _axes(facts))
     hint(context, f"People who are not told are never used. Next: `demur campaign approve {name}`, by somebody else.")
 
@@ -276,10 +276,11 @@ def send(context: Context, name: str) -> None:
     from demur.flows.campaign import status as facts_of
 
     with _service(context) as service:
-        settled = send_now(service, name)
+        sent, settled = send_now(service, name)
         facts = facts_of(service, name)
-    shown = {key: facts[key] for key in ("campaign", "status", "reached", "waiting")} | {"settled": settled}
-    show(context, facts | {"settled": settled}, lambda: listing(shown))
+    now = {"accepted": sent.accepted, "deferred": sent.deferred, "bounced": sent.bounced, "settled": settled}
+    shown = {key: facts[key] for key in ("campaign", "status", "reached", "waiting")} | now
+    show(context, facts | now, lambda: listing(shown))
     hint(context, f"`demur campaign proof PERSON` proves what one of them got; `demur campaign status {name}` counts.")
 
 

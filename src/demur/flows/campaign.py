@@ -14,8 +14,9 @@ from typing import Any
 
 from demur.clock import iso
 from demur.errors import InputError, RefusedError
-from demur.flows import enrol
+from demur.flows import enrol, settle
 from demur.flows.parts import keep_policy, kept_policy
+from demur.flows.send import send
 from demur.flows.service import Service
 from demur.ledger import Entry, EntryKind
 from demur.notice import campaigns, counting, texts
@@ -24,6 +25,7 @@ from demur.notice.campaigns import Course
 from demur.notice.channels import channels as installed_channels
 from demur.notice.deliveries import Deliveries
 from demur.notice.lint import Fault, lint
+from demur.notice.sender import Sent
 from demur.policy import resolve
 from demur.policy.resolve import KNOWN
 from demur.terms.content import PRIVATE_KINDS, Kind
@@ -334,6 +336,17 @@ def _is_effective(service: Service, course: Course) -> bool:
         return False
     states = _deliveries(service).counts(campaign.campaign_id) if course.frozen_at else None
     return states is not None and not any(states[state] for state in _OPEN)
+
+
+def send_now(service: Service, campaign_id: str) -> tuple[Sent, int]:
+    """Send what is due of one campaign, and settle it; return what was sent and how many things were settled."""
+    campaigns.campaign_of(service.notice, campaign_id)
+    sent = send(service, campaign_id)
+    settled = 0
+    while told := settle.step(service):
+        settled += told
+        service.parts.progress("settle", settled, None)
+    return sent, settled
 
 
 # Looking ----------------------------------------------------------------------------------------------------------

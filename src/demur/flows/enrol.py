@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from demur.flows.parts import kept_policy
 from demur.flows.service import Service
 from demur.notice import campaigns
-from demur.notice.audience import Row, Rules, rows_of, write_rows
+from demur.notice.audience import Row, Rules, any_stopped, rows_of, write_rows
 from demur.notice.campaigns import Course
 from demur.notice.stopped import stopped
 from demur.notice.texts import kept_texts
@@ -45,7 +45,9 @@ def rules_of(service: Service, campaign: Campaign, as_of: datetime) -> Rules:
 def judged(service: Service, rules: Rules, people: Iterable[Candidate]) -> list[Row]:
     """Return the rows of candidates; an address whose owner called our mail spam counts as one that bounced."""
     some = list(people)
-    complained = stopped(service.notice, service.parts.keys, [one.contact for one in some if one.contact])
+    complained: set[str] = set()
+    if any_stopped(service.notice):
+        complained = stopped(service.notice, service.parts.keys, [one.contact for one in some if one.contact])
     if complained:
         some = [one._replace(bounced=True) if one.contact in complained else one for one in some]
     return [row for row in map(rules.row, some) if row is not None]
@@ -89,7 +91,10 @@ def enrol(service: Service, course: Course) -> int:
     _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
     years = {each.terms.min_age_years for each in policy.jurisdictions} | {18}
     registry = service.parts.registry
-    changed = registry.changed_between(course.enrolled_until - OVERLAP, at, adult_years=years)
+    since = course.enrolled_until - OVERLAP
+    if course.freeze_as_of is not None:  # what was known then was looked at then
+        since = max(since, course.freeze_as_of)
+    changed = registry.changed_between(since, at, adult_years=years)
     done = 0
     if changed:
         groups = registry.linked_groups(at)

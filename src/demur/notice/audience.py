@@ -18,7 +18,7 @@ from demur.notice.book import NoticeBook
 from demur.notice.campaigns import micros
 from demur.notice.handed import Handed
 from demur.notice.languages import OFFICIAL, choose
-from demur.notice.schema import CAMPAIGNS, DELIVERIES
+from demur.notice.schema import CAMPAIGNS, DELIVERIES, STOPPED
 from demur.terms.notice import Campaign, DeliveryState, Excluded
 from demur.terms.people import Candidate, Status
 
@@ -206,6 +206,12 @@ def rows_of(book: NoticeBook, campaign_id: str, people: Iterable[str]) -> set[st
             query = sa.select(DELIVERIES.c.person_id).where(DELIVERIES.c.campaign_id == campaign_id, some)
             found.update(connection.execute(query).scalars())
     return found
+
+
+def any_stopped(book: NoticeBook) -> bool:
+    """Return whether any address is stopped at all (stopped.py): asking for each costs more than judging."""
+    with book.database.reading() as connection:
+        return connection.execute(sa.select(STOPPED.c.address_hash).limit(1)).first() is not None
 
 
 # Counting ---------------------------------------------------------------------------------------------------------

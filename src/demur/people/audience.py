@@ -128,7 +128,11 @@ def _rows(connection: sa.Connection, sql: str, *values: str) -> list[Row]:
     return found
 
 
-def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _grouped(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """Group rows by their first column; quickly where each stands alone, as most do."""
+    alone: dict[str, Sequence[Row]] = {row[0]: (row,) for row in rows}
+    if len(alone) == len(rows):
+        return alone
     found: dict[str, list[Row]] = {}
     for row in rows:
         known = found.get(row[0])
@@ -136,7 +140,7 @@ def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
             found[row[0]] = [row]
         else:
             known.append(row)
-    return found
+    return dict(found)
 
 
 def _profiles(rows: Sequence[Row], view: View) -> tuple[tuple[str | None, ...], str | None]:
@@ -199,8 +203,10 @@ def _entangled(connection: sa.Connection, view: View, links: Links, people: Sequ
     heads = list(dict.fromkeys(links.group(person)[0] for person in people))
     for chunk in _chunks(heads):
         members = sorted({member for head in chunk for member in links.group(head)})
-        contacts = _grouped(_among(connection, view, schema.CONTACTS, ("contact", "valid_at", "recorded_at"), members))
-        notices = _grouped(_among(connection, view, schema.NOTICES, ("channel", "state", "valid_at"), members))
+        contacts = _grouped(
+            list(_among(connection, view, schema.CONTACTS, ("contact", "valid_at", "recorded_at"), members))
+        )
+        notices = _grouped(list(_among(connection, view, schema.NOTICES, ("channel", "state", "valid_at"), members)))
         found = []
         for dossier in entangled(connection, view, links, chunk):
             group = links.group(dossier.person_id)

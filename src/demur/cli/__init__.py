@@ -22,7 +22,7 @@ _GROUPS = {
     "Rules": {"policy": "policy", "decide": "policy"},
     "Corpus and model": {"corpus": "corpus", "base": "training", "train": "training", "model": "training",
                          "generate": "training"},
-    "Leaving and proof": {"erase": "erasure", "ledger": "ledger", "report": "report"},
+    "Leaving and proof": {"erase": "erasure", "receipt": "receipt", "ledger": "ledger", "report": "report"},
 }  # fmt: skip
 """Heading → command → module; a module is imported when its command is used, so that the first screen is quick."""
 

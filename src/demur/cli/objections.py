@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,6 +93,44 @@ def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) 
             raise InputError(NOBODY)
         _, index = take_back(parts, person, at=at or clock.now())
     show(context, {"person": person, "withdrawn": True, "ledger_entry": index})
+
+
+@objection.command("import", epilog="Example: demur objection import list.csv")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--door", default="bulk", show_default=True, help="How it came: bulk, staff …")
+@pass_context
+@guarded
+def import_(context: Context, file: Path, door: str) -> None:
+    """Record a list of objections (CSV, JSON lines); each line is answered, only one that names nobody is not taken."""
+    from demur.flows.objecting import object_for_list
+    from demur.objections.bulk import read_lines
+
+    text = file.read_bytes().decode("utf-8", "replace")
+    with _service(context) as service:
+        answers = [asdict(one) for one in object_for_list(service, read_lines(text), door=door)]
+    counts = {state: sum(one["state"] == state for one in answers) for state in sorted({a["state"] for a in answers})}
+    show(context, {"lines": len(answers), **counts, "answers": answers}, lambda: records(answers) if answers else None)
+    if counts.get("names_nobody"):
+        hint(context, "Lines that name nobody were not taken: a line needs person_id, account_id, handle or contact.")
+
+
+@objection.command("signals", epilog="Example: demur objection signals declarations.jsonl")
+@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@pass_context
+@guarded
+def signals(context: Context, file: Path | None) -> None:
+    """Record what standard signals say: AT-protocol declarations in FILE, or without it the flags of known profiles."""
+    from demur.flows.objecting import object_by_declarations, object_by_flags
+
+    with _service(context) as service:
+        if file is None:
+            done = object_by_flags(service)
+        else:
+            with file.open("rb") as lines:
+                done = object_by_declarations(service, lines)
+    fresh = [one.kept for one in done if not one.kept.repeated]
+    waiting = sum(one.person_id is None for one in fresh)
+    show(context, {"recorded": len(fresh), "waiting": waiting, "in_force_before": len(done) - len(fresh)})
 
 
 @objection.command("queue")

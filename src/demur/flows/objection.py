@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from demur.clock import iso
-from demur.flows.objected import Done, follow_up, log_kept, queue_letters, spoken_reference
+from demur.flows.objected import Done, follow_up, log_kept, spoken_reference
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.flows.writer import GroupCommit
@@ -209,13 +209,6 @@ def undo(service: Service, token: str) -> Undoable | None:
     whose = None if found.delivery is None else reached(service.notice, [found.delivery]).get(found.delivery)
     follow_up([(Asked(service, told), Done(kept, whose, found.delivery))])
     return found
-
-
-def take_back(service: Service, person: str, *, door: str = "web") -> Kept:
-    """Record that a logged-in person takes everything back, log it, write to them (asked twice by a face)."""
-    kept, _ = withdraw(service.parts, person, at=service.clock(), door=door)
-    queue_letters(service, [Done(kept, None, None)], at=service.clock())
-    return kept
 
 
 def withdraw(parts: Parts, person: str, *, at: datetime, door: str = "web") -> tuple[Kept, int]:

@@ -61,7 +61,7 @@ def find(connection: sa.Connection, text: str) -> list[str]:
 def match(connection: sa.Connection, *, account_id: str | None, handle: str | None, contact: str | None) -> str | None:
     """Return the one person that a claim names, or ``None`` when it names nobody or several (OBJ-09)."""
     if account_id:
-        return _owner(connection, account_id) or account_id
+        return owner(connection, account_id) or account_id
     for told in (handle, contact):
         people = find(connection, told) if told else []
         if len(people) == 1:
@@ -69,7 +69,8 @@ def match(connection: sa.Connection, *, account_id: str | None, handle: str | No
     return None
 
 
-def _owner(connection: sa.Connection, account_id: str) -> str | None:
+def owner(connection: sa.Connection, account_id: str) -> str | None:
+    """Return who has an account now; ``None`` when nobody knows it."""
     table = schema.ACCOUNTS
     query = sa.select(table.c.person_id).where(table.c.account_id == account_id)
     newest = query.order_by(sa.func.coalesce(table.c.valid_at, -FOREVER).desc(), table.c.recorded_at.desc()).limit(1)

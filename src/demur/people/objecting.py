@@ -17,7 +17,7 @@ from demur.people import lookup, schema
 from demur.people.events import DOORS, objection_row
 from demur.people.instants import ALWAYS, FOREVER, instant, micros
 from demur.store.database import Database, Row
-from demur.terms.content import Kind
+from demur.terms.content import Kind, Signal
 from demur.terms.people import Act
 
 OPEN_DOORS = frozenset({"link", "one_click"})
@@ -364,3 +364,21 @@ class Objecting:
         """Return how some people are written to: address, language, country, all their accounts."""
         with self._database.reading() as connection:
             return reach(connection, people)
+
+    def owner_of(self, account_id: str) -> str | None:
+        """Return who has an account now; ``None`` when nobody knows it."""
+        with self._database.reading() as connection:
+            return lookup.owner(connection, account_id)
+
+    def signalling(self) -> list[str]:
+        """Return the people of whom an account's newest word about training is no, sorted (OBJ-10)."""
+        accounts, profiles = schema.ACCOUNTS, schema.PROFILES
+        query = (
+            sa.select(accounts.c.person_id, profiles.c.account_id, profiles.c.signal)
+            .join(profiles, profiles.c.account_id == accounts.c.account_id)
+            .where(profiles.c.signal.is_not(None))
+            .order_by(sa.func.coalesce(profiles.c.valid_at, ALWAYS), profiles.c.recorded_at)
+        )
+        with self._database.reading() as connection:
+            newest = {(row.person_id, row.account_id): row.signal for row in connection.execute(query)}
+        return sorted({person for (person, _), signal in newest.items() if signal == Signal.NO})

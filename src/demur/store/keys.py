@@ -7,6 +7,7 @@ Purposes in use: ``placement`` (person â†’ shard and slice), ``records`` (item â
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -72,8 +73,7 @@ class KeyRing:
         if not path.exists():
             made = keyed_hash(self._seed, purpose) if self._seed is not None else secrets.token_bytes(32)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_bytes(path, made)
-            path.chmod(0o600)
+            _make(path, made)
         found = path.read_bytes()
         if len(found) != 32:
             raise BrokenError(
@@ -99,6 +99,16 @@ def mac_of(key: bytes) -> Callable[[bytes], bytes]:
         return second.digest()
 
     return mac
+
+
+def _make(path: Path, made: bytes) -> None:
+    """Write a new key whole and durably, unless another thread or process was first: then theirs is the key."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    write_bytes(part, made)
+    part.chmod(0o600)
+    with contextlib.suppress(FileExistsError):
+        os.link(part, path)
+    part.unlink()
 
 
 def keyed_hash(key: bytes, *parts: str) -> bytes:

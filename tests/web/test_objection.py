@@ -1,0 +1,289 @@
+"""The page behind the link: one button, nothing personal, nothing refused, nothing changed by looking."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from objection_worlds import MEMBERS, PRIVATE, add_delivery, link, noticed, queued, settled, without_token
+
+from demur.errors import OutsideError
+from demur.flows import objected, objection
+from demur.flows.service import Service
+from demur.ledger import EntryKind, Ledger
+from demur.notice.schema import DELIVERIES
+from demur.objections import verify_receipt
+from demur.store.links import LinkPurpose
+from demur.terms.people import Act
+
+
+def in_force(service: Service, name: str) -> list[Any]:
+    return service.parts.registry.objections_of(MEMBERS[name])
+
+
+def test_one_button_and_no_field(service: Service, client: Any) -> None:
+    page = client.get(f"/o/{link(service, noticed(service)['ann'])}").text
+    before_details = page.partition("<details>")[0]
+    assert before_details.count("<button") == 1 and "<input" not in before_details
+    assert "<script" not in page and "style=" not in page
+
+
+def test_pressing_records_everything_and_shows_it_under_the_same_link(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    answer = client.post(f"/o/{token}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/o/{token}")
+    assert "set-cookie" not in answer.headers
+    (kept,) = in_force(service, "ann")
+    assert (kept.kinds, kept.services, kept.door, kept.said_at) == (None, None, "link", service.clock())
+    shown = client.get(f"/o/{token}").text
+    for told in (kept.objection_id, "Data Protection Commission", "receipt.json", "Everything"):
+        assert told in shown
+    assert "d:ann-old" in {p for p in service.parts.registry.reach(["d:ann"])["d:ann"].people}
+    assert service.parts.registry.objections_of("d:ann-old") == [kept]  # all linked ids
+
+
+def test_no_page_of_the_link_says_whose_it_is(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    pages = [client.get(f"/o/{token}").text]
+    client.post(f"/o/{token}")
+    pages += [client.get(f"/o/{token}{rest}").text for rest in ("", "/receipt.json", "/one-click", "/withdraw")]
+    assert not [word for word in PRIVATE for page in pages if word in page]
+
+
+@pytest.mark.parametrize("rest", ["", "/one-click", "/receipt.json", "/withdraw"])
+def test_looking_changes_nothing(service: Service, client: Any, rest: str) -> None:
+    token = link(service, noticed(service)["ann"])
+    for method in ("GET", "HEAD", "OPTIONS"):
+        client.request(method, f"/o/{token}{rest}")
+    assert not in_force(service, "ann")
+
+
+def test_a_repeat_is_accepted_and_tells_since_when(service: Service, client: Any, watch: Any) -> None:
+    numbers = noticed(service)
+    client.post(f"/o/{link(service, numbers['ann'])}")
+    first = in_force(service, "ann")
+    watch.pass_(days=40)
+    with service.notice.database.writing() as connection:
+        connection.execute(DELIVERIES.delete().where(DELIVERIES.c.number == 9))
+        add_delivery(connection, 9, "d:ann-old")  # another campaign, the linked id
+    assert client.post(f"/o/{link(service, 9)}").status_code == 303
+    assert in_force(service, "ann") == first
+    assert first[0].objection_id in client.get(f"/o/{link(service, 9)}").text
+    settled(service)
+    assert len(queued(service)) == 1
+
+
+FORMS = st.one_of(
+    st.dictionaries(st.sampled_from(["part", "x", "reason"]), st.sampled_from(["", "photo", "chats", "\x00", "ü"])),
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(form=FORMS, kind=st.sampled_from(["application/x-www-form-urlencoded", "multipart/form-data", "text/x", ""]),
+       language=st.sampled_from(["", "?lang=de", "?lang=xx", "?lang=%00"]))  # fmt: skip
+def test_always_accepted(service: Service, client: Any, form: Any, kind: str, language: str) -> None:
+    if not service.parts.registry.owner_of("d:1"):
+        noticed(service)
+    if isinstance(form, dict):
+        answer = client.post(f"/o/{link(service, 1)}{language}", data=form)
+    else:
+        answer = client.post(f"/o/{link(service, 1)}{language}", content=form, headers={"content-type": kind})
+    assert answer.status_code in {303, 429}
+    assert in_force(service, "ann")
+
+
+def test_a_finer_choice_covers_that_part_and_can_be_widened(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    client.post(f"/o/{token}", data={"part": ["chats", "profile"]})
+    (kept,) = in_force(service, "ann")
+    assert "ai_chat" in kept.kinds and "post" not in kept.kinds
+    page = client.get(f"/o/{token}").text
+    assert "Object to everything" in page and "My conversations" in page
+    client.post(f"/o/{token}")
+    assert [one.kinds is None for one in in_force(service, "ann")] == [False, True]
+    assert "Object to everything" not in client.get(f"/o/{token}").text
+
+
+def test_an_unknown_part_means_everything(service: Service, client: Any) -> None:
+    client.post(f"/o/{link(service, noticed(service)['ann'])}", data={"part": ["chats", "nonsense"]})
+    assert in_force(service, "ann")[0].kinds is None
+
+
+def test_a_good_link_without_its_campaign_is_kept(service: Service, client: Any) -> None:
+    answer = client.post(f"/o/{link(service, 77)}")
+    assert answer.status_code == 200 and "will not be lost" in answer.text
+    (waiting,) = [one for one in service.parts.registry.unmatched() if "77" in str(one.get("claim"))]
+    assert waiting["objection_id"] in answer.text
+
+
+# Links that are not good ----------------------------------------------------------------------------------------------
+
+
+def bad_tokens(service: Service) -> dict[str, str]:
+    good = link(service, 1)
+    return {
+        "other": link(service, 1, LinkPurpose.UNDO),
+        "page": link(service, 1, LinkPurpose.PAGE),
+        "changed": good[:-1] + ("A" if good[-1] != "A" else "B"),
+        "forged": "A" * 32,
+        "cut": good[:20],
+        "strange": "%F0%9F%98%80" * 3,
+    }
+
+
+def test_whatever_is_no_link_gets_one_and_the_same_answer(service: Service, client: Any) -> None:
+    noticed(service)
+    for method in ("GET", "POST"):
+        answers = [client.request(method, f"/o/{token}") for token in bad_tokens(service).values()]
+        assert {one.status_code for one in answers} == {403}
+        assert len({without_token(one) for one in answers}) == 1
+        assert "privacy@agora.example" in answers[0].text
+    assert not in_force(service, "ann")
+    assert client.get(f"/u/{link(service, 1)}").status_code == 403
+
+
+def test_the_answer_takes_as_long_for_one_as_for_the_other(service: Service, client: Any) -> None:
+    noticed(service)
+    spent: dict[str, list[float]] = {"forged": [], "other": []}
+    tokens = {"forged": "A" * 32, "other": link(service, 1, LinkPurpose.UNDO)}
+    for _ in range(60):
+        for name, token in tokens.items():
+            begin = time.perf_counter()
+            objection.number_of(service, token)
+            spent[name].append(time.perf_counter() - begin)
+    medians = [statistics.median(one) for one in spent.values()]
+    assert max(medians) < 5 * min(medians)
+
+
+def test_a_link_takes_nothing_back(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    client.post(f"/o/{token}")
+    for method in ("GET", "POST"):
+        assert client.request(method, f"/o/{token}/withdraw").status_code == 403
+    assert in_force(service, "ann")
+
+
+# Afterwards -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_confirmation_goes_to_the_address_on_file_and_is_concrete(service: Service, client: Any) -> None:
+    client.post(f"/o/{link(service, noticed(service)['ann'])}")
+    (kept,) = in_force(service, "ann")
+    settled(service)
+    (letter,) = queued(service)
+    assert (letter.kind, letter.address, letter.language) == ("objection_confirmed", "ann@example.org", "en")
+    for told in (kept.objection_id, "d:1, d:3", "Data Protection Commission", "Nothing of yours", '"undo":true'):
+        assert told in letter.facts
+
+
+def test_what_was_used_is_counted_in_the_letter(service: Service, client: Any) -> None:
+    from demur.flows.pending import whole_corpora
+    from demur.lineage import SealedFile
+
+    (corpus,) = whole_corpora(service.parts)
+    sealed = SealedFile(corpus / "sealed" / "lineage.sealed", "lineage", secret=service.parts.keys.secret("lineage"))
+    rows = [row for table in sealed.all() for row in table.to_pylist()]
+    person = rows[0]["person_id"]
+    expected = len({row["record_id"] for row in rows if row["person_id"] == person})
+    used = objected.used_before(service.parts, [person, "nobody"])
+    assert set(used) == {person} and (used[person].records, used[person].corpora) == (expected, (corpus.name,))
+    everybody = sorted({row["person_id"] for row in rows})
+    assert objected.used_before(service.parts, everybody)[person] == used[person]
+
+
+def test_the_ledger_holds_what_a_restore_needs_and_nobodys_name(service: Service, client: Any) -> None:
+    client.post(f"/o/{link(service, noticed(service)['ann'])}", data={"part": "chats"})
+    (kept,) = in_force(service, "ann")
+    settled(service)
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        index = ledger.find(EntryKind.OBJECTION, kept.event_id)
+        facts = ledger.opening(index).facts
+    assert not [word for word in PRIVATE if word in str(facts)]
+    service.parts.registry.take_back("d:ann", recorded_at=service.clock(), reference="W-1")
+    objected.record_again(service.parts, facts)
+    assert [one for one in service.parts.registry.objections_page() if one.event_id == kept.event_id] == [kept]
+
+
+def test_what_a_killed_process_left_is_logged_and_confirmed_at_the_next_start(service: Service) -> None:
+    noticed(service)
+    told = objection.by_link(service, 1)
+    (done,) = objection.commit([told])  # and then the process is gone
+    while objected.step(service):
+        pass
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        assert ledger.find(EntryKind.OBJECTION, done.kept.event_id) is not None
+    assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["objection_confirmed"]
+
+
+# Taking back ----------------------------------------------------------------------------------------------------------
+
+
+def undo_link(service: Service) -> str:
+    settled(service)
+    return "/u/" + link(service, queued(service)[0].number, LinkPurpose.UNDO)
+
+
+def test_the_person_takes_a_strangers_click_back_with_one_click(service: Service, client: Any) -> None:
+    client.post(f"/o/{link(service, noticed(service)['ann'])}")
+    undo = undo_link(service)
+    assert client.get(undo).status_code == 200 and client.head(undo).status_code in {200, 405}
+    assert in_force(service, "ann")
+    assert client.post(undo).status_code == 200
+    assert not in_force(service, "ann")
+    (act,) = [
+        one for one in service.parts.registry.objections_page() if one.act is Act.WITHDRAW and one.person_id == "d:ann"
+    ]
+    assert act.door == "link"
+    assert [one.kind for one in queued(service)] == ["objection_confirmed", "objection_undone"]
+    assert client.post(undo).status_code == 410  # nothing is left
+
+
+def test_undo_ends_with_its_days(service: Service, client: Any, watch: Any) -> None:
+    client.post(f"/o/{link(service, noticed(service)['ann'])}")
+    undo = undo_link(service)
+    watch.pass_(days=service.site.undo_days, seconds=1)
+    assert client.post(undo).status_code == 410
+    assert in_force(service, "ann")
+
+
+def test_a_strangers_click_never_shadows_the_persons_own_no(service: Service, client: Any) -> None:
+    """A friend, or an attacker with a forwarded mail, objects first; then the person does, logged in; undo is void."""
+    client.post(f"/o/{link(service, noticed(service)['ann'])}")
+    own = objection.object_now(objection.by_person(service, "d:ann"))
+    assert not own.kept.repeated and own.kept.door == "web"
+    assert objection.object_now(objection.by_person(service, "d:ann")).kept.objection_id == own.kept.objection_id
+    undo = undo_link(service)
+    assert client.post(undo).status_code == 410
+    assert own.kept in in_force(service, "ann")
+
+
+def test_an_objection_after_the_undo_stands(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    (done,) = objection.commit([objection.by_link(service, 1)])
+    service.parts.registry.take_back_open("d:ann", recorded_at=service.clock(), reference="W-1")
+    assert not in_force(service, "ann")
+    client.post(f"/o/{token}")  # at the same instant by the clock
+    (kept,) = in_force(service, "ann")
+    assert kept.objection_id != done.kept.objection_id or kept.said_at > done.kept.said_at
+
+
+def test_the_receipt_of_the_page_verifies(service: Service, client: Any) -> None:
+    token = link(service, noticed(service)["ann"])
+    assert client.get(f"/o/{token}/receipt.json").status_code == 404
+    client.post(f"/o/{token}")
+    found = client.get(f"/o/{token}/receipt.json")
+    assert found.headers["content-disposition"].startswith("attachment")
+    assert verify_receipt.holds(verify_receipt.verify(verify_receipt.read(found.content)))
+
+
+def test_a_closing_site_says_so_and_records_nothing(service: Service) -> None:
+    noticed(service)
+    service.writer.close()
+    with pytest.raises(OutsideError, match="nothing was recorded"):
+        objection.object_now(objection.by_link(service, 1))
+    assert not in_force(service, "ann")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from demur.flows.service import Service
@@ -56,6 +58,13 @@ class Watch:
     def pass_(self, **spans: float) -> datetime:
         self.at += timedelta(**spans)
         return self.at
+
+
+def ring() -> KeyRing:
+    """Return new keys, for what is made outside of a test."""
+    folder = TemporaryDirectory(prefix="demur-keys-")
+    atexit.register(folder.cleanup)
+    return KeyRing(Path(folder.name))
 
 
 def renderer(folder: Path, **changed: Any) -> Renderer:

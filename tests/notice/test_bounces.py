@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from notice_worlds import ANNA, AT, Watch, mail_to, renderer, service_at
+from notice_worlds import ANNA, AT, Watch, mail_to, renderer, ring, service_at
 
 from demur.flows import bounces
 from demur.flows.service import Service
@@ -21,7 +21,8 @@ from demur.notice.schema import CAMPAIGNS, DELIVERIES
 from demur.store import KeyRing
 
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
-KEYS = KeyRing(Path("unused"), seed=b"bounces")
+KEYS = ring()
+OTHERS = ring()
 DOMAIN = "bounces.agora.example"
 PATH = return_path(KEYS, NOTICE, 7, 2, DOMAIN)
 
@@ -141,16 +142,16 @@ def test_a_return_path_names_its_try_and_nothing_else_does(what: str, number: in
     last = "1" if local[-1] == "0" else "0"
     for other in (local.replace("-", "-1", 1), local[:-1] + last, f"x{local}", f"{'lb'['bl'.index(what)]}{local[1:]}"):
         assert read_return_path(KEYS, f"{other}@{domain}") is None
-    assert read_return_path(KeyRing(Path("unused"), seed=b"others"), path) is None
+    assert read_return_path(OTHERS, path) is None
 
 
-@settings(max_examples=100_000 if NIGHTLY else 400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100_000 if NIGHTLY else 150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=2000))
 def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
     assert read_report(raw, KEYS).became in {Became.UNREAD, Became.FORGED}
 
 
-@settings(max_examples=100_000 if NIGHTLY else 400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100_000 if NIGHTLY else 150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_damaged_report_makes_the_reader_raise_or_name_another_try(data: Any) -> None:
     raw = bytearray(data.draw(st.sampled_from([dsn("failed", "5.1.1"), complaint()])))

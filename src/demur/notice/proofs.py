@@ -348,7 +348,7 @@ def deliveries_of(book: NoticeBook, people: Iterable[str]) -> list[Delivered]:
 
 def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:
     """Return the instant that a try was rendered at; ``None`` = no such try."""
-    query = sa.select(ATTEMPTS.c.made_at).where(ATTEMPTS.c.number == number, ATTEMPTS.c.attempt == attempt)
+    query = sa.select(ATTEMPTS.c.wired_at).where(ATTEMPTS.c.number == number, ATTEMPTS.c.attempt == attempt)
     with book.database.reading() as connection:
         found = connection.scalar(query)
     return None if found is None else instant(found)

@@ -42,7 +42,7 @@ BATCH = 20_000
 SECONDS = 3.0
 MOST_ROUNDS = 50
 """Steps of a chain of reshares that are followed."""
-_SAME_COPY = Similarity(similarity.signatures, similarity.band_keys, similarity.jaccard, similarity.words)
+_SAME_COPY = Similarity(similarity.jaccard_pairs, similarity.words)
 
 
 def match_some(service: Service, *, seconds: float = SECONDS) -> int:

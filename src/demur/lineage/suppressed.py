@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,7 @@ class Suppressed:
         for size in range(2, min(MAX_WORDS, len(spans)) + 1):
             for first in np.flatnonzero(np.isin(_windows(hashes, size), self._names)).tolist():
                 words = spans[first : first + size]
-                gaps = (text[one[1] : two[0]] for one, two in zip(words, words[1:], strict=False))
+                gaps = (text[one[1] : two[0]] for one, two in pairwise(words))
                 if all(_BETWEEN.fullmatch(gap) for gap in gaps):
                     found.append((words[0][0], words[-1][1]))
         return found

@@ -38,9 +38,8 @@ _SCHEME = re.compile(r"^[a-z][a-z0-9+.\-]*://(www\.)?")
 class Similarity:
     """How copied text is found; the flow hands in the corpus' own measure, so that both mean the same by a copy."""
 
-    signatures: Callable[[Any], npt.NDArray[np.uint64]]
-    band_keys: Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.uint64]]
-    jaccard: Callable[[str, str], float]
+    pairs: Callable[[Any, Sequence[int], Sequence[int]], npt.NDArray[np.float64]]
+    """Similarity of pairs of rows of a text column: words and pairs of neighbours shared, over all of both."""
     words: Callable[[str], Sequence[str]]
 
 
@@ -202,14 +201,11 @@ class Matcher:
         rows = [place for place in _places(near) if place not in exact]
         if not rows:
             return
-        candidates = seen.texts.take(pa.array(rows))
-        keys = self.similarity.band_keys(self.similarity.signatures(candidates))
-        wanted = self.similarity.band_keys(self.similarity.signatures([text]))
-        for at in np.flatnonzero((keys == wanted).any(axis=1)).tolist():
-            score = self.similarity.jaccard(text, candidates[at].as_py())
-            if score >= NEAR:
-                sure = score >= SURE and size >= COPY_WORDS
-                yield rows[at], Rule.NEAR_COPY, round(score, 3), sure, seen.beginning(rows[at])
+        candidates = pa.concat_arrays([seen.texts.take(pa.array(rows)), pa.array([text], pa.string())])
+        scores = self.similarity.pairs(candidates, range(len(rows)), [len(rows)] * len(rows))
+        for at in np.flatnonzero(scores >= NEAR).tolist():
+            sure = scores[at] >= SURE and size >= COPY_WORDS
+            yield rows[at], Rule.NEAR_COPY, round(float(scores[at]), 3), bool(sure), seen.beginning(rows[at])
 
     def _pictures(self, table: Any, asked: Any) -> Iterator[_Row]:
         from demur.requests.pictures import GOOD_QUALITY, SAME_BITS, distance

@@ -1,0 +1,121 @@
+"""What the matcher proposes, how sure it is, and what it leaves alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from request_worlds import RARE, WORDS, hits, table
+
+from demur.requests import Names, Rule, fold
+from demur.requests.matcher import digits_of, link_key
+
+
+def test_tpd_02_exact_copies_are_all_found_whatever_their_spaces_and_case():
+    texts = [WORDS, WORDS.upper(), WORDS.replace(" ", "\n  "), f"look: {WORDS} !", "something else entirely today"]
+    found = hits(table(*texts), texts=(WORDS,))
+    assert sorted(found) == ["s:0", "s:1", "s:2", "s:3"]
+    assert all(one.rule is Rule.COPY and one.certain for one in found.values())
+
+
+def test_tpd_02_most_edited_copies_are_found_and_their_likeness_is_verified():
+    chance = random.Random(5)
+    words = WORDS.split()
+    edited = []
+    for _ in range(200):  # one or two words of sixteen changed
+        copy = list(words)
+        for place in chance.sample(range(len(copy)), chance.choice([1, 2])):
+            copy[place] = "otherwise"
+        edited.append(" ".join(copy))
+    found = hits(table(*edited), texts=(WORDS,))
+    assert len(found) / len(edited) > 0.97
+    assert all(one.score >= 0.5 for one in found.values())
+
+
+def test_a_copy_of_a_few_words_is_looked_at_by_somebody():
+    found = hits(table("thank you all so much", "good morning"), texts=("thank you all",))
+    assert list(found) == ["s:0"]
+    assert not found["s:0"].certain
+    assert not hits(table("good morning", "good"), texts=("good",))
+
+
+@pytest.mark.parametrize("text", ["met @xav_q today", "(@XAV_Q)", "hello @xav_q!"])
+def test_a_handle_is_found_with_its_borders(text):
+    found = hits(table(text, "not @xav_quist", "xav_q", "mail me@xav_q2"), handles=("@Xav_Q",))
+    assert list(found) == ["s:0"]
+    assert found["s:0"].rule is Rule.HANDLE
+    assert found["s:0"].certain
+
+
+def test_a_mention_that_the_source_marks_is_a_handle_too():
+    items = table("hello there", "hello there", "x", mentions=[["xav_q"], ["other:xav_q"], ["xav"]])
+    assert sorted(hits(items, handles=("xav_q",))) == ["s:0", "s:1"]
+
+
+@pytest.mark.parametrize(
+    "written", ["+353 86 123 4567", "00353 86 1234567", "086 123-4567", "(086) 123.45.67", "+353 (0)86 123 4567"]
+)
+def test_a_phone_number_is_found_however_it_is_written(written):
+    found = hits(table(f"call {written} now", "call 086 999 4567", "in 1861234567 years"), phones=("+353 86 1234567",))
+    assert "s:0" in found
+    assert found["s:0"].rule is Rule.PHONE
+    assert "s:1" not in found
+
+
+def test_links_name_items_and_are_found_in_texts():
+    items = table("a", "see https://www.Blog.example/ana/1?x=2 there", "blog.example/ana/12")
+    found = hits(items, links=("http://blog.example/ana/1/", "https://agora.example/@x/s0"))
+    assert found["s:1"].rule is Rule.LINK_IN_TEXT
+    assert "s:2" not in found
+    longer = table("a", item_id=["agora:1122334455"])
+    assert hits(longer, links=("https://agora.example/@ana/1122334455?utm=1",))["agora:1122334455"].certain
+    short = table("a", item_id=["agora:17"])
+    assert not hits(short, links=("https://elsewhere.example/17",))["agora:17"].certain  # may be another site's 17
+    assert hits(short, links=("agora:17",))["agora:17"].rule is Rule.LINK
+
+
+def test_names_are_found_whole_with_accents_and_case_folded():
+    items = table(f"met {RARE}.", "XAVERINE   QUISTORP-BLUMENTRITT", "Xaverine Quistorp-Blumentritts", "Xaverine")
+    found = hits(items, names=(RARE, "Xaverine"))
+    assert sorted(found) == ["s:0", "s:1"]
+    assert RARE.casefold() in found["s:0"].snippet
+
+
+def test_tpd_04_a_common_name_is_never_certain():
+    names = Names([fold("Anna Müller"), fold(RARE), fold("Zora Vexley")])
+    names.count([fold(f"Anna Müller {''}".strip())] * 40 + ["zora vexley", "zora vexley", None, "somebody else"])
+    assert not names.is_rare(fold("Anna Müller"))
+    assert not Names([]).is_rare("maria garcia")  # common whatever a small platform says
+    assert not names.is_rare(fold("Zora Vexley"))  # two people show it
+    assert names.is_rare(fold(RARE))
+    assert not names.is_rare("xaverine")
+    found = hits(table("Anna Müller was here"), rare=False, names=("Anna Müller",))
+    assert not found["s:0"].certain
+
+
+def test_pictures_are_compared_by_fingerprint_and_missing_files_are_counted():
+    mine = {"pdq": "f" * 64, "quality": 90}
+    near = {"pdq": "f" * 62 + "0f", "quality": 90}
+    far = {"pdq": "0" * 64, "quality": 90}
+    dull = {"pdq": "f" * 64, "quality": 10}
+    items = table("a", "b", "c", "d", "e", media_path=["near", "far", "dull", "gone", None],
+                  media_type=["image/png", "image/png", None, "image/jpeg", None])  # fmt: skip
+    found = hits(items, pictures={"near": near, "far": far, "dull": dull}, picture=mine)
+    assert sorted(found) == ["s:0", "s:2"]
+    assert found["s:0"].certain
+    assert not found["s:2"].certain
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=6), wanted=st.text(max_size=30))
+def test_no_text_and_no_wish_breaks_the_matcher(texts, wanted):
+    told = (wanted,) if wanted.strip() else ()
+    hits(table(*texts), names=told, handles=told, links=told, phones=told, emails=told, texts=told)
+
+
+@given(st.text(max_size=40))
+def test_keys_are_stable(text):
+    assert link_key(link_key(text)) in {link_key(text), link_key(link_key(text))}
+    assert digits_of(digits_of(text)) == digits_of(text) or not text.isascii()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from demur.flows import mine_index
 from demur.flows.build import build_corpus
 from demur.flows.intake import learn, take_in
 from demur.flows.service import Service
@@ -59,6 +60,7 @@ def make(root: Path) -> None:
         take_in(service.parts, "demo", [root / "platform"], mapping=None, service=None, at=AS_OF)
         learn(service.parts, root / "platform" / "events.jsonl", at=AS_OF)
         build_corpus(service.parts, POLICY, RECIPE, as_of=AS_OF, known_at=AS_OF)
+        mine_index.step(service.parts, at=NOW)
 
 
 @contextmanager

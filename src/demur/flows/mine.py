@@ -1,7 +1,8 @@
-"""The person's page: what stands between them and training, what of theirs was used where, and all of it to take away.
+"""The person's page: what stands between them and training, and what of theirs was used where.
 
 1. who  2. standing, judged now on a post made today  3. items: decided by the current corpus, used in any that is here
-4. notices, objections, certificates  5. the whole of it as one document (TRA-01, TRA-02; GDPR art. 15, 20).
+(TRA-01; GDPR art. 15). Notices, certificates and the document to take away are in mine_papers.py, the buttons in
+mine_acts.py.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from demur.clock import iso, parse
+from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.flows.mine_index import EXCERPT, items_of
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import whole_corpora
-from demur.flows.people import blind
 from demur.flows.service import Service
 from demur.lineage import SealedFile
 from demur.people import Kept
@@ -28,7 +28,7 @@ from demur.policy import DEFAULT_POLICY, read, rulebook
 from demur.policy.judge import Judge, Judgement
 from demur.store import read_json
 from demur.terms.content import Audience, ItemState, Kind
-from demur.terms.policy import Policy
+from demur.terms.policy import Hold, Policy
 from demur.terms.reasons import Reason, reasons_of
 from demur.terms.tables import ITEMS
 
@@ -156,7 +156,7 @@ def standing_of(service: Service, person: str) -> Standing:
 
 def _judged(parts: Parts, person: str, at: datetime) -> list[Judgement]:
     """Return the decision about a post made today, for each account."""
-    book = rulebook(policy_in_force(parts), as_of=at)
+    book = rulebook(policy_in_force(parts), as_of=at, holds=_holds(parts, at))
     judged = []
     for one in people_of(parts, person):
         found = parts.registry.standing(one, as_of=at, known_at=at)
@@ -165,6 +165,16 @@ def _judged(parts: Parts, person: str, at: datetime) -> list[Judgement]:
         own = [row for row in found["accounts"] if row["person_id"] == one and row["owned_until"] is None]
         judged += [Judge(_Today(found, account, at), book).judge("today") for account in own]
     return judged
+
+
+def _holds(parts: Parts, at: datetime) -> tuple[Hold, ...]:
+    return tuple(
+        Hold(
+            one.hold_id, one.countries, one.services, frozenset(Kind(kind) for kind in one.kinds), one.created_from,
+            one.created_until, one.purpose, one.campaign_id, one.authority, one.instrument,
+        )
+        for one in parts.registry.holds() if one.takes_out and one.in_force(at)
+    )  # fmt: skip
 
 
 def _state(
@@ -367,66 +377,3 @@ def _line(row: dict[str, Any], held: Sequence[_Holding], models: dict[str, list[
         excerpt=words[:EXCERPT] if words else None, cut=len(words) > EXCERPT, verdict=verdict,
         code=code, reasons=reasons, corpora=corpora, models=learned,
     )  # fmt: skip
-
-
-# Notices, certificates, everything -----------------------------------------------------------------------------------
-
-
-def certificates_of(service: Service, person: str) -> list[dict[str, Any]]:
-    """Return the certificates of erasures that the person left in, whole or in part, oldest first."""
-    mine = {blind(service.parts.keys, one) for one in people_of(service.parts, person)}
-    found = []
-    for path in sorted(service.parts.workspace.erasures.glob("*/certificate.json")):
-        told = read_json(path)
-        if mine & {*told.get("persons", ()), *told.get("partial", ())}:
-            found.append({"erasure": path.parent.name, "at": told.get("at"), "certificate": told})
-    return sorted(found, key=lambda one: (str(one["at"]), one["erasure"]))
-
-
-def notices_of(service: Service, person: str) -> list[dict[str, Any]]:
-    """Return what is recorded of the person's notices, oldest first."""
-    rows = service.parts.registry.about(person)["notices"]
-    return sorted(rows, key=lambda row: (row["valid_at"] or row["recorded_at"], row["campaign_id"], row["state"]))
-
-
-def everything(service: Service, person: str) -> dict[str, Any]:
-    """Return all that is known of a person and their items, in plain values: the access export (TRA-02)."""
-    at = service.clock()
-    inventory = inventory_of(service, person)
-    standing = standing_of(service, person)
-    return {
-        "format": "demur-access-1",
-        "made_at": iso(at),
-        "controller": {"name": service.site.controller, "address": service.site.address,
-                       "contact": service.site.contact},
-        "person": person,
-        "linked_ids": people_of(service.parts, person),
-        "standing": {"state": standing.state.value, "since": iso(standing.since) if standing.since else None,
-                     "reason": standing.reason, "accounts": list(standing.accounts)},
-        "recorded": _plain(service.parts.registry.about(person)),
-        "items": [_plain(_members(one)) for one in inventory.lines],
-        "corpora": [_plain(_members(one)) for one in inventory.corpora],
-        "models": [_plain(_members(one)) for one in inventory.models],
-        "records_from_others_items": inventory.elsewhere,
-        "certificates": certificates_of(service, person),
-        "remains_after_erasure": [
-            "what you said: objections and withdrawals, so that it holds for ever",
-            "keyed hashes of your identifiers, so that nothing comes back by a new import",
-            "the ledger's entries, whose private half can be erased",
-            "certificates, which name nobody",
-        ],
-    }  # fmt: skip
-
-
-def _members(one: Any) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__slots__}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _plain(found) for name, found in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, datetime):
-        return iso(value)
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

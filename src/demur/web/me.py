@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from demur.access import Session
-from demur.flows import mine, mine_acts
+from demur.flows import mine, mine_acts, mine_papers
 from demur.flows.objected import receipt_of
 from demur.i18n import phrase, phrases, sentence
 from demur.store.links import LinkPurpose
@@ -117,7 +117,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
         request, "me.html", language=viewer.language, viewer=viewer, standing=standing,
         why=sentence(standing.reason, viewer.language) if standing.reason else None,
         inventory=mine.inventory_of(service, viewer.person),
-        certificates=mine.certificates_of(service, viewer.person), Verdict=mine.Verdict,
+        certificates=mine_papers.certificates_of(service, viewer.person), Verdict=mine.Verdict,
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def _notices(request: Request, viewer: Viewer) -> Response:
     service = service_of(request)
     return page(
         request, "me_notices.html", language=viewer.language, viewer=viewer,
-        notices=mine.notices_of(service, viewer.person), letters=mine_acts.letters_of(service, viewer.person),
+        notices=mine_papers.notices_of(service, viewer.person), letters=mine_acts.letters_of(service, viewer.person),
         channel=lambda name: _channel(name, viewer.language),
     )  # fmt: skip
 
@@ -161,12 +161,12 @@ def _receipt(request: Request, viewer: Viewer) -> Response:
 
 
 def _json(request: Request, viewer: Viewer) -> Response:
-    return _file("my-data.json", mine.everything(service_of(request), viewer.person))
+    return _file("my-data.json", mine_papers.everything(service_of(request), viewer.person))
 
 
 def _html(request: Request, viewer: Viewer) -> Response:
     service = service_of(request)
-    told = mine.everything(service, viewer.person)
+    told = mine_papers.everything(service, viewer.person)
     headers = {"content-disposition": 'attachment; filename="my-data.html"'}
     return page(
         request, "me_download.html", language=viewer.language, headers=headers, viewer=viewer, told=told,

@@ -345,7 +345,7 @@ class Ledger(RuleBasedStateMachine):
         if not hasattr(self, "book"):
             return
         for _ in range(2000):
-            self.at += timedelta(hours=6)
+            self.at += timedelta(days=2)
             self.ledger.expire(self.at)
             self.leased = []
             self.lease(rows=3)
@@ -369,6 +369,6 @@ def test_no_path_leads_back_and_every_row_ends(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=6, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -124,16 +124,17 @@ class Statements:
         PostgreSQL locks what it picks and skips what others hold; on SQLite the transaction is alone already.
         """
         named = ", ".join(f":channel_{place}" for place in range(channels))
-        due = f"campaign_id = :campaign AND state = :state AND not_before <= :at AND channel IN ({named})"
+        due = f"campaign_id = :campaign AND state = :state AND not_before <= :at AND channel IN ({named}) "
+        due += "AND {running}"
         columns = ", ".join(LEASE_COLUMNS)
         picked = (
             f"SELECT {columns}, attempt, not_before FROM notice_deliveries WHERE {due} "  # noqa: S608  (our own names)
             "ORDER BY not_before LIMIT :rows"
         )
         if self.postgresql:
-            return sa.text(f"{picked} FOR UPDATE SKIP LOCKED")
+            return _text(f"{picked} FOR UPDATE SKIP LOCKED")
         members = f"{columns}, attempt, not_before"
-        return sa.text(f"SELECT json_group_array(json_array({members})) FROM ({picked})")  # noqa: S608
+        return _text(f"SELECT json_group_array(json_array({members})) FROM ({picked})")  # noqa: S608
 
     def _joined(self, handed: Handed, text: str) -> sa.TextClause:
         return _text(text.replace("{g}", handed.sql(postgresql=self.postgresql)))

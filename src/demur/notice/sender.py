@@ -216,11 +216,13 @@ class Sender:
         turned = await asyncio.to_thread(self._ledger.turn, turn)
         batches: dict[str, list[Outgoing]] = {}
         for message in turned.wired:
-            row, made = going[message.number]
+            row, made = going.pop(message.number)
             if isinstance(made, Result):
                 self._note(made)
             else:
                 batches.setdefault(row.channel, []).append(made)
+        # What a pause kept back goes back too; a row that another worker has by now is not ours to give.
+        self._release += [(number, at) for number in going]
         for name, batch in batches.items():
             self._start(self._channels[name], batch)
         return turned

@@ -1,0 +1,240 @@
+"""The sender: everybody once, held countries not, stopped at once, and tidy at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+import uvloop
+
+from demur import clock
+from demur.errors import InputError, OutsideError
+from demur.notice import NoticeBook
+from demur.notice.deliveries import Deliveries, Leased
+from demur.notice.pacing import Rates
+from demur.notice.schema import CAMPAIGNS
+from demur.notice.sender import Sender, Sent, Stopped
+from demur.notice.smtp import SmtpChannel
+from demur.terms.notice import DeliveryState, Outcome, Outgoing, Result
+from demur.terms.site import Relay
+
+from .relay import Sink, running
+from .test_deliveries import stands, tries
+
+KEY = bytes(32)
+S = DeliveryState
+
+
+def render(row: Leased, _at: datetime) -> Outgoing | Result:
+    text = b"Message-ID: <%d@x>\r\n\r\nhello\r\n" % row.number
+    return Outgoing(row.number, row.attempt, row.address or "", row.destination, "b@y.example", text)
+
+
+class Gathering:
+    """A channel that takes everything, with a pause for each batch."""
+
+    name = "email"
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self.sent: list[int] = []
+        self.batches: list[int] = []
+        self.pause_s = pause_s
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Result]:
+        self.batches.append(len(batch))
+        for message in batch:
+            await asyncio.sleep(self.pause_s)
+            self.sent.append(message.number)
+            yield Result(message.number, message.attempt, Outcome.ACCEPTED, "250")
+
+
+def run(book: NoticeBook, channel: Any, make: Callable[..., Any] = render, **told: Any) -> Sent:
+    ledger = Deliveries(book, KEY)
+    sender = Sender(ledger, {"email": channel}, make, clock.now, worker="w", **told)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(sender.run(ledger.running))
+
+
+def counts(book: NoticeBook, campaign: str = "c1") -> dict[DeliveryState, int]:
+    return {state: n for state, n in Deliveries(book, KEY).counts(campaign).items() if n}
+
+
+def test_everybody_of_every_running_campaign_gets_one(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(400)
+    enrolled(150, campaign="c2", status="effective")
+    enrolled(5, campaign="c3", status="held")
+    with running(Sink()) as sink:
+        sent = run(book, SmtpChannel(Relay(host="127.0.0.1", port=sink.port, connections=4)), window=64)
+    assert sorted(sink.ids(), key=lambda text: int(text.partition("@")[0])) == [f"{n}@x" for n in range(1, 551)]
+    assert (sent.accepted, sent.total, sent.faults) == (550, 550, [])
+    assert counts(book) == {S.ACCEPTED: 400}
+    assert counts(book, "c2") == {S.ACCEPTED: 150}
+    assert counts(book, "c3") == {S.WAITING: 5}
+
+
+def test_never_more_than_the_window_is_on_the_wire(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(300)
+    most = []
+
+    class Watching(Gathering):
+        async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Result]:
+            most.append(await asyncio.to_thread(lambda: counts(book).get(S.WIRE, 0)))
+            async for result in super().send(batch):
+                yield result
+
+    run(book, Watching(), window=40)
+    assert 20 <= max(most) <= 40
+    assert counts(book) == {S.ACCEPTED: 300}
+
+
+def test_held_countries_and_unknown_ones_wait(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(3, campaign="de", country="DE")
+    enrolled(3, campaign="fr", country="FR")
+    enrolled(3, campaign="unknown", country=None)
+    enrolled(3, campaign="whole", country="FR")
+    channel = Gathering()
+
+    def stopped(campaign: str) -> Stopped:
+        return Stopped(everything=campaign == "whole", countries=frozenset({"DE"}))
+
+    run(book, channel, stopped=stopped)
+    assert sorted(channel.sent) == [4, 5, 6]
+    assert stands(book, 1).state == "waiting"
+    assert stands(book, 1).attempt == 0
+
+
+@pytest.mark.parametrize("how", ["hold", "pause", "halt"])
+def test_sending_stops_within_two_seconds(book: NoticeBook, enrolled: Any, how: str) -> None:
+    enrolled(2000)
+    channel, stop = Gathering(0.002), threading.Event()
+    told: dict[str, Any] = {"window": 64}
+    if how == "hold":
+        told["stopped"] = lambda _campaign: Stopped(everything=stop.is_set())
+    if how == "halt":
+        told["halt"] = stop.is_set
+    worker = threading.Thread(target=run, args=(book, channel), kwargs=told)
+    worker.start()
+    while len(channel.sent) < 50:
+        time.sleep(0.01)
+    if how == "pause":
+        with book.database.writing() as connection:
+            connection.execute(CAMPAIGNS.update().values(status="held"))
+    stop.set()
+    time.sleep(2.0)
+    count = len(channel.sent)
+    worker.join(10)
+    assert not worker.is_alive()
+    assert len(channel.sent) == count < 2000
+    assert counts(book) == {S.ACCEPTED: count, S.WAITING: 2000 - count}
+
+
+def test_rates_hold(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(60)
+    channel, begun = Gathering(), time.monotonic()
+    run(book, channel, rates=Rates(overall=40.0, burst_s=0.25))
+    assert len(channel.sent) == 60
+    assert 1.0 <= time.monotonic() - begun < 6.0
+
+
+def test_a_slow_destination_does_not_hold_up_the_others(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(70)
+    channel = Gathering()
+    halt_at = time.monotonic() + 1.5
+    run(book, channel, rates=Rates(destinations={"d3.example": 1.0}), halt=lambda: time.monotonic() > halt_at)
+    slow = [n for n in channel.sent if n % 7 == 3]
+    assert len(channel.sent) - len(slow) == 60
+    assert 1 <= len(slow) <= 3
+
+
+def test_what_cannot_be_made_rests_or_bounces(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(4)
+
+    def make(row: Leased, at: datetime) -> Outgoing | Result:
+        if row.number == 1:
+            raise InputError("expected a text in xx, found none")
+        if row.number == 2:
+            return Result(row.number, row.attempt, Outcome.BOUNCED, "5.1.3")
+        return render(row, at)
+
+    channel = Gathering()
+    sent = run(book, channel, make)
+    assert sorted(channel.sent) == [3, 4]
+    assert (sent.aside, sent.bounced, sent.accepted) == (1, 1, 2)
+    assert stands(book, 1).state == "waiting"
+    assert tries(book, 2) == [(1, "bounced")]
+    assert counts(book) == {S.WAITING: 1, S.BOUNCED: 1, S.ACCEPTED: 2}
+
+
+def test_a_relay_that_is_away_costs_no_try(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(3)
+    sent = run(book, SmtpChannel(Relay(host="127.0.0.1", port=1)))
+    assert sent.total == 0
+    assert "relay" in sent.faults[0]
+    assert counts(book) == {S.WAITING: 3}
+
+
+def test_a_channel_that_breaks_leaves_its_messages_on_the_wire(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(10)
+
+    class Broken(Gathering):
+        async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Result]:
+            yield Result(batch[0].number, 1, Outcome.ACCEPTED, "250")
+            raise OutsideError("gone")
+
+    sent = run(book, Broken(), window=20)
+    assert sent.faults == ["gone"]
+    assert counts(book) == {S.ACCEPTED: 1, S.WIRE: 9}
+
+
+def test_two_workers_send_nothing_twice(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(500)
+    ones = [Gathering(0.0005), Gathering(0.0005)]
+
+    def work(number: int) -> None:
+        ledger = Deliveries(book, KEY)
+        sender = Sender(ledger, {"email": ones[number]}, render, clock.now, worker=f"w{number}", window=32)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(sender.run(ledger.running))
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert sorted(ones[0].sent + ones[1].sent) == list(range(1, 501))
+    assert not book.database.is_postgresql or all(one.sent for one in ones)  # SQLite has one writer
+    assert counts(book) == {S.ACCEPTED: 500}
+
+
+@pytest.mark.skipif(shutil.which("smtp-sink") is None, reason="Postfix's smtp-sink is not installed")
+def test_into_postfix_smtp_sink(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(1000)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    with subprocess.Popen(["smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "100"]) as sink:
+        try:
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            sent = run(book, SmtpChannel(Relay(host="127.0.0.1", port=port)))
+        finally:
+            sink.terminate()
+    assert sent.accepted == 1000
+    assert counts(book) == {S.ACCEPTED: 1000}

@@ -37,7 +37,7 @@ def models(desk: Desk) -> Response:
             "tone_verdict": {"falls out": "bad", "fits": "ok"}.get(verdict, ""),
             "tone_status": "ok" if one.current else "",
         })  # fmt: skip
-    empty = "No model is here yet. `demur train` makes one from the current corpus."
+    empty = "No model is here yet. The command “demur train” makes one from the current corpus."
     out_of_policy = sum(row["verdict"] == "falls out" for row in rows)
     return desk.list_(Table("models", _COLUMNS, rows, empty), "models.html", title="Models", falls_out=out_of_policy)
 

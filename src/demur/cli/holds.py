@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from demur import clock
-from demur.cli.frame import INSTANT, Context, guarded, hint, learned_option, pass_context, reading, show
+from demur.cli.frame import (
+    INSTANT,
+    Context,
+    guarded,
+    hint,
+    learned_option,
+    pass_context,
+    reading,
+    show,
+    workers,
+    working,
+)
 from demur.cli.look import grid, listing, say
 from demur.terms.holds import Stage
 
@@ -216,3 +227,101 @@ def lift(
     show(context, {"hold": hold_id, "lifted": True, "new_notice": new_notice, "ledger_entry": index})
     if new_notice:
         hint(context, "Notices from before now count no more for these people; start a campaign for them.")
+
+
+@hold.command("drill", epilog="Example: demur hold drill exercise-2026-11 --country DE --kind photo --by dpo-1")
+@click.argument("name")
+@click.option("--by", required=True, help="Who holds the drill; kept.")
+@click.option("--stage", "stages", multiple=True, type=click.Choice([stage.value for stage in Stage]),
+              help="Only this stage (default: all). Repeat as needed.")  # fmt: skip
+@_slice_options
+@pass_context
+@guarded
+def drill(context: Context, /, name: str, by: str, **told: Any) -> None:
+    """Measure how long every stage takes to stop, without stopping anything.
+
+    A hold is placed as a drill, each stage's own check is asked, and the drill is lifted again. Nothing that runs
+    notices: checks count a drill only for the one who asks about it.
+    """
+    from demur.flows.hold_proof import drill as exercise
+
+    scope = {**_scope(told), "authority": by, "instrument": "drill"}
+    with _at_once(context) as parts:
+        found = exercise(parts, name, scope, by=by, clock=clock.now)
+    rows = [
+        [one.stage.value, "stopped" if one.stopped else "NOT STOPPED", f"{one.seconds:.3f}", one.asked] for one in found
+    ]
+    facts = [{"stage": r[0], "stopped": r[1] == "stopped", "seconds": float(r[2]), "asked": r[3]} for r in rows]
+    full = max((one.seconds for one in found), default=0.0)
+
+    def text() -> None:
+        grid(["stage", "", "seconds", "what runs asks again"], rows)
+        say()
+        say(f"full stop after {full:.3f} s")
+
+    show(context, {"drill": name, "stages": facts, "full_stop_seconds": round(full, 3)}, text)
+    if not all(one.stopped for one in found):
+        raise SystemExit(1)
+
+
+@hold.command("evidence", epilog="Example: demur hold evidence H-1 --out evidence-H-1")
+@click.argument("hold_id")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@pass_context
+@guarded
+def evidence(context: Context, hold_id: str, out: Path) -> None:
+    """Prove what was used of a hold's slice while it stood: corpora, trainings, exports, notices (HLD-05)."""
+    from demur.flows.hold_proof import evidence as prove
+
+    with reading(context) as parts:
+        facts = prove(parts, hold_id, at=clock.now(), out=out)
+    show(
+        context, {**facts, "folder": str(out)}, lambda: say((out / "evidence.txt").read_text(encoding="utf-8").rstrip())
+    )
+    if facts["used"]:
+        raise SystemExit(1)
+
+
+@click.group()
+def order() -> None:
+    """An authority's orders to erase."""
+
+
+@order.command(
+    "erase",
+    epilog="Example: demur order erase O-1 --authority BfDI --instrument 'order 7/2026' --country DE --kind photo"
+    " --before 2024-07-01",
+)
+@click.argument("name")
+@click.option("--authority", required=True, help="Who orders it.")
+@click.option("--instrument", required=True, help="Act, judgment or letter.")
+@click.option("--text", help="What the order says.")
+@click.option("--penalty", help="What happens otherwise.")
+@click.option("--deadline", "deadline_at", type=INSTANT, default=None, help="By when it must be carried out.")
+@click.option("--model", "artefact", help="This whole model or corpus, by its id, instead of a slice.")
+@click.option("--before", type=INSTANT, default=None, help="The same as --created-until.")
+@_slice_options
+@pass_context
+@guarded
+def erase(context: Context, /, name: str, before: datetime | None, **told: Any) -> None:
+    """Erase a slice, a corpus or a model for good, and write the evidence for the authority.
+
+    The slice stays out of every later build: an order is never lifted. Killed in between, the same command goes on.
+    """
+    from demur.flows.order import execute
+
+    scope = _scope(told)
+    if before is not None:
+        scope["created_until"] = before
+    with working(context) as parts:
+        done = execute(parts, name, scope, clock=clock.now, workers=workers())
+    rows_before, rows_after = _holder_rows(done.before), _holder_rows(done.after)
+    facts = {"order": name, "before": rows_before, "after": rows_after, "pack": str(done.pack),
+             "erasure": done.erased.erasure_id if done.erased else None}  # fmt: skip
+
+    def text() -> None:
+        say((done.pack / "READ-ME.txt").read_text(encoding="utf-8").rstrip())
+        say()
+        say(f"written to {done.pack}")
+
+    show(context, facts, text)

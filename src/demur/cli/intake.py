@@ -76,11 +76,13 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
 
     Items, standing, accounts, residence, notices, campaigns, objections and holds; columns in docs/commands.md.
     """
+    from demur.flows.hold import refuse_export
     from demur.intake import snapshot
 
     known = known_at or clock.now()
     at = as_of or known
     with working(context) as parts:
+        refuse_export(parts, clock.now())
         parts.progress("snapshot", 0, None)
         source = snapshot(parts.workspace.source, parts.workspace.work / "export", as_of=at, known_at=known)
         parts.progress("standing", 0, None)

@@ -69,9 +69,11 @@ def train(
 ) -> None:
     """Train an expert for each region and shard of the current corpus.
 
-    Slice by slice, with a signed receipt each; the experts of a region are merged, regions never.
+    Slice by slice, with a signed receipt each; the experts of a region are merged, regions never. Whoever objects
+    before or meanwhile is taken out before it ends, by an erasure of its own (policy: erase_on_objection).
     """
-    from demur.flows.build import plan_for, train_model
+    from demur.flows.build import plan_for
+    from demur.flows.honour import train_honouring
     from demur.training import open_base
 
     with working(context) as parts:
@@ -81,7 +83,7 @@ def train(
             parts, base, epochs=epochs, cells=cells, max_tokens=max_tokens, tokens_per_cell=tokens_per_cell,
             adapter=adapter, lora_rank=rank, learning_rate=learning_rate,
         )  # fmt: skip
-        model = train_model(parts, plan, base, at=clock.now(), workers=workers())
+        model = train_honouring(parts, plan, base, clock=clock.now, workers=workers())
     facts = {
         "model": model.model_id,
         "digest": model.model_digest,
@@ -172,10 +174,14 @@ def generate(
 
     One region answers, never an average of several.
     """
+    from demur.flows.hold import refuse_serving
     from demur.flows.parts import model_folder
     from demur.training import generate as go_on
 
+    folder = model_folder(context.workspace)
+    with reading(context) as parts:
+        refuse_serving(parts, folder.name, clock.now())
     text = go_on(
-        model_folder(context.workspace), prompt, region=region, language=language, max_new_tokens=tokens, seed=seed
+        folder, prompt, region=region, language=language, max_new_tokens=tokens, seed=seed
     )
     show(context, {"text": text}, lambda: say(text))

@@ -18,9 +18,11 @@ from demur.erasure import Journal
 from demur.flows.parts import Parts
 from demur.flows.people import people_of
 from demur.ledger import Ledger
-from demur.store import write_json
+from demur.store import read_json, write_json
 from demur.terms.manifests import ErasurePlan
 from demur.training import all_chains, plan_from_json, read_model
+
+_FILES = "complete-files.json"
 
 
 def save_before(folder: Path, corpus: Path | None, model: Path | None, *, name: str = "before") -> None:
@@ -31,6 +33,12 @@ def save_before(folder: Path, corpus: Path | None, model: Path | None, *, name: 
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / "manifest.json", target / "manifest.json.part")
             (target / "manifest.json.part").replace(target / "manifest.json")
+
+
+def save_complete(folder: Path, model: Path) -> None:
+    """Keep manifest and file digests of the model as trained: it may fall back again before the certificate is made."""
+    write_json(folder / "complete-model" / "manifest.json", read_json(model / "manifest.json"))
+    write_json(folder / _FILES, erasure.file_digests(model))
 
 
 def certify(
@@ -80,7 +88,7 @@ def certify(
             plan=replace(plan, persons=tuple(one for one in plan.persons if one not in still)),
             before=read_manifest(saved / "before-corpus"),
             after=read_manifest(after),
-            model=_change(parts, saved, after, model) if model else None,
+            model=_change(parts, journal.folder, after, model) if model else None,
             phases=erasure.Phases(
                 requested_at=parse(facts["requested_at"]),
                 rolled_back_at=parse(first_effect["at"]) if first_effect["at"] else None,
@@ -96,14 +104,15 @@ def certify(
         erasure.issue(made, signer=parts.keys.signer(), ledger=ledger, at=at).write(path)
 
 
-def _change(parts: Parts, saved: Path, after: Path, model: Path) -> erasure.ModelChange:
-    new = read_model(model)
+def _change(parts: Parts, journal: Path, after: Path, model: Path) -> erasure.ModelChange:
+    saved, complete = journal / "rollback", journal / "replay"
+    new = read_model(complete / "complete-model")
     rolled = saved / "rolled_back-model"
     return erasure.ModelChange(
         before=read_model(saved / "before-model"),
         rolled_back=read_model(rolled) if rolled.exists() else None,
         after=new,
-        files=erasure.file_digests(model),
+        files=read_json(complete / _FILES),
         chains=list(all_chains(model, plan_from_json(new.plan))),
         people=people_of(after, parts.keys),
     )

@@ -26,7 +26,7 @@ from demur.intake import state_digest
 from demur.people import Restriction
 from demur.store import remove_tree
 
-__all__ = ["Erased", "erase", "pending", "plan_as_json", "rehearse"]
+__all__ = ["Erased", "erase", "first_effect", "pending", "plan_as_json", "rehearse"]
 
 
 def erase(parts: Parts, *, at: datetime, workers: int | None = None, clock: Callable[[], datetime]) -> Erased:
@@ -47,6 +47,21 @@ def erase(parts: Parts, *, at: datetime, workers: int | None = None, clock: Call
     for name in erasure.STEPS:
         steps.journal.step(name, getattr(steps, name))
     return steps.outcome()
+
+
+def first_effect(parts: Parts, *, at: datetime, clock: Callable[[], datetime]) -> Journal:
+    """Begin an erasure, or find the one that was begun, and do its first step only: the served model falls back.
+
+    ``erase`` goes on from there, in this process or another.
+
+    Raises:
+        RefusedError: nothing is pending.
+    """
+    begun = time.perf_counter()
+    settle(parts.workspace.corpora)
+    steps = Steps(parts, _journal(parts, at), None, clock, begun)
+    steps.journal.step(erasure.STEPS[0], steps.rollback)
+    return steps.journal
 
 
 def rehearse(parts: Parts, *, at: datetime) -> Erased:

@@ -1,4 +1,4 @@
-"""The first effect: a model stands again where it had never seen the people who say no, before anything else is done."""
+"""The first effect: a model stands again where it had never seen the people who say no; nothing else is done yet."""
 
 from __future__ import annotations
 

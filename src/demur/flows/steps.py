@@ -15,9 +15,10 @@ from demur.clock import iso, parse
 from demur.corpus import read_manifest, touched
 from demur.erasure import Journal
 from demur.flows.build import rebuild_corpus, train_model
-from demur.flows.certify import certify, save_before
+from demur.flows.certify import certify, save_before, save_complete
+from demur.flows.fallback import fall_back
 from demur.flows.parts import Parts, set_current
-from demur.flows.pending import source_changed, superseded
+from demur.flows.pending import came_since, source_changed, superseded
 from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json, plan_from_facts
 from demur.people import Restriction
 from demur.store import remove_tree
@@ -53,9 +54,18 @@ class Steps:
         self._begun = begun
         facts = journal.request["facts"]
         space = parts.workspace
-        self._narrowed_at = parse(facts["narrowed_at"])
+        self._narrowed_at = self._looked_at = parse(facts["narrowed_at"])
         self._before = space.corpora / facts["corpus"]
         self._model = space.models / facts["model"] if facts["model"] else None
+
+    def latecomers(self) -> None:
+        """Let the served model fall back also for whoever came since: the next erasure does the rest for them."""
+        late = came_since(self._parts, self._looked_at)
+        if not late:
+            return
+        self._looked_at = max(one.recorded_at for one in late if one.recorded_at)
+        if self._model is not None:
+            fall_back(self._parts, self._before, self._model, late)
 
     def rollback(self, folder: Path) -> dict[str, Any]:
         """Serve the touched shards from states that never saw the people: exact, and at once."""
@@ -95,7 +105,7 @@ class Steps:
         counts = [[*place(ref), count] for ref, count in tokens.items()]
         return {**facts, "plan": plan_as_json(made), "tokens": counts, "superseded": asdict(old)}
 
-    def replay(self, _folder: Path) -> dict[str, Any]:
+    def replay(self, folder: Path) -> dict[str, Any]:
         """Train the changed shards again from their last clean slice, then serve the new corpus and model."""
         begun = time.perf_counter()
         new = None
@@ -110,8 +120,12 @@ class Steps:
                 at=self._narrowed_at,
                 corpus=self._after,
                 workers=self._workers,
+                border=self.latecomers,
             )
             new = trained.model_id
+            made = self._parts.workspace.models / new
+            save_complete(folder, made)
+            fall_back(self._parts, self._after, made, came_since(self._parts, self._narrowed_at))
         cleared = dict.fromkeys(self._fact("plan")["superseded"]["kept"], iso(self._narrowed_at))
         source = self.journal.request["facts"]["source"]
         set_current(self._parts.workspace, corpus=self._after.name, model=new, source=source, cleared=cleared)

@@ -57,11 +57,12 @@ def verify_certificate(parts: Parts, certificate: Path) -> list[Any]:
     found = Certificate.read(certificate)
     here = current(parts.workspace)
     same = here.corpus is not None and found.content["corpus"]["after"]["digest"].startswith(here.corpus)
+    whole = here.model is not None and read_model(model_folder(parts.workspace)).status == "complete"
     return erasure.verify(
         found,
         public_key=parts.keys.verifier().public_bytes_raw().hex(),
         corpus_dir=corpus_folder(parts.workspace) if same else None,
-        model_dir=model_folder(parts.workspace) if same and here.model else None,
+        model_dir=model_folder(parts.workspace) if same and whole else None,
     )
 
 

@@ -121,7 +121,7 @@ OBJECTIONS = _events(
     _text("services"),
     _text("door", required=True),
     _at("valid_at", required=True),
-    index=("objection_id",),
+    index=("objection_id", "recorded_at"),
 )
 """Objections and their withdrawals (OBJ-02, OBJ-05, OBJ-07)."""
 

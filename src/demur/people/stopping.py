@@ -136,6 +136,16 @@ class Stopping:
             found = connection.execute(query.group_by(notices.c.campaign_id).order_by(notices.c.campaign_id))
             return {campaign: int(people) for campaign, people in found}
 
+    def newest_no(self) -> tuple[int, int]:
+        """Return when the newest objection and the newest hold were recorded (microseconds; 0 = never): one look each.
+
+        Cheap, whatever the registry's size: what must be honoured at once is asked for every second.
+        """
+        queries = [sa.select(sa.func.max(table.c.recorded_at)) for table in (schema.OBJECTIONS, schema.HOLDS)]
+        with self._database.reading() as connection:
+            objected, held = (connection.execute(query).scalar() for query in queries)
+        return int(objected or 0), int(held or 0)
+
     def mark(self, name: str) -> int:
         """Return a number that the registry keeps about itself, 0 when it was never set."""
         with self._database.reading() as connection:

@@ -15,6 +15,7 @@ def upgrade() -> None:
         op.add_column("holds", sa.Column(name, sa.Text(), nullable=True))
     for name in ("deadline_at", "renotice_at"):
         op.add_column("holds", sa.Column(name, sa.BigInteger(), nullable=True))
+    op.create_index("ix_objections_recorded_at", "objections", ["recorded_at"], unique=False)
     op.create_table(
         "marks",
         sa.Column("name", sa.Text(), nullable=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from demur import clock
@@ -105,7 +107,7 @@ def remove(context: Context, email: str) -> None:
 @_PASSWORD
 @pass_context
 @guarded
-def password(context: Context, email: str, from_stdin: bool) -> None:
+def change_password(context: Context, email: str, from_stdin: bool) -> None:
     """Give an account another password and end its sessions."""
     from demur.access import Subject
     from demur.wiring import open_service
@@ -120,5 +122,6 @@ def password(context: Context, email: str, from_stdin: bool) -> None:
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        return click.get_text_stream("stdin").readline().rstrip("\n")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        return sys.stdin.readline().rstrip("\n")
+    found: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return found

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tempfile
+import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +23,7 @@ from demur.corpus import read_manifest
 from demur.errors import InputError
 from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
+from demur.flows.hold_proof import evidence
 from demur.flows.objected import Done, find, log_kept, queue_letters
 from demur.flows.parts import Parts, current
 from demur.flows.pending import pending
@@ -340,6 +344,22 @@ def confirm_lift(service: Service, number: int, *, by: str, at: datetime) -> str
     names = [_name(service, done.made_by), _name(service, by)]
     lift_hold(service.parts, done.object_id, by=names, reason=done.reason, at=at)
     return done.object_id
+
+
+def hold_evidence(service: Service, hold_id: str, at: datetime) -> bytes:
+    """Return what shows that nothing of a slice was used while its hold stood, with the ledger's proofs, as a ZIP file.
+
+    Raises:
+        InputError: there is no such hold.
+    """
+    with tempfile.TemporaryDirectory(prefix="demur-evidence-") as place:
+        evidence(service.parts, hold_id, at=at, out=Path(place))
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(Path(place).rglob("*")):
+                if path.is_file():
+                    archive.write(path, str(path.relative_to(place)))
+    return out.getvalue()
 
 
 def _name(service: Service, staff_id: str) -> str:

@@ -11,6 +11,7 @@ from demur.clock import parse
 from demur.errors import InputError
 from demur.flows import office
 from demur.flows.hold import place_hold
+from demur.flows.hold_proof import drill
 from demur.terms.content import Kind
 from demur.terms.holds import Nature, PlacedHold, Stage
 from demur.web.console.desk import Desk, Screen
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("valid_at", "In force from", "instant"),
     Column("deadline_at", "Deadline", "instant"),
 )
+_TEXTS = ("authority", "instrument", "purpose", "campaign_id", "artefact", "text", "penalty")
 _STATES = {"in force": "bad", "lifted": "", "not yet in force": "warn"}
 
 
@@ -89,25 +91,51 @@ def form(desk: Desk) -> Response:
 
 
 def place(desk: Desk) -> Response:
-    """Place a hold; it counts when this answers."""
+    """Place a hold, which counts when this answers; or hold a drill of the same."""
+    hold_id, scope = _told(desk)
+    if desk.told("as") == "drill":
+        by = office.signature(desk.staff)
+        stages = drill(desk.service.parts, hold_id, scope, by=by, clock=desk.service.clock)
+        desk.note("hold.drill", hold_id)
+        longest = max((one.seconds for one in stages), default=0.0)
+        return desk.show("hold_drill.html", title="Drill", name=hold_id, stages=stages, longest=longest)
+    place_hold(desk.service.parts, hold_id, scope, at=desk.at)
+    desk.note("hold.place", hold_id)
+    return desk.back(f"/console/holds/{hold_id}", "placed")
+
+
+def _told(desk: Desk) -> tuple[str, dict[str, Any]]:
+    """Return name and scope of the form.
+
+    Raises:
+        InputError: something does not fit; all faults are listed.
+    """
     lists = {name: _words(desk.told(name)) for name in ("services", "kinds", "stages")}
     lists["countries"] = [one.upper() for one in _words(desk.told("countries"))]
-    texts = {name: desk.told(name) for name in ("authority", "instrument", "purpose", "campaign_id", "artefact",
-                                                "text", "penalty")}  # fmt: skip
+    texts = {name: desk.told(name) for name in _TEXTS}
     faults = [f"{name}: expected a text, found none" for name in ("authority", "instrument") if not texts[name]]
     hold_id = desk.told("hold_id")
     if not hold_id or not all(sign.isalnum() or sign in "-_." for sign in hold_id):
         faults.append("name: expected letters, digits, hyphens and dots")
-    instants = {name: _instant(desk.told(name), name, faults) for name in ("created_from", "created_until",
-                                                                           "deadline_at")}  # fmt: skip
+    instants = {
+        name: _instant(desk.told(name), name, faults) for name in ("created_from", "created_until", "deadline_at")
+    }
     if any(one.hold_id == hold_id for one in desk.service.parts.registry.holds()):
         faults.append("name: there is a hold of that name; give this one another")
     if faults:
         raise InputError("this hold cannot be placed", faults)
-    scope: dict[str, Any] = {name: value for name, value in {**lists, **texts, **instants}.items() if value}
-    place_hold(desk.service.parts, hold_id, scope, at=desk.at)
-    desk.note("hold.place", hold_id)
-    return desk.back(f"/console/holds/{hold_id}", "placed")
+    return hold_id, {name: value for name, value in {**lists, **texts, **instants}.items() if value}
+
+
+def evidence(desk: Desk) -> Response:
+    """Hand out what shows that nothing of the slice was used while the hold stood."""
+    found = _find(desk)
+    if found is None:
+        return desk.missing()
+    raw = office.hold_evidence(desk.service, found.hold_id, desk.at)
+    desk.note("hold.evidence", found.hold_id)
+    headers = {"content-disposition": 'attachment; filename="hold-evidence.zip"', "cache-control": "no-store"}
+    return Response(raw, 200, headers, "application/zip")
 
 
 def propose(desk: Desk) -> Response:
@@ -147,6 +175,7 @@ SCREENS = [
     Screen("/console/holds/place", Action.HOLDS_PLACE, form),
     Screen("/console/holds/place", Action.HOLDS_PLACE, place, "POST"),
     Screen("/console/holds/{hold}", Action.HOLDS_VIEW, one_hold),
+    Screen("/console/holds/{hold}/evidence", Action.HOLDS_VIEW, evidence, "POST"),
     Screen("/console/holds/{hold}/lift", Action.HOLDS_PLACE, propose, "POST"),
     Screen("/console/proposals/{number:int}", Action.HOLDS_CONFIRM, confirm, "POST"),
 ]

@@ -26,7 +26,10 @@ def ledger(desk: Desk) -> Response:
     told = desk.asked("before")
     before = int(told) if told.isdigit() and len(told) < 16 else None
     found = office.ledger_page(desk.service.parts, last=PAGE_ROWS, before=before)
-    rows = [{**one, "commitment": one["commitment"][:24], "proof": "download", "href": f"/console/ledger/{one['index']}"} for one in found.entries]
+    rows = [
+        {**one, "commitment": one["commitment"][:24], "proof": "download", "href": f"/console/ledger/{one['index']}"}
+        for one in found.entries
+    ]
     given = [{**one, "href": f"/console/certificates/{one['erasure_id']}"}
              for one in office.certificates(desk.service.parts)]  # fmt: skip
     empty = "Nothing of consequence has happened yet."

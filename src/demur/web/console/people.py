@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from demur.access import Action
 from demur.errors import RefusedError
-from demur.flows import mine, office
+from demur.flows import mine, mine_papers, office
 from demur.i18n import sentence
 from demur.web.console.desk import PAGE_ROWS, Desk, Screen
 from demur.web.console.table import Column, Table
@@ -48,7 +48,7 @@ def person(desk: Desk) -> Response:
     if desk.asked("as") == "json":
         desk.note("people.export", who)
         headers = {"content-disposition": 'attachment; filename="person.json"', "cache-control": "no-store"}
-        return Response(office.as_json(mine.everything(service, who)), 200, headers, "application/json")
+        return Response(office.as_json(mine_papers.everything(service, who)), 200, headers, "application/json")
     facts = office.known(service, who, desk.at)
     standing = mine.standing_of(service, who)
     inventory = _inventory(desk, who)

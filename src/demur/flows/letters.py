@@ -10,6 +10,7 @@ from demur.errors import OutsideError
 from demur.flows.service import Service
 from demur.notice import channels, letters
 from demur.notice.stationery import write
+from demur.notice.stopped import stopped as stopped_addresses
 from demur.terms.notice import Outcome, Outgoing, Result
 
 ROWS = 50
@@ -26,7 +27,12 @@ def step(service: Service) -> int:
         return 0
     results: list[Result] = []
     mails: list[Outgoing] = []
+    unasked = [one.address for one in due if one.kind in letters.UNASKED]
+    stopped = stopped_addresses(service.notice, service.parts.keys, unasked) if unasked else set()
     for one in due:
+        if one.kind in letters.UNASKED and one.address in stopped:
+            results.append(Result(one.number, one.attempt, Outcome.BOUNCED, "complaint"))
+            continue
         made = write(one, at, service.site, service.links, service.parts.keys)
         if isinstance(made, Result):
             results.append(made)

@@ -53,6 +53,10 @@ STRANGERS_A_DAY = {LetterKind.PAGE_LINK: 5, LetterKind.REQUEST_RECEIVED: 5}
 """Kinds that anyone can have sent to an address that is not theirs: what is more in 24 hours is never queued."""
 
 
+UNASKED = frozenset({LetterKind.UPLOADER_TOLD})
+"""Kinds that answer nothing the reader did: never to an address whose owner called our mail spam (ADR 8)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A letter to be queued."""

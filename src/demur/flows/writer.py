@@ -11,6 +11,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ Answer = TypeVar("Answer")
 MAX_BATCH = 1_000
 MAX_WAITING = 200_000
 """Jobs in the queue; more are turned away at once rather than kept waiting for minutes."""
+
+GATHER_SECONDS = 0.1
+"""Pause before a follow-up, so that one serves many answers."""
+REST = 6
+"""While people are waiting, a follow-up rests so many times as long as it worked: answers come first."""
 
 _LOG = logging.getLogger(__name__)
 _STOP: Any = object()
@@ -58,6 +64,8 @@ class GroupCommit(Generic[Job, Answer]):
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._closing = threading.Event()
+        self._answered = 0
 
     def ask(self, job: Job) -> Answer:
         """Write a job and wait until it is on disk.
@@ -83,6 +91,7 @@ class GroupCommit(Generic[Job, Answer]):
             threads, self._threads = self._threads, []
         if closed or not threads:
             return
+        self._closing.set()
         self._waiting.put(_STOP)
         for thread in threads:
             thread.join()
@@ -104,6 +113,7 @@ class GroupCommit(Generic[Job, Answer]):
             batch = batch[:-1] if stop else batch
             answers = self._answers([job for job, _ in batch]) if batch else []
             _tell(batch, answers)
+            self._answered += len(batch)
             for (job, _), answer in zip(batch, answers, strict=True):
                 if not isinstance(answer, BaseException):
                     self._done.put((job, answer))
@@ -122,9 +132,10 @@ class GroupCommit(Generic[Job, Answer]):
         return [answer for job in jobs for answer in self._answers([job])]
 
     def _following(self) -> None:
-        while batch := _take(self._done):
+        while batch := _take(self._done, before=lambda: self._closing.wait(GATHER_SECONDS)):
             stop = batch[-1] is _STOP
             batch = batch[:-1] if stop else batch
+            begun, answered = time.monotonic(), self._answered
             try:
                 if batch:
                     self._follow(batch)
@@ -132,11 +143,14 @@ class GroupCommit(Generic[Job, Answer]):
                 _LOG.warning("following up %d failed (%s)", len(batch), type(error).__name__)
             if stop:
                 return
+            if self._answered > answered:
+                self._closing.wait(REST * (time.monotonic() - begun))
 
 
-def _take(waiting: queue.SimpleQueue[Any]) -> list[Any]:
-    """Wait for one, then take what else is there; the stop mark ends a batch."""
+def _take(waiting: queue.SimpleQueue[Any], before: Callable[[], object] = lambda: None) -> list[Any]:
+    """Wait for one, then (after ``before``) take what else is there; the stop mark ends a batch."""
     batch = [waiting.get()]
+    before()
     while len(batch) < MAX_BATCH and batch[-1] is not _STOP:
         try:
             batch.append(waiting.get_nowait())

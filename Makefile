@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. The rest is for people who work on demur.
-.PHONY: demo test quick bench nightly lock clean
+.PHONY: demo site test quick bench nightly lock clean
 PY := .venv/bin/python
 JSON ?=
 export DAFT_ANALYTICS_ENABLED := 0
@@ -8,6 +8,10 @@ export HF_HUB_OFFLINE := 1
 demo:
 	@scripts/setup.sh run
 	@$(PY) -m demur demo --home demo $(if $(JSON),--json "$(JSON)")
+
+site:  # the demo, then the running site
+	@scripts/setup.sh run
+	@$(PY) -m demur demo --home demo --serve
 
 test:
 	@scripts/setup.sh test

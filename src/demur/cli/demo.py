@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ _FAILED = 3
 @click.option("--seed", type=int, default=7, show_default=True, help="Another seed gives other people.")
 @click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the facts as JSON.")
 @click.option("--dump-only", is_flag=True, help="Only write the made-up platform's export, to look at.")
+@click.option("--serve", "with_site", is_flag=True, help="End with the running site: notices, objections, console.")
 @pass_context
 @guarded
-def demo(context: Context, home: Path | None, people: int, seed: int, out: Path | None, dump_only: bool) -> None:
+def demo(
+    context: Context, home: Path | None, people: int, seed: int, out: Path | None, dump_only: bool, with_site: bool
+) -> None:
     """Run the whole job on a made-up network, to a report.
 
     Intake, policy, corpus, training, one person's erasure, a clean rebuild without them to compare, a report. The
@@ -48,6 +52,23 @@ def demo(context: Context, home: Path | None, people: int, seed: int, out: Path 
     show(context, facts, lambda: _text(facts))
     if not facts["erasure"]["equal"]:
         raise SystemExit(_FAILED)
+    if with_site:
+        _site(context, folder)
+
+
+def _site(context: Context, folder: Path) -> None:
+    from demur.cli.serve import run_site
+    from demur.store import Workspace
+    from demur.testing.site import fill_site
+    from demur.wiring import open_service
+
+    with progress(context) as told, open_service(Workspace(folder), told) as service:
+        filled = fill_site(service)
+    say()
+    say(f"{plain(filled.sent)} notices lie in {folder / 'outbox'}; {plain(filled.objected)} people have objected")
+    say(f"a notice's link  {filled.link}")
+    say(f"console          {filled.console}   {filled.login}")
+    run_site(replace(context, home=folder), "127.0.0.1", 8350, with_work=True)
 
 
 def _text(facts: dict[str, Any]) -> None:

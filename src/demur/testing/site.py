@@ -1,0 +1,84 @@
+"""A made-up workspace with its people's side in use: staff, a campaign that was sent, objections, a request, a hold.
+
+What ``demur demo --serve`` shows a newcomer. Every call is the one that the pages make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from demur.access import Role
+from demur.flows import campaign, hold, letters, objection, request, send, settle
+from demur.flows.service import Service
+from demur.notice.schema import DELIVERIES
+from demur.store.links import LinkPurpose
+from demur.terms.notice import DeliveryState
+
+CAMPAIGN = "autumn"
+PASSWORD = "a made-up password"  # noqa: S105  (of made-up people)
+STAFF: Sequence[tuple[str, str, Role, tuple[str, ...]]] = (
+    ("office@agora.example", "Olga Office", Role.DPO, ()),
+    ("operator@agora.example", "Otto Operator", Role.OPERATOR, ()),
+    ("approver@agora.example", "Ann Approver", Role.APPROVER, ()),
+    ("regulator@de.example", "Regina Regulator", Role.REGULATOR, ("DE",)),
+)
+OBJECTING = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Where a newcomer may begin."""
+
+    sent: int
+    objected: int
+    link: str
+    """A notice's link of somebody who has not objected yet."""
+    console: str
+    login: str
+
+
+def fill_site(service: Service) -> Filled:
+    """Fill the people's side of a made-up workspace that has a corpus; its mails go to the file outbox."""
+    at = service.clock()
+    for email, name, role, countries in STAFF:
+        service.access.staff.add(email, name=name, role=role, at=at, by="demo", countries=countries, password=PASSWORD)
+    plan = campaign.Plan(CAMPAIGN, at + timedelta(days=60))
+    campaign.draft(service, plan, by="operator@agora.example")
+    campaign.approve(service, CAMPAIGN, by="approver@agora.example")
+    campaign.start(service, CAMPAIGN, by="operator@agora.example")
+    _work(service)
+    reached = _reached(service)
+    for number in reached[1 : OBJECTING + 1]:
+        objection.object_now(objection.by_link(service, number))
+    form = {"contact": "nina@elsewhere.example", "names": "Nina Nobody\nNina Maria Nobody", "for": "me"}
+    request.receive(service, form, None, language="en", country="DE")
+    scope = {"countries": ["CH"], "kinds": ["photo"], "authority": "FDPIC", "instrument": "letter of today (made up)"}
+    hold.place_hold(service.parts, "H-demo", scope, at=service.clock())
+    _work(service)
+    token = service.links.token(LinkPurpose.OBJECT, reached[0]) if reached else ""
+    return Filled(
+        sent=len(reached),
+        objected=min(OBJECTING, max(len(reached) - 1, 0)),
+        link=f"{service.site.origin}/o/{token}",
+        console=f"{service.site.origin}/console",
+        login=f"{STAFF[0][0]} / {PASSWORD}",
+    )
+
+
+def _work(service: Service) -> None:
+    """Send and settle what waits; honouring the objections is left to the site's worker, for people to watch."""
+    while sum(step(service) for step in (send.step, settle.step, letters.step)):
+        pass
+
+
+def _reached(service: Service) -> list[int]:
+    query = sa.select(DELIVERIES.c.number).where(
+        DELIVERIES.c.campaign_id == CAMPAIGN,
+        DELIVERIES.c.state.in_([DeliveryState.ACCEPTED.value, DeliveryState.SEEN.value]),
+    )
+    with service.notice.database.reading() as connection:
+        return list(connection.execute(query.order_by(DELIVERIES.c.number)).scalars())

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from starlette.testclient import TestClient
 from web_worlds import NETWORK, Live, Watch, live_site
 
 from demur.access import Subject
-from demur.flows import mine, mine_acts, mine_index
+from demur.flows import campaign, mine, mine_acts, mine_index, mine_papers
 from demur.flows.mine import State, Verdict
 from demur.flows.objection import by_link, object_now
 from demur.flows.parts import set_current
@@ -398,6 +399,31 @@ def test_anybody_can_check_the_ledger(service: Service, client: TestClient) -> N
 )  # fmt: skip
 def test_only_the_public_half_is_served(client: TestClient, path: str) -> None:
     assert client.get(f"/ledger/{path}").status_code == 404
+
+
+def test_the_page_shows_the_exact_text_of_a_notice_that_demur_sent(service: Service, client: TestClient) -> None:
+    person = hint(usable(service))
+    made_on = service.clock() + timedelta(days=90)
+    plan = campaign.Plan("autumn", made_on, channels=("outbox",))
+    campaign.draft(service, plan, by="ada")
+    campaign.approve(service, "autumn", by="grace")
+    campaign.start(service, "autumn", by="ada")
+    campaign.send_now(service, "autumn")
+    told = next(one for one in mine_papers.notices_of(service, person) if one.campaign_id == "autumn")
+    (kept,) = mine_papers.proofs_of(service, person)
+    assert told.text
+    assert "/o/" in told.text  # the very message, with this person's own link
+    logged_in(service, client, person)
+    page = client.get("/me/notices").text
+    assert escape(told.text.splitlines()[0]) in page
+    assert kept["text_digest"] in page
+    assert orjson.loads(client.get("/me/download.json").content)["notices"][0]["campaign"] == "autumn"
+    assert "autumn" in client.get("/").text
+    # The status page behind the notice's link sends the link to the page to the address on file, whoever holds it.
+    token = service.links.token(LinkPurpose.OBJECT, kept["number"])
+    assert client.post(f"/link/{token}").status_code == 200
+    assert [one.kind for one in mine_acts.letters_of(service, person)] == [LetterKind.PAGE_LINK]
+    assert client.post(f"/link/{service.links.token(LinkPurpose.PAGE, 1)}").status_code == 403
 
 
 # In a browser ------------------------------------------------------------------------------------------------------

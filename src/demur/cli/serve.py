@@ -72,7 +72,7 @@ def _worker(context: Context) -> Iterator[None]:
 
 @click.command("work", epilog="Examples: demur work    demur work --once")
 @click.option("--once", is_flag=True, help="Stop when there is nothing left to do.")
-@click.option("--parent", type=int, default=None, hidden=True, help="Stop when this process is gone.")
+@click.option("--parent", type=int, default=None, help="Stop when this process, the site, is gone.")
 @pass_context
 @guarded
 def work(context: Context, once: bool, parent: int | None) -> None:

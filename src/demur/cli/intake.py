@@ -76,7 +76,7 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
 
     Items, standing, accounts, residence, notices, campaigns, objections and holds; columns in docs/commands.md.
     """
-    from demur.flows.hold import refuse_export
+    from demur.flows.hold import log_export, refuse_export
     from demur.intake import snapshot
 
     known = known_at or clock.now()
@@ -89,6 +89,7 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
         facts = parts.registry.export(out, as_of=at, known_at=known, base_known_at=known)
         shutil.copytree(parts.workspace.work / "export" / "items", out / "items", dirs_exist_ok=True)
         shutil.rmtree(parts.workspace.work / "export")
+        log_export(parts, "tables", facts["digest"], at=clock.now())
     found = {"folder": str(out), "items": source["items"]["rows"], "tables": facts["files"]}
 
     def text() -> None:

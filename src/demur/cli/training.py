@@ -181,7 +181,5 @@ def generate(
     folder = model_folder(context.workspace)
     with reading(context) as parts:
         refuse_serving(parts, folder.name, clock.now())
-    text = go_on(
-        folder, prompt, region=region, language=language, max_new_tokens=tokens, seed=seed
-    )
+    text = go_on(folder, prompt, region=region, language=language, max_new_tokens=tokens, seed=seed)
     show(context, {"text": text}, lambda: say(text))

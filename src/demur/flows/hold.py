@@ -225,6 +225,11 @@ def refuse_export(parts: Parts, at: datetime, *, model_id: str | None = None) ->
     refuse(export_stopped(parts, at, model_id=model_id), "nothing of this may leave the house now")
 
 
+def log_export(parts: Parts, what: str, digest: str, *, at: datetime) -> None:
+    """Log that something left the house, so that a hold's evidence can name it."""
+    parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{digest}:{iso(at)}", {"what": what, "digest": digest}))
+
+
 def _may_hold(parts: Parts, hold: PlacedHold, corpus_id: str | None, model_id: str | None) -> bool:
     if hold.artefact is not None:
         return hold.artefact in {corpus_id, model_id}

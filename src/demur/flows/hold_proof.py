@@ -192,7 +192,7 @@ def _use(parts: Parts, hold: PlacedHold, public: Mapping[str, Any], facts: Mappi
     under = "narrowed_at" in inputs and parse(inputs["narrowed_at"]) >= max(hold.recorded_at, hold.valid_at)
     return {
         "what": {"build": "corpus", "run": "model"}.get(public["kind"], public["kind"]),
-        "name": model_id or corpus_id,
+        "name": model_id or corpus_id or facts.get("what"),
         "at": public["at"],
         "corpus": corpus_id,
         "items": share.items if share else 0 if under and hold.takes_out else None,

@@ -6,6 +6,7 @@ Does not know what an event means.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -149,6 +150,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+@functools.cache  # compiling costs more than a small transaction
 def _sqlite_upsert(table: sa.Table) -> str:
     statement = sqlite_insert(table)
     statement = statement.on_conflict_do_update(

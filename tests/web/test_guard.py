@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import web_worlds
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -24,6 +25,15 @@ from demur.web.guard import Buckets, ClientAddress, Limit, Limits, prefix_of
 
 TIGHT = Limits(read=Limit(5, 0.001), write=Limit(3, 0.001), login=Limit(2, 0.001), link=Limit(4, 0.001))
 PROXY = "10.0.0.7"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """An empty workspace, opened once: nothing here writes into it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DEMUR_REGISTRY_URL", raising=False)
+        with web_worlds.opened(tmp_path_factory.mktemp("guard")) as found:
+            yield found
 
 
 async def _echo(request: Request) -> Response:

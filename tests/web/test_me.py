@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -37,8 +38,17 @@ def hint(person: Person) -> str:
     return f"{account['service']}:{account['person_hint']}"
 
 
+FOUND: list[Person] = []
+"""Who is usable: the same in every copy of the made workspace."""
+
+
 def usable(service: Service) -> Person:
     """Return somebody who was told long ago, did not object, and has something in the corpus."""
+    FOUND[:] = FOUND or [_usable(service)]
+    return FOUND[0]
+
+
+def _usable(service: Service) -> Person:
     return next(
         one for one in WHO
         if mine.standing_of(service, hint(one)).state is State.USABLE
@@ -442,6 +452,10 @@ def _pages(service: Service, person: str) -> list[str]:
     return ["/", "/login", base, f"{base}/items", f"{base}/notices"]
 
 
+LOOKED_AT = ("/", "/me", "/widget", "/me/withdraw")
+"""Pages that axe sees in the light; it sees the others in the dark, and at night all of them in both."""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1200, "light")])
 def test_pages_fit_and_are_clean(service: Service, site: Live, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
@@ -457,8 +471,9 @@ def test_pages_fit_and_are_clean(service: Service, site: Live, width: int, schem
             page.context.add_cookies([{"name": "demur-member", "value": token, "url": site.url}])
         assert page.goto(path).status == 200, path
         assert page.evaluate(OVERFLOW) == 0, path
-        found = Axe().run(page)
-        assert found.violations_count == 0, (path, found.generate_report())
+        if (path in LOOKED_AT) == (scheme == "light") or os.environ.get("DEMUR_NIGHTLY"):
+            found = Axe().run(page)
+            assert found.violations_count == 0, (path, found.generate_report())
     assert said == []
 
 

@@ -36,7 +36,7 @@ def provider(running: Provider, watch: Watch) -> Provider:
     running.now = lambda: watch().timestamp()
     running.codes.clear()
     running.asked.clear()
-    running.rotate()
+    running.signer = running.key
     return running
 
 

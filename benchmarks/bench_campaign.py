@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ from demur.terms.people import CampaignStatus
 from demur.wiring import open_service
 
 LOOP = 1_000_000
+LANGUAGES = (
+    *("bg", "cs", "cy", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu"),
+    *("is", "it", "lt", "lv", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"),
+)
 
 
 def port() -> int:
@@ -81,6 +86,8 @@ def campaign(service: Service, name: str, people: int) -> list[str]:
     )  # fmt: skip
     keep_draft(service.notice, draft)
     texts = read_texts(default_texts())
+    for tag in LANGUAGES:  # should some not ship yet, the English text stands in
+        texts.setdefault(tag, replace(texts["en"], language=tag))
     keep_texts(service.notice, name, texts)
     languages = sorted(texts)
     rows = [

@@ -340,3 +340,12 @@ def test_what_is_injected_before_tls_is_not_read_under_it(certificate: Path) -> 
     with pytest.raises(OutsideError, match="between"):
         sent(sink, [mail(1)], host="localhost", starttls=True, tls=trusted)
     assert sink.taken == []
+
+
+def test_a_relay_that_takes_few_connections_is_served_over_those() -> None:
+    sink = Sink()
+    sink.answer = lambda verb, *_: b"421 4.7.0 too many\r\n!" if verb == "connect" and sink.connections > 2 else None
+    found = sent(sink, [mail(n) for n in range(100)], connections=6)
+    assert {one.outcome for one in found.values()} == {Outcome.ACCEPTED}
+    assert len(found) == 100
+    assert sink.connections <= 8

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from demur.errors import BrokenError, DemurError, InputError
-from demur.notice.smtp_session import Job, Session, Times, connected
+from demur.notice.smtp_job import Job
+from demur.notice.smtp_session import Session, Times, connected
 from demur.terms.notice import Outcome, Outgoing, Result
 from demur.terms.site import Relay
 

@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import ssl
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from demur.errors import BrokenError, ConfigError, InputError, OutsideError
-from demur.terms.notice import Outcome, Outgoing, Result
+from demur.errors import ConfigError, OutsideError
+from demur.notice.smtp_job import Job, argument, short
+from demur.terms.notice import Outcome
 from demur.terms.site import Relay
 
 _LINE_BYTES = 2048
 """Longest reply line that is believed; RFC 5321 §4.5.3.1.5 says 512."""
 _REPLY_LINES = 100
-_UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
-_STATUS = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")
-_US = re.compile(r"5\d\d 5\.[357]\.|5[03][0-9]($| )")
-"""Refusals that speak of us, not of the mailbox: not allowed, not logged in, wrong order (RFC 3463 §3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +48,6 @@ class Pool(Protocol):
         """Forget the session."""
 
 
-class Job:
-    """One message on its way.
-
-    Raises:
-        InputError: an address holds what no envelope may hold.
-        BrokenError: the text holds a bare CR or LF or a NUL (SMTP smuggling).
-    """
-
-    __slots__ = ("done", "message", "ours", "path", "refusal", "to", "tries")
-
-    def __init__(self, message: Outgoing, done: Callable[[Result | None], None]) -> None:
-        self.message = message
-        self.done = done
-        self.path = argument(message.return_path)
-        self.to = argument(message.address)
-        self.refusal = ""
-        self.ours = False
-        self.tries = 0
-        if not self.to:
-            raise InputError("expected an address, found none")
-        text = message.message
-        ends = text.count(b"\r\n")
-        if text.count(b"\n") != ends or text.count(b"\r") != ends or b"\0" in text:
-            raise BrokenError("expected lines that end in CR LF and no NUL, found others; the renderer is at fault")
-
-    def finish(self, outcome: Outcome, code: str) -> None:
-        """Tell what became of it."""
-        self.done(Result(self.message.number, self.message.attempt, outcome, code))
-
-    def refused(self) -> None:
-        """Tell what the relay's refusal means: put off, or never over this channel."""
-        hard = self.refusal[0] == "5" and not self.ours and not _US.match(self.refusal)
-        self.finish(Outcome.BOUNCED if hard else Outcome.DEFERRED, self.refusal)
-
-    def text(self) -> bytes:
-        """Return the message as it goes over the wire: dots stuffed, ended by a dot (RFC 5321 §4.5.2)."""
-        text = self.message.message
-        if b"\r\n." in text:
-            text = text.replace(b"\r\n.", b"\r\n..")
-        if text[:1] == b".":
-            text = b"." + text
-        return text + (b".\r\n" if text[-2:] == b"\r\n" else b"\r\n.\r\n")
-
-
 class _Asked(Enum):
     """What a reply answers."""
 
@@ -112,17 +63,6 @@ class _Asked(Enum):
 
 
 _ENVELOPE = (_Asked.MAIL, _Asked.RCPT, _Asked.DATA)
-
-
-def argument(text: str) -> str:
-    """Return an address that may stand between ``<`` and ``>`` in a command.
-
-    Raises:
-        InputError: it holds a control character, a space or an angle bracket (command injection).
-    """
-    if _UNSAFE.search(text) or len(text) > 320:
-        raise InputError("expected an address without spaces, brackets and control characters, found one with them")
-    return text
 
 
 async def connected(pool: Pool, relay: Relay, hello: str, tls: ssl.SSLContext | None, times: Times) -> Session:
@@ -333,7 +273,7 @@ class Session(asyncio.Protocol):
         self._asked.append(_Asked.TEXT)
         self._out, self._envelope = envelope, None
         self._write(envelope.text() + self._begin())
-        out.finish(Outcome.ACCEPTED, _short(250, text))
+        out.finish(Outcome.ACCEPTED, short(250, text))
         return True
 
     def _line(self, line: bytes) -> bool:
@@ -386,7 +326,7 @@ class Session(asyncio.Protocol):
             return
         if code >= 400 and not job.refusal:
             # A sender that is refused says nothing of the person: put off, and somebody looks into the relay's log.
-            job.refusal, job.ours = _short(code, line), asked is _Asked.MAIL
+            job.refusal, job.ours = short(code, line), asked is _Asked.MAIL
         if job.refusal and not self._pipelining:
             self._held.clear()
             self._refuse()
@@ -399,7 +339,7 @@ class Session(asyncio.Protocol):
             self.abort()
         elif code != 354:
             if not job.refusal:
-                job.refusal, job.ours = _short(code, line), True
+                job.refusal, job.ours = short(code, line), True
             self._refuse()
         elif self._buffer or self._asked:  # an answer to what was not asked yet
             self.abort()
@@ -419,9 +359,9 @@ class Session(asyncio.Protocol):
             self.abort()
             return
         if code < 300:
-            job.finish(Outcome.ACCEPTED, _short(code, line))
+            job.finish(Outcome.ACCEPTED, short(code, line))
         else:
-            job.refusal = _short(code, line)
+            job.refusal = short(code, line)
             job.refused()
         if code == 421:
             self.abort()
@@ -509,9 +449,3 @@ class Session(asyncio.Protocol):
         if self._bulk:
             self._bulk = False
             self._pool.ended(self)
-
-
-def _short(code: int, line: bytes) -> str:
-    """Return reply and enhanced status code; never the relay's words, which may hold an address."""
-    status = _STATUS.match(line, 4)
-    return f"{code} {status[0].decode()}" if status else str(code)

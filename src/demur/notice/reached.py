@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from demur.notice.book import NoticeBook
 from demur.notice.schema import DELIVERIES
 
@@ -25,6 +23,6 @@ def reached(book: NoticeBook, numbers: Iterable[int]) -> dict[int, Reached]:
     """Return number → whom that delivery is for; numbers without a row are left out."""
     table = DELIVERIES
     columns = (table.c.number, table.c.person_id, table.c.campaign_id, table.c.country, table.c.language)
-    query = sa.select(*columns).where(table.c.number.in_(sorted(set(numbers))))
     with book.database.reading() as connection:
-        return {row.number: Reached(*tuple(row)[1:]) for row in connection.execute(query)}
+        rows = book.database.look_up(connection, columns, table.c.number, numbers)
+    return {number: Reached(*rest) for number, *rest in rows}

@@ -85,8 +85,8 @@ def record_batch(
         connection.execute(sa.text("LOCK TABLE objections IN ROW EXCLUSIVE MODE"))
     at = micros(recorded_at)
     people = [one.person_id or _match(connection, one.claim) for one in told]
-    groups = _groups(connection, {person for person in people if person})
-    acts = _acts(connection, groups)
+    groups = _groups(database, connection, {person for person in people if person})
+    acts = _acts(database, connection, groups)
     fresh: list[Row] = []
     queue: list[Row] = []
     kept: list[Kept] = []
@@ -123,7 +123,7 @@ def take_back(
     """
     if database.is_postgresql:
         connection.execute(sa.text("LOCK TABLE objections IN SHARE ROW EXCLUSIVE MODE"))
-    standing = in_force(connection, person)
+    standing = in_force(database, connection, person)
     if not standing or any(one.door not in OPEN_DOORS for one in standing):
         return None
     return withdraw(database, connection, person, recorded_at, reference, "link")
@@ -134,17 +134,17 @@ def withdraw(
 ) -> Kept:
     """Record a withdrawal of everything; the caller has made sure that it is the person."""
     at = micros(recorded_at)
-    said = max([at, *(micros(one.said_at) + 1 for one in in_force(connection, person))])
+    said = max([at, *(micros(one.said_at) + 1 for one in in_force(database, connection, person))])
     values = (person, reference, Act.WITHDRAW.value, None, None, door, said)
     row = schema.event(*values, recorded_at=at)
     database.write(connection, schema.OBJECTIONS, [row])
     return _of_row(row)
 
 
-def in_force(connection: sa.Connection, person: str) -> list[Kept]:
+def in_force(database: Database, connection: sa.Connection, person: str) -> list[Kept]:
     """Return a person's objections that stand, of all linked ids, oldest first."""
-    groups = _groups(connection, {person})
-    return [_of_row(row) for row in _left(_acts(connection, groups)[groups[person]])]
+    groups = _groups(database, connection, {person})
+    return [_of_row(row) for row in _left(_acts(database, connection, groups)[groups[person]])]
 
 
 def by_reference(connection: sa.Connection, reference: str) -> Kept | None:
@@ -184,9 +184,9 @@ def place_of(kept: Kept) -> tuple[str, str, str]:
     return (schema.OBJECTIONS.name, kept.person_id, kept.event_id)
 
 
-def reach(connection: sa.Connection, people: Iterable[str]) -> dict[str, Reach]:
+def reach(database: Database, connection: sa.Connection, people: Iterable[str]) -> dict[str, Reach]:
     """Return how each person is written to: the newest address, language, residence, and all accounts."""
-    groups = _groups(connection, set(people))
+    groups = _groups(database, connection, set(people))
     ids = sorted({one for group in groups.values() for one in group})
     contacts = _newest(connection, schema.CONTACTS, "contact", ids)
     countries = _newest(connection, schema.RESIDENCES, "country", ids, instants="valid_from")
@@ -231,23 +231,22 @@ def _match(connection: sa.Connection, claim: Mapping[str, str]) -> str | None:
 _Group = tuple[str, ...]
 
 
-def _groups(connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
+def _groups(database: Database, connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
     """Return each person's linked ids, sorted; two questions for everybody who is linked to nobody."""
     table = schema.LINKS
     linked: set[str] = set()
     for column in (table.c.person_id, table.c.other_person_id):
-        linked.update(connection.execute(sa.select(column).where(column.in_(sorted(people)))).scalars())
+        linked.update(person for (person,) in database.look_up(connection, [column], column, people))
     return {one: tuple(lookup.linked(connection, one)) if one in linked else (one,) for one in people}
 
 
-def _acts(connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
+def _acts(database: Database, connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
     """Return what each group ever said, in order."""
     table = schema.OBJECTIONS
     of = {member: group for group in groups.values() for member in group}
     found: dict[_Group, list[Row]] = {group: [] for group in groups.values()}
-    query = sa.select(table).where(table.c.person_id.in_(sorted(of)))
-    for row in connection.execute(query):
-        found[of[row.person_id]].append(tuple(row))
+    for row in database.look_up(connection, list(table.columns), table.c.person_id, of):
+        found[of[row[0]]].append(tuple(row))
     for group, acts in found.items():
         if any(row[3] == Act.WITHDRAW for row in acts):
             windows = _compromises(connection, group)
@@ -348,7 +347,7 @@ class Objecting:
     def objections_of(self, person_id: str) -> list[Kept]:
         """Return a person's objections in force, of all linked ids, oldest first."""
         with self._database.reading() as connection:
-            return in_force(connection, person_id)
+            return in_force(self._database, connection, person_id)
 
     def objection(self, reference: str) -> Kept | None:
         """Return the objection of a reference, matched or waiting."""
@@ -363,7 +362,7 @@ class Objecting:
     def reach(self, people: Iterable[str]) -> dict[str, Reach]:
         """Return how some people are written to: address, language, country, all their accounts."""
         with self._database.reading() as connection:
-            return reach(connection, people)
+            return reach(self._database, connection, people)
 
     def owner_of(self, account_id: str) -> str | None:
         """Return who has an account now; ``None`` when nobody knows it."""

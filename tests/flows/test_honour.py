@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from datetime import timedelta
 
 import pytest
@@ -11,19 +12,26 @@ import sqlalchemy as sa
 from flow_worlds import AS_OF, CONSTANTS, LATER
 
 from demur import erasure
-from demur.clock import iso, now
+from demur.clock import iso
+from demur.clock import now as wall
 from demur.corpus import touched
 from demur.erasure import first_touched
 from demur.errors import RefusedError
 from demur.flows.build import plan_for
 from demur.flows.erase import pending
 from demur.flows.hold import place_hold, sending_stopped
-from demur.flows.honour import _ROUNDS, honouring, step, train_honouring, wait
+from demur.flows.honour import _ROUNDS, SETTLED, honouring, step, train_honouring, wait
 from demur.flows.parts import corpus_folder, current, model_folder
 from demur.flows.verify import verify_certificate
 from demur.notice.schema import CAMPAIGNS, DELIVERIES
 from demur.training import open_base, read_model
 from demur.wiring import open_service
+
+
+def now():
+    """A moment ago: what is fresher waits for the next look."""
+    return wall() - SETTLED
+
 
 HOLD = {"authority": "DPC", "instrument": "letter"}
 
@@ -48,10 +56,10 @@ def test_whoever_objects_before_or_during_a_training_is_out_when_it_ends_and_nob
     def object_when_a_shard_is_done(stage, done, _total):
         if stage == "train" and done == 2 and not told:
             told.append(done)
-            here.object("olga", at=LATER - timedelta(minutes=1))
+            here.object("olga", at=next(instants))
         if stage == "merge" and len(told) == 1:  # after the last border
             told.append(done)
-            here.object("gil", at=LATER - timedelta(seconds=1))
+            here.object("gil", at=next(instants))
 
     object.__setattr__(here.parts, "progress", object_when_a_shard_is_done)
     instants = (LATER + timedelta(minutes=number) for number in range(1000))
@@ -133,8 +141,10 @@ def test_the_site_lets_the_served_model_fall_back_and_a_child_does_the_rest(serv
     assert rolled.model_digest != before
     assert all(heads[place] < first for place, first in places.items())
     assert honouring(service)["state"] == "erasing"
-    here.object("ana", at=now())  # waits for the next round
     wait(service)
+    here.object("ana", at=wall())
+    step(service)  # the child is over; this one is too fresh
+    time.sleep(SETTLED.total_seconds())
     assert step(service) == 1
     wait(service)
     step(service)
@@ -196,7 +206,7 @@ def test_a_campaign_of_which_too_much_fails_is_held(served, bounced, held):
                    "not_before": 0, "state_at": 0}  # fmt: skip
             connection.execute(sa.insert(DELIVERIES), [row])
     step(service)
-    assert bool(sending_stopped(here.parts, "c-9", now() + timedelta(seconds=1)).holds) is held
+    assert bool(sending_stopped(here.parts, "c-9", wall() + timedelta(seconds=1)).holds) is held
     assert not here.parts.registry.restrictions_since(LATER)
     step(service)
     assert len(here.parts.registry.holds()) == held

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_audience.py [--people 1000000]
 
-Two child processes, one with a tenth of the people and one with all, so that peak memories are their own. The registry is
+Two child processes, one with a tenth of the people and one with all: peak memories are their own. The registry is
 written directly (an address, a residence, an age, a profile each; one person in ten has a second account, one in fifty
 objected, one in a hundred bounced). Reading alone is measured first, then reading, judging and writing together.
 """

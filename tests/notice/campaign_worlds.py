@@ -47,7 +47,7 @@ def tell(service: Service, *events: dict[str, Any]) -> None:
 
 
 def person(service: Service, name: str, **more: Any) -> None:
-    """Record an ordinary person; ``country``, ``language``, ``born_on``, ``contact``, ``status``: ``None`` = unknown."""
+    """Record an ordinary person, but for ``country``, ``language``, ``born_on``, ``contact``, ``status``."""
     known = {
         "country": "DE",
         "language": "de",

@@ -1,5 +1,6 @@
 """A campaign's life: four eyes, words that cannot change, statuses that clocks and ledger follow (NOT-01, NOT-09)."""
 
+# ruff: noqa: F811  (fixtures are imported)
 from __future__ import annotations
 
 import itertools

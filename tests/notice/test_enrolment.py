@@ -1,5 +1,6 @@
 """Who comes late gets a row and a clock of their own, once (PPL-03, NOT-02)."""
 
+# ruff: noqa: F811  (fixtures are imported)
 from __future__ import annotations
 
 import sys

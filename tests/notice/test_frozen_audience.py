@@ -1,5 +1,6 @@
 """Everybody of the audience has exactly one row; who is not told has a reason (NOT-01, NOT-05)."""
 
+# ruff: noqa: F811  (fixtures are imported)
 from __future__ import annotations
 
 import sys

@@ -1,5 +1,6 @@
 """What became of notices reaches registry and ledger once, and is provable for one person alone (NOT-03, NOT-08)."""
 
+# ruff: noqa: F811  (fixtures are imported)
 from __future__ import annotations
 
 import copy

@@ -320,8 +320,7 @@ def _verify_words(proof: Mapping[str, Any], leaf: Mapping[str, Any]) -> None:
         raise BrokenError("the message is not the one that was sent: its digest is another")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """One person's row in one campaign."""
 
     number: int
@@ -343,7 +342,8 @@ def deliveries_of(book: NoticeBook, people: Iterable[str]) -> list[Delivered]:
                table.address, table.state, table.detail, table.state_at)  # fmt: skip
     query = sa.select(*columns).where(table.person_id.in_(sorted(set(people)))).order_by(table.number)
     with book.database.reading() as connection:
-        return [Delivered(*row[:-1], state_at=instant(row.state_at)) for row in connection.execute(query)]
+        rows: list[Any] = list(connection.execute(query))
+    return [Delivered._make((*row[:-1], instant(row.state_at))) for row in rows]
 
 
 def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:

@@ -200,22 +200,27 @@ def _lives(rows: Sequence[Row], view: View) -> tuple[str, ...]:
 
 def _entangled(connection: sa.Connection, view: View, links: Links, people: Sequence[str]) -> Iterator[list[Candidate]]:
     """One candidate for each group of linked ids; a group without any account can have no content."""
-    heads = list(dict.fromkeys(links.group(person)[0] for person in people))
+    heads = list(dict.fromkeys(_group(links, person)[0] for person in people))
     for chunk in _chunks(heads):
-        members = sorted({member for head in chunk for member in links.group(head)})
+        members = sorted({member for head in chunk for member in _group(links, head)})
         contacts = _grouped(
             list(_among(connection, view, schema.CONTACTS, ("contact", "valid_at", "recorded_at"), members))
         )
         notices = _grouped(list(_among(connection, view, schema.NOTICES, ("channel", "state", "valid_at"), members)))
         found = []
         for dossier in entangled(connection, view, links, chunk):
-            group = links.group(dossier.person_id)
+            group = _group(links, dossier.person_id)
             told = [row for member in group for row in contacts.get(member, ())]
             bounce = _bounce([row for member in group for row in notices.get(member, ())])
             one = _one(dossier, group, _contact(told, bounce), view)
             if one is not None:
                 found.append(one)
         yield found
+
+
+def _group(links: Links, person: str) -> list[str]:
+    """Return the ids that are one human being now; a link that holds from a later day on is none yet."""
+    return sorted(links.base.get(person, (person,)))
 
 
 def _one(dossier: Dossier, group: Sequence[str], contact: tuple[str | None, bool], view: View) -> Candidate | None:
@@ -285,7 +290,8 @@ class Audiences:
     def linked_groups(self, as_of: datetime) -> dict[str, list[str]]:
         """Return the ids that share a human being with another one → all ids of that human being."""
         with self._database.reading() as connection:
-            return read_links(connection, _view(as_of)).now
+            found = read_links(connection, _view(as_of)).base
+        return {person: sorted(group) for person, group in found.items()}
 
     def changed_between(self, since: datetime, until: datetime, *, adult_years: Iterable[int] = (18,)) -> list[str]:
         """Return the ids about whom something was recorded after ``since``, or who came of age; sorted.

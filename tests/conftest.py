@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -103,3 +104,17 @@ def browser() -> Iterator[Any]:
         found = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield found
         found.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let tests without the browser run loops of their own: its driver's stays marked as running in this thread."""
+    if "browser" in request.fixturenames:
+        yield
+        return
+    driver = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(driver)

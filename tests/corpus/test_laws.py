@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from demur.corpus import build, check_files, difference, read_manifest, touched
+from demur.corpus.similarity import jaccard
 
 EXAMPLES = 100 if os.environ.get("DEMUR_NIGHTLY") else 3
 LAW = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -88,7 +89,16 @@ def test_an_erasure_equals_a_clean_build_and_never_adds_a_record_of_the_person(s
         assert not owned & set(records(new))
         change = difference(old, new)
         losing = {one.ref for one in change.slices if one.removed}
-        assert losing <= leaving, "every slice that loses a record is found from the lineage, at once"
+        # One thing the lineage cannot know at once: a copy of a post of theirs that was withheld all along. It becomes
+        # a protected copy, the rebuild finds it, and the plan rolls its slice back then (flows/steps.py).
+        texts = [one["text"] for one in world.items.values() if one["account_id"] == f"a:{person}" and one["text"]]
+        copied = {
+            (row["region"], row["shard"], row["slice"])
+            for row in old_lineage
+            if any(jaccard(world.items[row["item_id"]]["text"], text) > 0.5 for text in texts)
+        }
+        late = {one for one in losing - leaving if (one.region, one.shard, one.slice) not in copied}
+        assert not late, "every other slice that loses a record is found from the lineage, at once"
         assert {one.ref for one in change.slices} or before.digest == after.digest
 
 

@@ -38,7 +38,8 @@ def answer_text(
     confirmed = [one for one in proposals if one.verdict is Verdict.CONFIRMED]
     parts = [note.strip()] if note.strip() else []
     if evidence is not None:
-        parts.append(say("request.answer_reproduced" if evidence["reproduced"] else "request.answer_not_reproduced"))
+        found = "reproduced" if evidence["reproduced"] else "not_reproduced"
+        parts.append(say(f"request.answer_{found}{'_only' if found == 'reproduced' and not confirmed else ''}"))
     parts.append(say("request.answer_searched", searched=request.searched, platform=site.platform))
     if not proposals:
         parts += [say("request.answer_nothing"), *_help(wanted, say)]

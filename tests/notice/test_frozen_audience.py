@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from demur.notice.audience import Rules, write_rows
 from demur.notice.languages import OFFICIAL, choose
 from demur.people import audience
 from demur.terms.notice import Campaign
-from demur.terms.people import Candidate, CampaignStatus
+from demur.terms.people import CampaignStatus, Candidate
 
 CASES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {}, "waiting"),
@@ -194,7 +193,3 @@ def test_the_persons_language_comes_first_then_their_countrys(
     language: str | None, countries: list[str], texts: dict[str, str], chosen: str | None
 ) -> None:
     assert choose(language, countries, texts, OFFICIAL) == chosen
-
-
-def test_an_effective_date_is_ahead() -> None:
-    assert EFFECTIVE - T0 == timedelta(days=60)

@@ -39,7 +39,8 @@ def test_a_hold_from_placing_to_evidence(copied, tmp_path):
     ]
     assert _holds(copied) == []
     assert len(_holds(copied, "--all")) == 1
-    copied.done("export", "--out", str(tmp_path / "tables"))
+    assert copied("export", "--out", str(tmp_path / "tables")).exit_code == 1  # the made-up network's own holds stand
+    copied.done("export", "--for-audit", "DPC checks the hold", "--out", str(tmp_path / "tables"))
 
 
 def test_placing_waits_for_no_other_command(copied):

@@ -84,7 +84,7 @@ def test_decide_writes_what_is_documented(copied: Terminal, tmp_path: Path) -> N
 
 
 def test_export_writes_what_is_documented(copied: Terminal, tmp_path: Path) -> None:
-    copied.done("--quiet", "export", "--as-of", INSTANT, "--out", str(tmp_path / "t"))
+    copied.done("--quiet", "export", "--for-audit", "a test", "--as-of", INSTANT, "--out", str(tmp_path / "t"))
     rows = documented("export", r"^\| `([a-z*/]+\.parquet)` \| (.*) \|$")
     assert len(rows) == 8
     for name, columns in rows:

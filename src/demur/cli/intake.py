@@ -69,9 +69,10 @@ def _text(report: IntakeReport) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
 @click.option("--as-of", type=INSTANT, default=None, help="Standing as of this instant (default: now).")
 @known_at_option
+@click.option("--for-audit", "reason", help="Although a hold stops exports: who checks what; kept in the ledger.")
 @pass_context
 @guarded
-def export(context: Context, out: Path, as_of: datetime | None, known_at: datetime | None) -> None:
+def export(context: Context, out: Path, as_of: datetime | None, known_at: datetime | None, reason: str | None) -> None:
     """Write the tables as Parquet, for checkers of your own.
 
     Items, standing, accounts, residence, notices, campaigns, objections and holds; columns in docs/commands.md.
@@ -82,14 +83,15 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
     known = known_at or clock.now()
     at = as_of or known
     with working(context) as parts:
-        refuse_export(parts, clock.now())
+        if not reason:
+            refuse_export(parts, clock.now())
         parts.progress("snapshot", 0, None)
         source = snapshot(parts.workspace.source, parts.workspace.work / "export", as_of=at, known_at=known)
         parts.progress("standing", 0, None)
         facts = parts.registry.export(out, as_of=at, known_at=known, base_known_at=known)
         shutil.copytree(parts.workspace.work / "export" / "items", out / "items", dirs_exist_ok=True)
         shutil.rmtree(parts.workspace.work / "export")
-        log_export(parts, "tables", facts["digest"], at=clock.now())
+        log_export(parts, "tables", facts["digest"], at=clock.now(), reason=reason)
     found = {"folder": str(out), "items": source["items"]["rows"], "tables": facts["files"]}
 
     def text() -> None:

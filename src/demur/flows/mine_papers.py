@@ -26,7 +26,7 @@ def certificates_of(service: Service, person: str) -> list[dict[str, Any]]:
     for path in sorted(service.parts.workspace.erasures.glob("*/certificate.json")):
         told = read_json(path)
         if mine & {*told.get("persons", ()), *told.get("partial", ())}:
-            found.append({"erasure": path.parent.name, "at": told.get("at"), "certificate": told})
+            found.append({"erasure": path.parent.name, "at": told.get("issued_at"), "certificate": told})
     return sorted(found, key=lambda one: (str(one["at"]), one["erasure"]))
 
 

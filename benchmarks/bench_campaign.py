@@ -26,11 +26,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from demur.clock import now
+from demur.clock import micros, now
 from demur.flows.parts import keep_policy
 from demur.flows.send import send
 from demur.flows.service import Service
-from demur.notice.campaigns import keep_draft, micros
+from demur.notice.campaigns import keep_draft
 from demur.notice.deliveries import Deliveries
 from demur.notice.schema import CAMPAIGNS, DELIVERIES
 from demur.notice.texts import default_texts, keep_texts, read_texts

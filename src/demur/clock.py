@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def now() -> datetime:
     """Return the present instant, aware, in UTC."""
@@ -30,6 +33,24 @@ def iso(instant: datetime) -> str:
     '2025-05-27T00:00:00Z'
     """
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def micros(instant: datetime) -> int:
+    """Return microseconds since 1970 of an aware instant: how instants are stored.
+
+    >>> micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(stored: int) -> datetime:
+    """Return the aware instant of stored microseconds.
+
+    >>> from_micros(1000000).isoformat()
+    '1970-01-01T00:00:01+00:00'
+    """
+    return _EPOCH + timedelta(microseconds=stored)
 
 
 def adult_at(born_on: date, min_age_years: int) -> datetime:

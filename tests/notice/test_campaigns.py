@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign_worlds import EFFECTIVE, T0, Watch, begin, opened, person, rows, service, tell, watch  # noqa: F401
 
+from demur import clock
 from demur.errors import InputError, RefusedError
 from demur.flows import campaign, settle
 from demur.flows.campaign import Plan
@@ -34,7 +35,7 @@ def known_status(service: Service, name: str = "spring") -> str:
     from demur.people.streams import campaign_rows
 
     with service.parts.registry._database.reading() as connection:
-        at = campaigns.micros(service.clock())
+        at = clock.micros(service.clock())
         return str(campaign_rows(connection, at, at, at)[name]["status"])
 
 
@@ -169,7 +170,7 @@ def test_a_material_change_says_which_kinds_are_new(service: Service) -> None:
     from demur.people.streams import campaign_rows
 
     with service.parts.registry._database.reading() as connection:
-        at = campaigns.micros(service.clock())
+        at = clock.micros(service.clock())
         found = campaign_rows(connection, at, at, at)
     assert found["spring"]["kinds"] == ["voice"]
     assert found["second"]["kinds"] is None

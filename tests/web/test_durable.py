@@ -128,7 +128,7 @@ def test_a_failing_follow_up_reaches_nobody_and_stops_nothing() -> None:
     def follow(pairs: object) -> None:
         raise RuntimeError("no relay")
 
-    writer: GroupCommit[int, int] = GroupCommit(lambda jobs: list(jobs), follow)
+    writer: GroupCommit[int, int] = GroupCommit(list, follow)
     assert [writer.ask(number) for number in range(5)] == list(range(5))
     writer.close()
 

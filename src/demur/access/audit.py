@@ -7,7 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from demur.access.schema import AUDIT, instant, micros
+from demur.access.schema import AUDIT
+from demur.clock import from_micros, micros
 from demur.store.database import Database
 
 
@@ -56,4 +57,4 @@ class Audit:
         query = query if before is None else query.where(AUDIT.c.number < before)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [Deed(row.number, row.subject, row.action, row.object_id, instant(row.at)) for row in rows]
+        return [Deed(row.number, row.subject, row.action, row.object_id, from_micros(row.at)) for row in rows]

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from demur.access.schema import PROPOSALS, instant, micros
+from demur.access.schema import PROPOSALS
+from demur.clock import from_micros, micros
 from demur.errors import InputError, RefusedError
 from demur.store.database import Database
 
@@ -59,7 +60,7 @@ class Proposals:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Proposal(row.number, row.action, row.object_id, row.reason, row.made_by, instant(row.made_at))
+            Proposal(row.number, row.action, row.object_id, row.reason, row.made_by, from_micros(row.made_at))
             for row in rows
         ]
 
@@ -88,4 +89,4 @@ class Proposals:
                 raise RefusedError("this needs two people: ask somebody else to confirm what you proposed (HLD-04)")
             values = {"closed_by": by, "closed_at": micros(at), "outcome": outcome}
             connection.execute(sa.update(PROPOSALS).where(one).values(values))
-        return Proposal(number, found.action, found.object_id, found.reason, found.made_by, instant(found.made_at))
+        return Proposal(number, found.action, found.object_id, found.reason, found.made_by, from_micros(found.made_at))

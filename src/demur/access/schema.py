@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only as INTEGER
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 STAFF = Table(
     "access_staff",
@@ -76,21 +73,3 @@ PROPOSALS = Table(
     Index("ix_access_proposals_open", "action", "object_id", "closed_at"),
 )
 """What needs two people: the first proposes here, another one confirms (HLD-04)."""
-
-
-def micros(at: datetime) -> int:
-    """Return an instant as stored.
-
-    >>> micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
-    1000000
-    """
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
-def instant(stored: int) -> datetime:
-    """Return a stored instant.
-
-    >>> instant(1_000_000).isoformat()
-    '1970-01-01T00:00:01+00:00'
-    """
-    return _EPOCH + timedelta(microseconds=stored)

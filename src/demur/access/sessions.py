@@ -14,7 +14,8 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from demur.access.schema import SESSIONS, instant, micros
+from demur.access.schema import SESSIONS
+from demur.clock import from_micros, micros
 from demur.store.database import Database
 
 _TOKEN_BYTES = 32
@@ -84,7 +85,9 @@ class Sessions:
         if now - found.seen_at >= _NOTED_SECONDS * 1_000_000:
             with self._database.writing() as connection:
                 connection.execute(sa.update(SESSIONS).where(same).values(seen_at=now))
-        return Session(found.subject, kind, instant(found.made_at), instant(found.expires_at), csrf_token(token))
+        return Session(
+            found.subject, kind, from_micros(found.made_at), from_micros(found.expires_at), csrf_token(token)
+        )
 
     def close(self, token: str | None) -> None:
         """End a session; an unknown one is over already."""

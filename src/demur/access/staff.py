@@ -19,7 +19,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from demur.access.passwords import hashed, matches
 from demur.access.roles import SCOPED, Role
-from demur.access.schema import ATTEMPTS, STAFF, instant, micros
+from demur.access.schema import ATTEMPTS, STAFF
+from demur.clock import from_micros, micros
 from demur.errors import InputError, RefusedError
 from demur.store.database import Database
 
@@ -181,7 +182,7 @@ class StaffAccounts:
             found = {bytes(row.bucket): row for row in connection.execute(query)}
         for name, bucket in buckets.items():
             row = found.get(bucket)
-            if row is not None and at < instant(row.last_at) + _pause(name, row.failures):
+            if row is not None and at < from_micros(row.last_at) + _pause(name, row.failures):
                 raise RefusedError("too many tries; wait a quarter of an hour, or ask an operator for another password")
 
     def _count(self, buckets: Mapping[str, bytes], at: datetime, *, right: bool) -> None:
@@ -236,5 +237,5 @@ def _staff(row: Any) -> Staff:
     countries = None if row.countries is None else frozenset(orjson.loads(row.countries))
     return Staff(
         row.staff_id, row.email, row.name, Role(row.role), countries, row.password_hash is not None,
-        instant(row.made_at), None if row.disabled_at is None else instant(row.disabled_at),
+        from_micros(row.made_at), None if row.disabled_at is None else from_micros(row.disabled_at),
     )  # fmt: skip

@@ -16,7 +16,8 @@ from demur.cli.frame import Context, with_common_options
 
 _GROUPS = {
     "First look": {"demo": "demo", "status": "status"},
-    "People's side": {"campaign": "campaign", "serve": "serve", "work": "serve", "request": "requests", "staff": "staff"},
+    "People's side": {"campaign": "campaign", "request": "requests", "staff": "staff", "serve": "serve",
+                      "work": "serve"},
     "What comes in": {"intake": "intake", "people": "people", "notice": "people", "objection": "objections",
                       "hold": "holds", "order": "holds", "export": "intake"},
     "Rules": {"policy": "policy", "decide": "policy"},

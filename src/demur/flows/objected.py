@@ -24,7 +24,7 @@ from demur.i18n.authorities import authority
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.lineage import SealedFile
 from demur.notice import letters
-from demur.notice.reached import Reached
+from demur.notice.reached import Reached, leave_out
 from demur.objections.facts import seal, unseal
 from demur.objections.receipt import Context, make_receipt
 from demur.objections.scope import parts_of
@@ -142,11 +142,17 @@ def used_before(parts: Parts, people: Iterable[str]) -> dict[str, Used]:
 
 
 def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> int:
-    """Queue the confirmation of each new objection or withdrawal to the address on file; return how many are new."""
+    """Queue the confirmation of each new objection or withdrawal to the address on file; return how many are new.
+
+    Who objected to everything gets no notice any more that has not gone out.
+    """
     told = [one for one in done if one.kept.person_id and not one.kept.repeated]
     if not told:
         return 0
     reach = service.parts.registry.reach({str(one.kept.person_id) for one in told})
+    gone = [one.kept for one in told if one.kept.act is Act.OBJECT and one.kept.kinds is one.kept.services is None]
+    if gone:
+        leave_out(service.notice, {each for one in gone for each in reach[str(one.person_id)].people}, at)
     used = used_before(service.parts, {member for one in reach.values() for member in one.people})
     queued: list[letters.Letter] = []
     for one in told:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from demur.clock import from_micros
 from demur.flows.service import Service
 from demur.notice.schema import CAMPAIGNS
-from demur.people.instants import instant
 from demur.terms.people import CLOCK_STATUSES, CampaignStatus
 
 
@@ -44,6 +44,6 @@ def facts(service: Service) -> Facts:
     texts = [path.read_text(encoding="utf-8") if path.exists() else None
              for path in (public / "checkpoint", public / "vkey")]  # fmt: skip
     campaigns = tuple(
-        Announced(row.campaign_id, row.status, instant(row.effective_at), row.notice_days) for row in rows
+        Announced(row.campaign_id, row.status, from_micros(row.effective_at), row.notice_days) for row in rows
     )
     return Facts(campaigns, texts[0], texts[1].strip() if texts[1] else None)

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from demur.clock import iso
+from demur.clock import from_micros, iso
 from demur.flows.service import Service
 from demur.ledger import Entry, EntryKind
 from demur.notice import proofs
 from demur.notice.audience import IN_APP
-from demur.notice.campaigns import instant
 from demur.notice.proofs import Batch
 from demur.terms.notice import DeliveryState
 from demur.terms.people import Delivery
@@ -64,7 +63,7 @@ def _events(batch: Batch) -> Iterator[dict[str, Any]]:
             "campaign_id": told.campaign_id,
             "channel": told.channel,
             "state": _state(told.state, told.channel).value,
-            "valid_at": iso(instant(told.at)),
+            "valid_at": iso(from_micros(told.at)),
         }
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import micros
 from demur.notice.book import NoticeBook
-from demur.notice.campaigns import micros
 from demur.notice.handed import Handed
 from demur.notice.languages import OFFICIAL, choose
 from demur.notice.schema import CAMPAIGNS, DELIVERIES, STOPPED

@@ -11,12 +11,13 @@ registry, the ledger or anybody's address; asks no clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import from_micros, micros
 from demur.errors import InputError, RefusedError
 from demur.notice.book import NoticeBook
 from demur.notice.schema import CAMPAIGNS, DELIVERIES
@@ -24,8 +25,6 @@ from demur.terms.content import Kind
 from demur.terms.notice import Campaign
 from demur.terms.people import CampaignStatus
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _S = CampaignStatus
 
 NEXT: dict[CampaignStatus, frozenset[CampaignStatus]] = {
@@ -57,16 +56,6 @@ class Course:
     frozen_at: datetime | None
     enrolled_until: datetime | None
     emptied_at: datetime | None
-
-
-def micros(instant: datetime) -> int:
-    """Return microseconds since 1970, as the tables hold instants."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def instant(stored: int) -> datetime:
-    """Return the aware instant of stored microseconds."""
-    return _EPOCH + stored * _MICROSECOND
 
 
 # Reading ----------------------------------------------------------------------------------------------------------
@@ -103,7 +92,7 @@ def all_campaigns(book: NoticeBook) -> list[Course]:
 
 def _course(row: Any) -> Course:
     def at(stored: int | None) -> datetime | None:
-        return None if stored is None else instant(stored)
+        return None if stored is None else from_micros(stored)
 
     campaign = Campaign(
         campaign_id=row.campaign_id,
@@ -111,19 +100,19 @@ def _course(row: Any) -> Course:
         countries=frozenset(orjson.loads(row.countries)),
         kinds=None if row.kinds is None else frozenset(Kind(one) for one in orjson.loads(row.kinds)),
         channels=tuple(orjson.loads(row.channels)),
-        effective_at=instant(row.effective_at),
+        effective_at=from_micros(row.effective_at),
         notice_days=row.notice_days,
         status=CampaignStatus(row.status),
         policy=row.policy,
         policy_digest=row.policy_digest,
         made_by=row.made_by,
-        made_at=instant(row.made_at),
+        made_at=from_micros(row.made_at),
         approved_by=row.approved_by,
         approved_at=at(row.approved_at),
     )
     return Course(
         campaign=campaign,
-        status_at=instant(row.status_at),
+        status_at=from_micros(row.status_at),
         status_by=row.status_by,
         status_reason=row.status_reason,
         told_at=at(row.told_at),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import from_micros
 from demur.notice.book import NoticeBook
 from demur.notice.schema import ATTEMPTS, CAMPAIGNS, DELIVERIES, LETTERS, TEXTS
 from demur.terms.notice import DeliveryState
 
 _DAY = 86_400_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REACHED = (DeliveryState.ACCEPTED.value, DeliveryState.SEEN.value)
 
 
@@ -102,7 +102,7 @@ def progress_of(book: NoticeBook, campaign_id: str, *, countries: Collection[str
         {reason or "unknown": count for reason, count in excluded},
         {country or "unknown": (count, int(reached or 0)) for country, count, reached in by_country},
         {language: (count, int(reached or 0)) for language, count, reached in by_language},
-        {_instant(at).date().isoformat(): count for at, count in sorted(days)},
+        {from_micros(at).date().isoformat(): count for at, count in sorted(days)},
     )
 
 
@@ -123,11 +123,7 @@ def unclear_attempts(book: NoticeBook) -> int:
 def _row(row: Any, languages: list[str]) -> CampaignRow:
     return CampaignRow(
         row.campaign_id, row.purpose, tuple(orjson.loads(row.countries)), tuple(orjson.loads(row.channels)),
-        None if row.kinds is None else tuple(orjson.loads(row.kinds)), _instant(row.effective_at), row.notice_days,
-        row.status, _instant(row.status_at), row.policy, row.made_by, _instant(row.made_at), row.approved_by,
-        None if row.approved_at is None else _instant(row.approved_at), tuple(languages),
+        None if row.kinds is None else tuple(orjson.loads(row.kinds)), from_micros(row.effective_at), row.notice_days,
+        row.status, from_micros(row.status_at), row.policy, row.made_by, from_micros(row.made_at), row.approved_by,
+        None if row.approved_at is None else from_micros(row.approved_at), tuple(languages),
     )  # fmt: skip
-
-
-def _instant(stored: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(stored))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import from_micros, micros
 from demur.notice.book import NoticeBook
 from demur.notice.delivery_sql import LATER, NEXT, NUMBERS, PAIRS, RESULTS, TRIES, Statements
 from demur.notice.schema import ATTEMPTS, CAMPAIGNS, DELIVERIES
@@ -33,7 +34,6 @@ _SENDING = (CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value)
 _MAY_SEND = CAMPAIGNS.c.status.in_((CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value))
 """An effective campaign still tells who comes late, with their own deadline (NOT-02)."""
 _ENDED = frozenset({CampaignStatus.CANCELLED.value, CampaignStatus.SUPERSEDED.value})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -211,7 +211,7 @@ class Deliveries:
                 for state in ("waiting", "deferred"):  # one step into the index each, however large the campaign
                     one = due.where(DELIVERIES.c.campaign_id == campaign, DELIVERIES.c.state == state)
                     first += connection.scalars(one)
-        return _EPOCH + min(first) * _MICROSECOND if first else None
+        return from_micros(min(first)) if first else None
 
     def possible_duplicates(self, campaign_id: str) -> list[PossibleDuplicate]:
         """Return who may have got the notice twice: a try of unknown fate, and another one that went out or may have.
@@ -308,8 +308,3 @@ class Deliveries:
     def _bind(self, handed: Any, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         bound: dict[str, Any] = handed.bind(rows, postgresql=self._database.is_postgresql)
         return bound
-
-
-def micros(instant: datetime) -> int:
-    """Return an instant as the tables keep it: microseconds since 1970 UTC."""
-    return (instant - _EPOCH) // _MICROSECOND

@@ -10,7 +10,7 @@ import base64
 import hmac
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from demur.clock import micros
 from demur.notice.book import NoticeBook
 from demur.notice.channels import IN_APP, Surroundings
 from demur.notice.schema import APP_MESSAGES, CAMPAIGNS, DELIVERIES
@@ -28,7 +29,6 @@ from demur.terms.people import CLOCK_STATUSES, CampaignStatus
 WAITS = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 36_000))
 """Between the tries of one webhook; after the last one the message is a dead letter (28 hours)."""
 _LEASE = timedelta(minutes=2)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = tuple(status.value for status in CLOCK_STATUSES)
 """A held or cancelled campaign shows nothing any more; its links keep working (NOT-09)."""
 
@@ -70,7 +70,7 @@ def keep(book: NoticeBook, batch: Sequence[Outgoing]) -> None:
     )
     rows = []
     for message in batch:
-        at = _micros(datetime.fromisoformat(orjson.loads(message.message)["timestamp"]))
+        at = micros(datetime.fromisoformat(orjson.loads(message.message)["timestamp"]))
         rows.append(
             {
                 "number": message.number,
@@ -109,7 +109,7 @@ def seen(book: NoticeBook, number: int, person_id: str, at: datetime) -> bool:
         if connection.scalar(sa.select(APP_MESSAGES.c.number).where(*mine)) is None:
             return False
         first = sa.update(APP_MESSAGES).where(*mine, APP_MESSAGES.c.seen_at.is_(None))
-        connection.execute(first.values(state="seen", seen_at=_micros(at)))
+        connection.execute(first.values(state="seen", seen_at=micros(at)))
         # A notice that went on to another channel meanwhile keeps that channel's state.
         told = sa.update(DELIVERIES).where(
             DELIVERIES.c.number == number,
@@ -118,7 +118,7 @@ def seen(book: NoticeBook, number: int, person_id: str, at: datetime) -> bool:
             DELIVERIES.c.state.in_((DeliveryState.WIRE.value, DeliveryState.ACCEPTED.value)),
         )
         connection.execute(
-            told.values(state=DeliveryState.SEEN.value, state_at=_micros(at), lease_until=None, leased_by=None)
+            told.values(state=DeliveryState.SEEN.value, state_at=micros(at), lease_until=None, leased_by=None)
         )
         return True
 
@@ -139,7 +139,7 @@ def take(book: NoticeBook, at: datetime, *, rows: int = 50) -> list[Post]:
     due = due.join(CAMPAIGNS, CAMPAIGNS.c.campaign_id == DELIVERIES.c.campaign_id)
     due = due.where(
         APP_MESSAGES.c.state == "waiting",
-        APP_MESSAGES.c.not_before <= _micros(at),
+        APP_MESSAGES.c.not_before <= micros(at),
         CAMPAIGNS.c.status == CampaignStatus.RUNNING.value,
     )
     due = due.order_by(APP_MESSAGES.c.not_before, APP_MESSAGES.c.number).limit(rows)
@@ -147,7 +147,7 @@ def take(book: NoticeBook, at: datetime, *, rows: int = 50) -> list[Post]:
         found = connection.execute(due.with_for_update(skip_locked=True, of=APP_MESSAGES)).all()
         if found:
             mine = APP_MESSAGES.c.number.in_([row.number for row in found])
-            again = {"attempt": APP_MESSAGES.c.attempt + 1, "not_before": _micros(at + _LEASE)}
+            again = {"attempt": APP_MESSAGES.c.attempt + 1, "not_before": micros(at + _LEASE)}
             connection.execute(sa.update(APP_MESSAGES).where(mine).values(**again))
     return [Post(row.number, row.attempt + 1, row.body.encode()) for row in found]
 
@@ -161,7 +161,7 @@ def posted(book: NoticeBook, results: Sequence[Result], at: datetime) -> list[Re
             if result.outcome is Outcome.ACCEPTED:
                 values: dict[str, Any] = {"state": "posted"}
             elif result.outcome is Outcome.DEFERRED and result.attempt <= len(WAITS):
-                values = {"not_before": _micros(at + WAITS[result.attempt - 1])}
+                values = {"not_before": micros(at + WAITS[result.attempt - 1])}
             else:
                 values = {"state": "dead"}
             changed = connection.execute(sa.update(APP_MESSAGES).where(*waiting).values(**values)).rowcount
@@ -176,7 +176,7 @@ def revive(book: NoticeBook, at: datetime) -> int:
     """Post dead letters again, after the webhook was repaired; returns how many."""
     with book.database.writing() as connection:
         dead = sa.update(APP_MESSAGES).where(APP_MESSAGES.c.state == "dead")
-        return connection.execute(dead.values(state="waiting", attempt=0, not_before=_micros(at))).rowcount
+        return connection.execute(dead.values(state="waiting", attempt=0, not_before=micros(at))).rowcount
 
 
 def signed(keys: KeyRing, number: int, at: datetime, body: bytes) -> dict[str, str]:
@@ -206,7 +206,3 @@ def is_app(keys: KeyRing, authorization: str) -> bool:
     scheme, _, told = authorization.partition(" ")
     right = hmac.compare_digest(told.strip().encode(), app_key(keys).encode())
     return right and scheme.lower() == "bearer"
-
-
-def _micros(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)

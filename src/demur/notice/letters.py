@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -17,13 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from demur.clock import iso
+from demur.clock import from_micros, iso, micros
 from demur.errors import BrokenError
 from demur.notice.book import NoticeBook
 from demur.notice.schema import LETTERS
 from demur.terms.notice import Outcome, Result
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEASE = timedelta(minutes=10)
 _GIVE_UP = timedelta(days=5)
 """RFC 5321 §4.5.4.1: at least four to five days."""
@@ -112,10 +111,10 @@ def queue_all(book: NoticeBook, letters: Sequence[Letter], at: datetime) -> list
 
 def _queued(connection: sa.Connection, letter: Letter, at: datetime, *, postgresql: bool) -> int | None:
     address = letter.address.strip()
-    not_before = _micros(at)
+    not_before = micros(at)
     most = STRANGERS_A_DAY.get(letter.kind)
     recent = sa.select(LETTERS.c.made_at).where(
-        sa.func.lower(LETTERS.c.address) == address.lower(), LETTERS.c.made_at > _micros(at - _DAY)
+        sa.func.lower(LETTERS.c.address) == address.lower(), LETTERS.c.made_at > micros(at - _DAY)
     )
     if most is not None:
         same = connection.scalars(recent.where(LETTERS.c.kind == letter.kind.value).limit(most)).all()
@@ -134,7 +133,7 @@ def _queued(connection: sa.Connection, letter: Letter, at: datetime, *, postgres
         "state": "waiting",
         "attempt": 0,
         "not_before": not_before,
-        "made_at": _micros(at),
+        "made_at": micros(at),
     }
     insert: Any = postgresql_insert(LETTERS) if postgresql else sqlite_insert(LETTERS)
     insert = insert.values(**row).on_conflict_do_nothing(index_elements=["letter_key"])
@@ -147,7 +146,7 @@ def take(book: NoticeBook, at: datetime, *, rows: int = 50) -> list[Due]:
 
     A letter may so be sent twice, with one Message-ID; it is never lost.
     """
-    due = sa.select(LETTERS).where(LETTERS.c.state == "waiting", LETTERS.c.not_before <= _micros(at))
+    due = sa.select(LETTERS).where(LETTERS.c.state == "waiting", LETTERS.c.not_before <= micros(at))
     due = due.order_by(LETTERS.c.not_before, LETTERS.c.number).limit(rows).with_for_update(skip_locked=True)
     with book.database.writing() as connection:
         found = connection.execute(due).all()
@@ -156,7 +155,7 @@ def take(book: NoticeBook, at: datetime, *, rows: int = 50) -> list[Due]:
             connection.execute(
                 sa.update(LETTERS)
                 .where(LETTERS.c.number.in_(numbers))
-                .values(attempt=LETTERS.c.attempt + 1, not_before=_micros(at + _LEASE))
+                .values(attempt=LETTERS.c.attempt + 1, not_before=micros(at + _LEASE))
             )
     return [_due(row, row.attempt + 1) for row in found]
 
@@ -168,12 +167,12 @@ def settle(book: NoticeBook, results: Sequence[Result], digests: Mapping[int, by
             row = connection.execute(sa.select(LETTERS).where(LETTERS.c.number == result.number)).one()
             values: dict[str, Any] = {"message_digest": digests.get(result.number)}
             if result.outcome is Outcome.ACCEPTED:
-                values |= {"state": "sent", "sent_at": _micros(at)}
+                values |= {"state": "sent", "sent_at": micros(at)}
             elif result.outcome is Outcome.BOUNCED or not _worth(_due(row, row.attempt), at):
                 values |= {"state": "failed"}
             else:
                 wait = min(_FIRST_WAIT * 2 ** min(max(result.attempt, 1) - 1, 30), _MOST_WAIT)
-                values |= {"not_before": _micros(at + wait)}
+                values |= {"not_before": micros(at + wait)}
             newest = (LETTERS.c.number == result.number, LETTERS.c.attempt == result.attempt)
             connection.execute(sa.update(LETTERS).where(*newest, LETTERS.c.state == "waiting").values(**values))
 
@@ -218,8 +217,8 @@ def of_person(book: NoticeBook, person_id: str) -> list[Sent]:
                 row.letter_key,
                 row.language,
                 row.state,
-                _instant(row.made_at),
-                None if row.sent_at is None else _instant(row.sent_at),
+                from_micros(row.made_at),
+                None if row.sent_at is None else from_micros(row.sent_at),
                 None if row.message_digest is None else bytes(row.message_digest).hex(),
             )
             for row in connection.execute(query)
@@ -258,17 +257,9 @@ def _due(row: Any, attempt: int) -> Due:
         row.language,
         row.address,
         orjson.loads(row.facts),
-        _instant(row.made_at),
+        from_micros(row.made_at),
     )
 
 
 def _plain(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value
-
-
-def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
-
-
-def _micros(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)

@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from demur.clock import iso
+from demur.clock import from_micros, iso, micros
 from demur.errors import BrokenError, InputError
 from demur.ledger import Checkpoint, Opening, VerifierKey, read_proof, tree, verify_opening, verify_proof
 from demur.notice.book import NoticeBook
-from demur.notice.campaigns import instant, micros
 from demur.notice.schema import ATTEMPTS, BATCHES, DELIVERIES, PROOFS, TEXTS, UNSETTLED_SEEN, UNSETTLED_TRIES
 from demur.store.files import canonical, digest_json
 from demur.store.keys import keyed_hash
@@ -70,7 +69,7 @@ def leaf_of(told: Told, key: bytes, batch: int, position: int) -> dict[str, Any]
         "channel": told.channel,
         "language": told.language,
         "state": told.state,
-        "at": iso(instant(told.at)),
+        "at": iso(from_micros(told.at)),
         "text": told.text,
         "message": None if told.digest is None else told.digest.hex(),
         "salt": keyed_hash(key, "notice-leaf", str(batch), str(position))[:16].hex(),
@@ -228,7 +227,7 @@ _RECORDED = (
 def _batch(connection: sa.Connection, row: Any) -> Batch:
     query = _RECORDED.where(PROOFS.c.batch == row.batch).order_by(PROOFS.c.position)
     rows = tuple(Told._make(found) for found in connection.execute(query))
-    return Batch(row.batch, row.campaign_id, row.root, row.leaves, instant(row.made_at), rows)
+    return Batch(row.batch, row.campaign_id, row.root, row.leaves, from_micros(row.made_at), rows)
 
 
 # Proving ----------------------------------------------------------------------------------------------------------
@@ -343,7 +342,7 @@ def deliveries_of(book: NoticeBook, people: Iterable[str]) -> list[Delivered]:
     query = sa.select(*columns).where(table.person_id.in_(sorted(set(people)))).order_by(table.number)
     with book.database.reading() as connection:
         rows: list[Any] = list(connection.execute(query))
-    return [Delivered._make((*row[:-1], instant(row.state_at))) for row in rows]
+    return [Delivered._make((*row[:-1], from_micros(row.state_at))) for row in rows]
 
 
 def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:
@@ -351,7 +350,7 @@ def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:
     query = sa.select(ATTEMPTS.c.wired_at).where(ATTEMPTS.c.number == number, ATTEMPTS.c.attempt == attempt)
     with book.database.reading() as connection:
         found = connection.scalar(query)
-    return None if found is None else instant(found)
+    return None if found is None else from_micros(found)
 
 
 def batches_of(book: NoticeBook, campaign_id: str) -> Sequence[tuple[int, int, int | None]]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+import sqlalchemy as sa
+
+from demur.clock import micros
 from demur.notice.book import NoticeBook
 from demur.notice.schema import DELIVERIES
+from demur.terms.notice import DeliveryState, Excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,18 @@ class Reached:
     campaign_id: str
     country: str | None
     language: str
+
+
+def leave_out(book: NoticeBook, people: Iterable[str], at: datetime) -> int:
+    """Take people who objected out of notices that have not gone out yet (OBJ-05: never asked again); say how many."""
+    wanted = sorted(set(people))
+    table = DELIVERIES
+    waiting = table.c.state.in_([DeliveryState.WAITING.value, DeliveryState.DEFERRED.value])
+    change = sa.update(table).values(
+        state=DeliveryState.EXCLUDED.value, detail=Excluded.OBJECTED.value, state_at=micros(at), lease_until=None
+    )
+    with book.database.writing() as connection:
+        return int(connection.execute(change.where(table.c.person_id.in_(wanted), waiting)).rowcount)
 
 
 def reached(book: NoticeBook, numbers: Iterable[int]) -> dict[int, Reached]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from demur.clock import micros
 from demur.notice.addresses import NOTICE
 from demur.notice.book import NoticeBook
 from demur.notice.schema import DELIVERIES, LETTERS, STOPPED
 from demur.store.keys import KeyRing
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 500
 
 
@@ -25,7 +25,7 @@ def stop_address(book: NoticeBook, keys: KeyRing, address: str, why: str, at: da
     row = {
         "address_hash": _hash(keys, address),
         "why": why,
-        "stopped_at": (at - _EPOCH) // timedelta(microseconds=1),
+        "stopped_at": micros(at),
     }
     with book.database.writing() as connection:
         connection.execute(insert.values(**row).on_conflict_do_nothing(index_elements=["address_hash"]))

@@ -13,10 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from demur.clock import micros
 from demur.people import schema
 from demur.people.dossier import Dossier, Row, View
 from demur.people.epochs import _status, account_rows, compromise_windows, profile_facts
-from demur.people.instants import ALWAYS, FOREVER, adult_cutoff, micros, months_before
+from demur.people.instants import ALWAYS, FOREVER, adult_cutoff, months_before
 from demur.people.links import Links, read_links
 from demur.people.standing import _age, _countries, _episodes, _objections
 from demur.people.streams import CHUNK, entangled

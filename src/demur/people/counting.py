@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from demur.clock import micros
 from demur.people import schema
-from demur.people.instants import ALWAYS, day, micros
+from demur.people.instants import ALWAYS, day
 from demur.store.database import Database
 from demur.terms.people import Act
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from demur.clock import parse
+from demur.clock import micros, parse
 from demur.errors import InputError
 from demur.people import schema
-from demur.people.instants import days, micros
+from demur.people.instants import days
 from demur.terms.content import Kind, Signal
 from demur.terms.holds import Nature, Stage
 from demur.terms.people import Act, AgeSource, CampaignStatus, Delivery, Status

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from demur.clock import iso
+from demur.clock import iso, micros
 from demur.errors import InputError, OutsideError
 from demur.people import schema
 from demur.people.dossier import View
-from demur.people.instants import adult_cutoff, micros, months_before
+from demur.people.instants import adult_cutoff, months_before
 from demur.people.renotice import renotices
 from demur.people.standing import standing_of
 from demur.people.stopping import takes_out

@@ -6,7 +6,7 @@ what Arrow holds inside ``timestamp[us, UTC]`` and ``date32``.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from demur.clock import adult_at
 
@@ -15,27 +15,7 @@ ALWAYS = -(2**62)
 FOREVER = 2**62
 """After every instant: stands for an open end in comparisons."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def micros(instant: datetime) -> int:
-    """Return microseconds since 1970 of an aware instant.
-
-    >>> micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
-    1000000
-    """
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def instant(stored: int) -> datetime:
-    """Return the aware instant of stored microseconds.
-
-    >>> instant(1000000).isoformat()
-    '1970-01-01T00:00:01+00:00'
-    """
-    return _EPOCH + timedelta(microseconds=stored)
 
 
 def days(day: date) -> int:

@@ -16,10 +16,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demur.clock import micros
 from demur.errors import InputError
 from demur.people import schema
 from demur.people.events import handle_key, read_event
-from demur.people.instants import micros
 from demur.store.database import BATCH_ROWS, Database, Row
 from demur.store.keys import keyed_hash
 from demur.terms.people import AgeSource, Status

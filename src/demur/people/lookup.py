@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import from_micros
 from demur.people import schema
 from demur.people.events import handle_key
-from demur.people.instants import FOREVER, day, instant
+from demur.people.instants import FOREVER, day
 from demur.people.links import LINK
 from demur.terms.people import Act
 
@@ -141,7 +142,7 @@ def _value(name: str, value: Any) -> Any:
     if value is None:
         return None
     if name in _INSTANTS:
-        return instant(value)
+        return from_micros(value)
     if name == "born_on":
         return day(value)
     return schema.unlisted(value) if name in _LISTS else value

@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from demur.clock import from_micros, micros
 from demur.people import lookup, schema
 from demur.people.events import DOORS, objection_row
-from demur.people.instants import ALWAYS, FOREVER, instant, micros
+from demur.people.instants import ALWAYS, FOREVER
 from demur.store.database import Database, Row
 from demur.terms.content import Kind, Signal
 from demur.terms.people import Act
@@ -310,14 +311,14 @@ def _scope(stored: str | None) -> tuple[str, ...] | None:
 
 def _of_row(row: Row, *, repeated: bool = False) -> Kept:
     person, event_id, reference, act, kinds, services, door, said, recorded = row
-    return Kept(event_id, reference, person, Act(act), _scope(kinds), _scope(services), door, instant(said),
-                instant(recorded), repeated=repeated)  # fmt: skip
+    return Kept(event_id, reference, person, Act(act), _scope(kinds), _scope(services), door, from_micros(said),
+                from_micros(recorded), repeated=repeated)  # fmt: skip
 
 
 def _of_queue(row: Row) -> Kept:
     reference, event_id, claim, kinds, services, door, said, recorded = row
-    return Kept(event_id, reference, None, Act.OBJECT, _scope(kinds), _scope(services), door, instant(said),
-                instant(recorded), claim=claim)  # fmt: skip
+    return Kept(event_id, reference, None, Act.OBJECT, _scope(kinds), _scope(services), door, from_micros(said),
+                from_micros(recorded), claim=claim)  # fmt: skip
 
 
 class Objecting:

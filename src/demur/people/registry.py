@@ -14,14 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from demur.clock import iso
+from demur.clock import from_micros, iso, micros
 from demur.errors import InputError
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
 from demur.people.audience import Audiences
 from demur.people.counting import Counting
 from demur.people.events import DOORS, objection_row, read_event
-from demur.people.instants import instant, micros
 from demur.people.loading import Recorded
 from demur.people.objecting import Objecting
 from demur.people.restrictions import Restriction, names_of, restrictions
@@ -385,4 +384,4 @@ class Registry(Objecting, Stopping, Audiences, Counting):
         self, connection: sa.Connection, reference: str, person: str | None, at: int, recorded_at: datetime
     ) -> ObjectionReceipt:
         accounts = () if person is None else tuple(lookup.accounts_of(connection, person))
-        return ObjectionReceipt(reference, person, accounts, instant(at), recorded_at)
+        return ObjectionReceipt(reference, person, accounts, from_micros(at), recorded_at)

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from demur.clock import from_micros, micros
 from demur.people import schema
-from demur.people.instants import instant, micros
 from demur.people.stopping import takes_out
 from demur.terms.content import Signal
 from demur.terms.people import Act, CampaignStatus, Status
@@ -70,7 +70,7 @@ def restrictions(connection: sa.Connection, since: datetime | None) -> Iterator[
         if since is not None:
             query = query.where(table.c.recorded_at > micros(since))
         for row in connection.execute(query):
-            yield Restriction(f"{kind}:{row.event_id}", kind, row.person_id, instant(row.recorded_at))
+            yield Restriction(f"{kind}:{row.event_id}", kind, row.person_id, from_micros(row.recorded_at))
 
 
 def _person(table: sa.Table) -> sa.ColumnElement[Any]:

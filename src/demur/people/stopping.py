@@ -8,11 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from demur.clock import iso
+from demur.clock import from_micros, iso, micros
 from demur.errors import InputError, RefusedError
 from demur.people import schema
 from demur.people.events import read_event
-from demur.people.instants import instant, micros
 from demur.store.database import Database
 from demur.terms.holds import Lift, Nature, PlacedHold, Stage
 from demur.terms.people import Act
@@ -179,8 +178,8 @@ def _placed(row: Any, lifts: Sequence[Any]) -> PlacedHold:
         text=row.text,
         deadline_at=_at(row.deadline_at),
         penalty=row.penalty,
-        valid_at=instant(row.valid_at),
-        recorded_at=instant(row.recorded_at),
+        valid_at=from_micros(row.valid_at),
+        recorded_at=from_micros(row.recorded_at),
         lift=None if nature is Nature.ORDER else _lift(row, lifts),
     )
 
@@ -191,7 +190,7 @@ def _lift(row: Any, lifts: Sequence[Any]) -> Lift | None:
         return None
     first = min(ends, key=lambda lift: (lift.valid_at, lift.event_id))
     by = tuple(schema.unlisted(first.people) or ())
-    return Lift(by, first.instrument, instant(first.valid_at), _at(first.renotice_at))
+    return Lift(by, first.instrument, from_micros(first.valid_at), _at(first.renotice_at))
 
 
 def _set(stored: str | None) -> frozenset[str]:
@@ -199,4 +198,4 @@ def _set(stored: str | None) -> frozenset[str]:
 
 
 def _at(stored: int | None) -> datetime | None:
-    return None if stored is None else instant(stored)
+    return None if stored is None else from_micros(stored)

@@ -6,7 +6,7 @@ Content goes in sealed and comes out only for whoever asks for it by name. Does 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from demur.clock import from_micros, micros
 from demur.errors import InputError, RefusedError
 from demur.requests.schema import PROPOSALS, REQUESTS
 from demur.requests.sealing import Sealing
@@ -38,7 +39,6 @@ from demur.store.keys import KeyRing
 
 MOST_PROPOSALS = 5_000
 """Hits kept of one request; more mean that it asks for something that is not one human being."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLEAR = [column for column in REQUESTS.c if not isinstance(column.type, sa.LargeBinary)]
 
 
@@ -80,8 +80,8 @@ class RequestBook:
             "is_claim": wanted.claim is not None,
             "country": country,
             "language": language,
-            "received_at": _micros(received_at),
-            "due_at": _micros(due_at),
+            "received_at": micros(received_at),
+            "due_at": micros(due_at),
             "parts_done": 0,
             "searched": 0,
             "pictures": 0,
@@ -247,7 +247,7 @@ class RequestBook:
             InputError: an item was not proposed.
         """
         verdict = Verdict.CONFIRMED if reason in CONFIRMING else Verdict.REJECTED
-        told = {"verdict": verdict.value, "reason": reason.value, "decided_by": by, "decided_at": _micros(at)}
+        told = {"verdict": verdict.value, "reason": reason.value, "decided_by": by, "decided_at": micros(at)}
         with self.database.writing() as connection:
             self._refuse_unless_deciding(connection, number)
             rows = {
@@ -293,9 +293,9 @@ class RequestBook:
                 raise RefusedError("the request is answered; there is nothing to extend")
             if row.extended_at is not None:
                 raise RefusedError("the request was extended before; the law allows it once (GDPR art. 12(3))")
-            if _micros(at) >= row.due_at:
+            if micros(at) >= row.due_at:
                 raise RefusedError("the first month is over; it had to be extended inside it (GDPR art. 12(3))")
-            told = {"due_at": _micros(due_at), "extended_at": _micros(at), "delay": delay.value}
+            told = {"due_at": micros(due_at), "extended_at": micros(at), "delay": delay.value}
             connection.execute(sa.update(REQUESTS).where(REQUESTS.c.number == number).values(**told))
 
     def check_ready(self, number: int) -> None:
@@ -314,8 +314,8 @@ class RequestBook:
         found = outcome_of(self.proposals(number))
         with self.database.writing() as connection:
             self._refuse_unless_ready(connection, number)
-            told = {"state": State.ANSWERED.value, "outcome": found.value, "answered_at": _micros(at),
-                    "forget_at": _micros(forget_at),
+            told = {"state": State.ANSWERED.value, "outcome": found.value, "answered_at": micros(at),
+                    "forget_at": micros(forget_at),
                     "answer": self._sealing.seal(number, "answer", text.encode())}  # fmt: skip
             connection.execute(sa.update(REQUESTS).where(REQUESTS.c.number == number).values(**told))
         return found
@@ -325,7 +325,7 @@ class RequestBook:
 
         The key goes first: whatever a kill leaves behind is unreadable.
         """
-        over = (REQUESTS.c.forget_at <= _micros(at), REQUESTS.c.forgotten_at.is_(None))
+        over = (REQUESTS.c.forget_at <= micros(at), REQUESTS.c.forgotten_at.is_(None))
         with self.database.reading() as connection:
             query = sa.select(REQUESTS.c.number).where(*over).order_by(REQUESTS.c.number).limit(most)
             numbers = list(connection.execute(query).scalars())
@@ -333,7 +333,7 @@ class RequestBook:
         for number in numbers:
             self._sealing.destroy(number)
             with self.database.writing() as connection:
-                gone = {**blank, "forgotten_at": _micros(at)}
+                gone = {**blank, "forgotten_at": micros(at)}
                 connection.execute(sa.update(REQUESTS).where(REQUESTS.c.number == number).values(**gone))
                 connection.execute(sa.delete(PROPOSALS).where(PROPOSALS.c.number == number))
         return numbers
@@ -415,8 +415,8 @@ def _request(row: Any) -> Request:
         is_claim=row.is_claim,
         country=row.country,
         language=row.language,
-        received_at=_EPOCH + timedelta(microseconds=row.received_at),
-        due_at=_EPOCH + timedelta(microseconds=row.due_at),
+        received_at=from_micros(row.received_at),
+        due_at=from_micros(row.due_at),
         extended_at=_instant(row.extended_at),
         delay=Delay(row.delay) if row.delay else None,
         answered_at=_instant(row.answered_at),
@@ -427,9 +427,5 @@ def _request(row: Any) -> Request:
     )
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
-def _instant(micros: int | None) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+def _instant(stored: int | None) -> datetime | None:
+    return None if stored is None else from_micros(stored)

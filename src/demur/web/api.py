@@ -213,7 +213,7 @@ def verify(service: Here, told: Annotated[dict[str, Any], Body()]) -> VerdictOut
 
 @api.get("/preferences/{account_id}", response_model=PreferencesOut, responses=REFUSED, dependencies=[App])
 def preferences(service: Here, account_id: Token) -> dict[str, Any]:
-    """Return headers and meta elements for an account's public pages; strangers could list objectors, so not to them."""
+    """Return headers and meta elements for an account's public pages; not to strangers, who could list objectors."""
     return objecting.outward(service, account_id)
 
 

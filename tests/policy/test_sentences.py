@@ -12,7 +12,7 @@ from demur.i18n import fallbacks, languages, sentence
 from demur.i18n.sentences import CODES
 
 SHIPPED = {"bg", "cs", "cy", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt",  # noqa: E501
-           "nb", "nl", "pl", "pt", "ro", "sk", "sl", "sv"}  # fmt: skip
+           "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"}  # fmt: skip
 
 
 def test_all_languages_are_there() -> None:

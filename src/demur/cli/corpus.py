@@ -23,6 +23,7 @@ from demur.cli.frame import (
     working,
 )
 from demur.cli.look import grid, note, plain, say
+from demur.errors import InputError
 
 
 @click.group()
@@ -70,6 +71,8 @@ def build(
     if regions:
         recipe = replace(recipe, regions=dict(_pair(one) for one in regions))
     known = known_at or clock.now()
+    if known > clock.now():
+        raise InputError("expected --known-at now or earlier, found a later instant: nobody knows yet what comes")
     with working(context) as parts:
         manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, workers=workers())
     show(context, facts_of(manifest), lambda: _text(manifest))

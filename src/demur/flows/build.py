@@ -42,6 +42,7 @@ def build_corpus(
     settle(parts.workspace.corpora)
     here, source = current(parts.workspace), state_digest(parts.workspace.source)
     policy = keep_policy(parts.workspace, reference)
+    parts.registry.look(known_at)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
         there = {path.name for path in whole_corpora(parts)}
         manifest = corpus_of(parts, found, recipe, workers=workers)
@@ -90,6 +91,7 @@ def rebuild_corpus(
     """
     reference, policy = kept_policy(parts.workspace, before.inputs["policy"])
     as_of, known_at = parse(before.inputs["as_of"]), parse(before.inputs["known_at"])
+    parts.registry.look(narrowed_at)
     recipe = CorpusRecipe(**before.inputs["recipe"])
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at, narrowed_at=narrowed_at) as found:
         if found.source_digest != before.inputs["source"]:

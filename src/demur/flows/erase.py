@@ -43,6 +43,7 @@ def erase(parts: Parts, *, at: datetime, workers: int | None = None, clock: Call
     """
     begun = time.perf_counter()
     settle(parts.workspace.corpora)
+    parts.registry.look(at)
     steps = Steps(parts, _journal(parts, at), workers, clock, begun)
     for name in erasure.STEPS:
         steps.journal.step(name, getattr(steps, name))
@@ -59,6 +60,7 @@ def first_effect(parts: Parts, *, at: datetime, clock: Callable[[], datetime]) -
     """
     begun = time.perf_counter()
     settle(parts.workspace.corpora)
+    parts.registry.look(at)
     steps = Steps(parts, _journal(parts, at), None, clock, begun)
     steps.journal.step(erasure.STEPS[0], steps.rollback)
     return steps.journal

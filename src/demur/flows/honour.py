@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,6 @@ STOPS = 3
 """How often objections stop a training; then it runs to its end, and the model falls back before it is served."""
 LOOK_EVERY_SECONDS = 5.0
 """How often everything that may restrict is looked at; objections and holds are looked at in every step."""
-SETTLED = timedelta(seconds=2)
-"""What was said is on disk after so long: an erasure takes in what was recorded before, the rest is the next one's.
-
-An instant is read before the transaction that keeps it is through. Without this rest an objection could be stamped
-before an erasure looks and be written after it has looked, and no later look would find it.
-"""
 FAILURES_FROM = 200
 """Notices of a campaign that must have been tried before a share of failures means anything."""
 FAILURES_PERCENT = 10
@@ -79,8 +73,6 @@ def train_honouring(
         except RefusedError:
             if attempt == STOPS or not _may_erase(parts, clock()) or not _waits(parts, clock()):
                 raise
-            if not _waits(parts, clock() - SETTLED):
-                time.sleep(SETTLED.total_seconds())
     for _ in range(STOPS):
         done = erase_waiting(parts, clock=clock, workers=workers)
         if done is None:
@@ -91,7 +83,7 @@ def train_honouring(
 
 def erase_waiting(parts: Parts, *, clock: Callable[[], datetime], workers: int | None = None) -> Erased | None:
     """Erase what waits, if something does and the policy lets it happen by itself; finish what was begun."""
-    at = clock() - SETTLED
+    at = clock()
     if not _may_erase(parts, at) or not (erasure.unfinished(parts.workspace.erasures) or _waits(parts, at)):
         return None
     return erase(parts, at=at, workers=workers, clock=clock)
@@ -162,11 +154,11 @@ def _round(service: Service, mine: _Rounds) -> int | None:
     waiting = urgent(pending(parts, by=now))
     if not unfinished and not waiting:
         return 0
-    if not unfinished and not urgent(pending(parts, by=now - SETTLED)):
+    if not unfinished and not urgent(pending(parts, by=now)):
         return None
     try:
         with parts.workspace.lock():
-            journal = first_effect(parts, at=now - SETTLED, clock=service.clock)
+            journal = first_effect(parts, at=now, clock=service.clock)
     except RefusedError:
         return None
     command = [sys.executable, "-m", "demur", "--home", str(parts.workspace.root), "--quiet", "erase"]

@@ -21,7 +21,7 @@ from demur.people.instants import ALWAYS, FOREVER, adult_cutoff, months_before
 from demur.people.links import Links, read_links
 from demur.people.standing import _age, _countries, _episodes, _objections
 from demur.people.streams import CHUNK, entangled
-from demur.store.database import Database
+from demur.people.timeline import Timeline
 from demur.terms.people import DELIVERED_STATES, AgeSource, Candidate, Delivery
 
 GRACE_MONTHS = 12
@@ -269,7 +269,7 @@ def _among(
 class Audiences:
     """What campaigns ask the registry; part of Registry."""
 
-    _database: Database
+    _database: Timeline
 
     def audience(self, *, as_of: datetime, after: str | None = None) -> Iterator[tuple[list[Candidate], str | None]]:
         """Yield everybody who may belong to a campaign, each human being once, in batches, with flat memory.

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from demur.clock import micros
 from demur.people import schema
 from demur.people.instants import ALWAYS, day
-from demur.store.database import Database
+from demur.people.timeline import Timeline
 from demur.terms.people import Act
 
 _DAY = 86_400_000_000
@@ -36,7 +36,7 @@ class ObjectionFigures:
 class Counting:
     """The part of the registry that counts."""
 
-    _database: Database
+    _database: Timeline
 
     def objection_figures(self, *, since: datetime, countries: Collection[str] | None = None) -> ObjectionFigures:
         """Return how many people objected.

@@ -17,7 +17,8 @@ from demur.clock import from_micros, micros
 from demur.people import lookup, schema
 from demur.people.events import DOORS, objection_row
 from demur.people.instants import ALWAYS, FOREVER
-from demur.store.database import Database, Row
+from demur.people.timeline import Timeline
+from demur.store.database import Row
 from demur.terms.content import Kind, Signal
 from demur.terms.people import Act
 
@@ -75,7 +76,7 @@ class Reach:
 
 
 def record_batch(
-    database: Database, connection: sa.Connection, told: Sequence[Told], recorded_at: datetime
+    database: Timeline, connection: sa.Connection, told: Sequence[Told], recorded_at: datetime
 ) -> list[Kept]:
     """Record objections in the caller's transaction; one that repeats what stands is not recorded again.
 
@@ -84,7 +85,8 @@ def record_batch(
     """
     if database.is_postgresql:  # waits for a taking back that is under way, not for other objections
         connection.execute(sa.text("LOCK TABLE objections IN ROW EXCLUSIVE MODE"))
-    at = micros(recorded_at)
+    said = micros(recorded_at)
+    at = max(said, database.floor(connection))
     people = [one.person_id or _match(connection, one.claim) for one in told]
     groups = _groups(database, connection, {person for person in people if person})
     acts = _acts(database, connection, groups)
@@ -92,7 +94,7 @@ def record_batch(
     queue: list[Row] = []
     kept: list[Kept] = []
     for one, person in zip(told, people, strict=True):
-        read = _read(one, person, at)
+        read = _read(one, person, said)
         if person is None:
             row = lookup.unmatched_row(orjson.dumps(dict(sorted(one.claim.items()))).decode(), read, at)
             queue.append(row)
@@ -105,7 +107,7 @@ def record_batch(
             continue
         if one.said_at is None:  # said after whatever was taken back by now
             taken_back = [row[7] for row in told_before if row[3] == Act.WITHDRAW]
-            read["valid_at"] = max([at, *(then + 1 for then in taken_back)])
+            read["valid_at"] = max([said, *(then + 1 for then in taken_back)])
         row = schema.event(*objection_row(read), recorded_at=at)
         told_before.append(row)
         fresh.append(row)
@@ -116,7 +118,7 @@ def record_batch(
 
 
 def take_back(
-    database: Database, connection: sa.Connection, person: str, recorded_at: datetime, reference: str
+    database: Timeline, connection: sa.Connection, person: str, recorded_at: datetime, reference: str
 ) -> Kept | None:
     """Record that a person takes back what came by open doors; ``None`` when nothing is left that may go this way.
 
@@ -131,10 +133,10 @@ def take_back(
 
 
 def withdraw(
-    database: Database, connection: sa.Connection, person: str, recorded_at: datetime, reference: str, door: str
+    database: Timeline, connection: sa.Connection, person: str, recorded_at: datetime, reference: str, door: str
 ) -> Kept:
     """Record a withdrawal of everything; the caller has made sure that it is the person."""
-    at = micros(recorded_at)
+    at = max(micros(recorded_at), database.floor(connection))
     said = max([at, *(micros(one.said_at) + 1 for one in in_force(database, connection, person))])
     values = (person, reference, Act.WITHDRAW.value, None, None, door, said)
     row = schema.event(*values, recorded_at=at)
@@ -142,7 +144,7 @@ def withdraw(
     return _of_row(row)
 
 
-def in_force(database: Database, connection: sa.Connection, person: str) -> list[Kept]:
+def in_force(database: Timeline, connection: sa.Connection, person: str) -> list[Kept]:
     """Return a person's objections that stand, of all linked ids, oldest first."""
     groups = _groups(database, connection, {person})
     return [_of_row(row) for row in _left(_acts(database, connection, groups)[groups[person]])]
@@ -185,7 +187,7 @@ def place_of(kept: Kept) -> tuple[str, str, str]:
     return (schema.OBJECTIONS.name, kept.person_id, kept.event_id)
 
 
-def reach(database: Database, connection: sa.Connection, people: Iterable[str]) -> dict[str, Reach]:
+def reach(database: Timeline, connection: sa.Connection, people: Iterable[str]) -> dict[str, Reach]:
     """Return how each person is written to: the newest address, language, residence, and all accounts."""
     groups = _groups(database, connection, set(people))
     ids = sorted({one for group in groups.values() for one in group})
@@ -232,7 +234,7 @@ def _match(connection: sa.Connection, claim: Mapping[str, str]) -> str | None:
 _Group = tuple[str, ...]
 
 
-def _groups(database: Database, connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
+def _groups(database: Timeline, connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
     """Return each person's linked ids, sorted; two questions for everybody who is linked to nobody."""
     table = schema.LINKS
     linked: set[str] = set()
@@ -241,7 +243,7 @@ def _groups(database: Database, connection: sa.Connection, people: set[str]) -> 
     return {one: tuple(lookup.linked(connection, one)) if one in linked else (one,) for one in people}
 
 
-def _acts(database: Database, connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
+def _acts(database: Timeline, connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
     """Return what each group ever said, in order."""
     table = schema.OBJECTIONS
     of = {member: group for group in groups.values() for member in group}
@@ -324,7 +326,7 @@ def _of_queue(row: Row) -> Kept:
 class Objecting:
     """What the registry does with objections in batches; a part of ``Registry``."""
 
-    _database: Database
+    _database: Timeline
 
     def record_objections(self, told: Sequence[Told], *, recorded_at: datetime) -> list[Kept]:
         """Record objections in one durable transaction; say of each what is kept, in the same order.

@@ -27,7 +27,7 @@ from demur.people.restrictions import Restriction, names_of, restrictions
 from demur.people.standing import standing_of
 from demur.people.stopping import Stopping
 from demur.people.streams import dossier_of
-from demur.store.database import Database
+from demur.people.timeline import Timeline
 from demur.terms.content import Kind
 from demur.terms.people import Act
 
@@ -58,7 +58,7 @@ class Registry(Objecting, Stopping, Audiences, Counting):
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
+        self._database = Timeline(url)
 
     def __enter__(self) -> Registry:
         """Use the registry in a ``with`` block."""
@@ -77,6 +77,14 @@ class Registry(Objecting, Stopping, Audiences, Counting):
     def migrate(self) -> None:
         """Bring the schema to this version (Alembic); safe to call whenever demur starts."""
         self._database.migrate(Path(__file__).parent / "migrations")
+
+    def look(self, at: datetime) -> None:
+        """Say that somebody takes in everything learnt by ``at``: what is written later is recorded after it.
+
+        Call it before reading, with the present instant; a build or an erasure that does not may miss an objection
+        that was stamped before it looked and written afterwards.
+        """
+        self._database.look(at)
 
     # Recording -----------------------------------------------------------------------------------------------------
 

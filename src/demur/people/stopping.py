@@ -12,7 +12,7 @@ from demur.clock import from_micros, iso, micros
 from demur.errors import InputError, RefusedError
 from demur.people import schema
 from demur.people.events import read_event
-from demur.store.database import Database
+from demur.people.timeline import Timeline
 from demur.terms.holds import Lift, Nature, PlacedHold, Stage
 from demur.terms.people import Act
 
@@ -35,7 +35,7 @@ def takes_out() -> sa.ColumnElement[bool]:
 class Stopping:
     """The part of the registry that is about holds, and how far it has taken in what the ledger knows."""
 
-    _database: Database
+    _database: Timeline
 
     def place_hold(
         self,

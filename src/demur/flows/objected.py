@@ -19,7 +19,7 @@ from demur.errors import InputError
 from demur.flows.parts import Parts
 from demur.flows.people import blind
 from demur.flows.service import Service
-from demur.i18n import phrase
+from demur.i18n import LAST, phrase, phrases
 from demur.i18n.authorities import authority
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.lineage import SealedFile
@@ -207,7 +207,8 @@ def scope_text(kept: Kept, language: str) -> str:
         return phrase("objection.scope_everything", language)
     whole, single = parts_of(kept.kinds or ())
     named = [phrase(f"objection.kind_{name}", language) for name in whole]
-    what = [*named, *(kind.replace("_", " ") for kind in single), *(kept.services or ())]
+    single = [kind for kind in single if f"notice.kind_{kind}" in phrases(LAST)]  # what is never used is not named
+    what = [*named, *(phrase(f"notice.kind_{kind}", language) for kind in single), *(kept.services or ())]
     return phrase("objection.scope_part", language, what=", ".join(what))
 
 

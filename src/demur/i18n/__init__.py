@@ -6,6 +6,6 @@ Read first: sentences.py, phrases.py; tables/en.toml, phrases/en.
 """
 
 from demur.i18n.phrases import phrase, phrase_languages, phrases
-from demur.i18n.sentences import fallbacks, languages, sentence
+from demur.i18n.sentences import LAST, fallbacks, languages, sentence
 
-__all__ = ["fallbacks", "languages", "phrase", "phrase_languages", "phrases", "sentence"]
+__all__ = ["LAST", "fallbacks", "languages", "phrase", "phrase_languages", "phrases", "sentence"]

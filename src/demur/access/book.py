@@ -28,7 +28,7 @@ class AccessBook:
 
     def migrate(self) -> None:
         """Bring the schema to this version."""
-        self.database.migrate(Path(__file__).parent / "migrations")
+        self.database.migrate(Path(__file__).parent / "migrations", "access_version")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -19,7 +19,7 @@ class NoticeBook:
 
     def migrate(self) -> None:
         """Bring the schema to this version."""
-        self.database.migrate(Path(__file__).parent / "migrations")
+        self.database.migrate(Path(__file__).parent / "migrations", "notice_version")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -76,7 +76,7 @@ class Registry(Objecting, Stopping, Audiences, Counting):
 
     def migrate(self) -> None:
         """Bring the schema to this version (Alembic); safe to call whenever demur starts."""
-        self._database.migrate(Path(__file__).parent / "migrations")
+        self._database.migrate(Path(__file__).parent / "migrations", "registry_version")
 
     def look(self, at: datetime) -> None:
         """Say that somebody takes in everything learnt by ``at``: what is written later is recorded after it.

@@ -56,7 +56,7 @@ class RequestBook:
 
     def migrate(self) -> None:
         """Bring the schema to this version."""
-        self.database.migrate(Path(__file__).parent / "migrations")
+        self.database.migrate(Path(__file__).parent / "migrations", "requests_version")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -41,20 +41,33 @@ class Database:
         self._engine = _engine(url)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
 
-    def migrate(self, scripts: Path) -> None:
-        """Bring the schema to this version; does nothing when it is there already.
+    def migrate(self, scripts: Path, versions: str) -> None:
+        """Bring the schema to this version; does nothing, and loads nothing, when it is there already.
 
         Args:
-            scripts: folder of the room's Alembic migrations, with a version table of its own.
+            scripts: folder of the room's Alembic migrations; their file names begin with the revision.
+            versions: the room's version table.
         """
+        head = max(path.name[:4] for path in (scripts / "versions").glob("[0-9]*.py"))
+        if self._version(versions) == head:
+            return
         from alembic import command
         from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(scripts).replace("%", "%%"))
         with self.writing() as connection:
-            config.attributes["connection"] = connection
+            config.attributes |= {"connection": connection, "versions": versions}
             command.upgrade(config, "head")
+
+    def _version(self, versions: str) -> str | None:
+        with self.reading() as connection:
+            if not sa.inspect(connection).has_table(versions):
+                return None
+            found: str | None = connection.execute(
+                sa.select(sa.column("version_num")).select_from(sa.table(versions))
+            ).scalar()
+            return found
 
     def close(self) -> None:
         """Give all connections back."""

@@ -9,7 +9,7 @@ from demur.notice.schema import METADATA
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
-    version_table="notice_version",
+    version_table=context.config.attributes["versions"],
     transactional_ddl=False,  # the caller holds the transaction
 )
 context.run_migrations()

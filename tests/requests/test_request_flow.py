@@ -8,6 +8,7 @@ from datetime import timedelta
 import orjson
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from flow_worlds import item, write_dump
 from PIL import Image
 from request_worlds import AS_OF, COMMON, POLICY, RARE, WORDS, Scene
@@ -20,6 +21,8 @@ from demur.flows.intake import take_in
 from demur.flows.matching import match_some
 from demur.flows.parts import corpus_folder, keep_policy
 from demur.flows.pending import pending
+from demur.flows.restore import reapply
+from demur.people.schema import METADATA
 from demur.policy import explain
 from demur.requests import Alarm, Delay, Outcome, Reason, Rule, Verdict
 
@@ -240,3 +243,35 @@ def test_a_claim_is_asked_again_and_kept_as_evidence():
     assert same["run"] == len(WORDS.split())
     assert not likeness(WORDS, "nothing like it was ever said by any model here", jaccard)["same"]
     assert not likeness("", "anything", jaccard)["same"]
+
+
+def suppressed(scene: Scene) -> list[str]:
+    tables = [METADATA.tables[name] for name in ("item_suppressions", "suppressions")]
+    engine = sa.create_engine(scene.service.parts.workspace.registry_url)
+    with engine.connect() as connection:
+        found = [repr(row) for table in tables for row in connection.execute(sa.select(table))]
+    engine.dispose()
+    return sorted(found)
+
+
+def test_sec_10_an_older_backup_of_the_registry_has_back_what_requests_took_out(scene):
+    parts = scene.service.parts
+    number = scene.searched(names=RARE, handles="@xaverine_q", phones="+353861234567")
+    wrong, *right = sorted(scene.found(number))
+    for reason, names in ((Reason.ABOUT_YOU, [wrong, *right]), (Reason.SOMEBODY_ELSE, [wrong])):
+        scene.watch.pass_(minutes=1)
+        scene.confirm(number, *names, reason=reason)
+    scene.watch.pass_(minutes=1)
+    scene.answered(number)
+    before = suppressed(scene)
+    assert len(before) > len(right) + 2  # placed, lifted, and words
+    reapply(parts)
+    assert suppressed(scene) == before  # what is there changes nothing
+    engine = sa.create_engine(parts.workspace.registry_url)
+    with engine.begin() as connection:
+        for name in ("item_suppressions", "suppressions", "marks"):
+            connection.execute(sa.delete(METADATA.tables[name]))
+    engine.dispose()
+    reapply(parts)
+    assert suppressed(scene) == before
+    assert parts.registry.suppressed_by(f"R-{number}") == {f"agora:{one}" for one in right}

@@ -2,8 +2,8 @@
 
 The registry keeps a mark: up to which entry of the ledger it has taken in what restricts. An older backup of it has an
 older mark, so opening the workspace sees the difference and closes it (SEC-10): objections, withdrawals, holds, their
-lifts and orders to erase, each with the instant at which it was first recorded. What is there already changes nothing,
-so the mark need not follow every single act. Suppressions of a third party's items are the room's that grants them.
+lifts, orders to erase, and what third parties' requests took out, each with the instant at which it was first recorded.
+What is there already changes nothing, so the mark need not follow every single act.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from demur.flows.objected import record_again
 from demur.flows.parts import Parts
 from demur.ledger import EntryKind, Ledger, read_leaf
 from demur.objections.facts import unseal
+from demur.requests import CONFIRMING
+from demur.terms.people import Act
 
 MARK = "ledger_entries"
-_RESTRICTS = frozenset({EntryKind.OBJECTION.value, EntryKind.HOLD.value})
+_RESTRICTS = frozenset({EntryKind.OBJECTION.value, EntryKind.HOLD.value, EntryKind.REQUEST.value})
 _BATCH = 1_000
 
 
@@ -48,6 +50,9 @@ def reapply(parts: Parts) -> dict[str, int]:
                 counts["erased"] += 1
                 continue
             counts[kind] += 1
+            if kind == EntryKind.REQUEST:
+                _suppress_again(parts, facts, at)
+                continue
             event = _hold_event(facts, at) if kind == EntryKind.HOLD else _objection_event(parts, facts, at)
             if event is None:
                 record_again(parts, facts)  # an objection that waits in the queue
@@ -95,6 +100,21 @@ def _hold_event(facts: Mapping[str, Any], at: str) -> dict[str, Any]:
     if "reason" in facts:
         event["reason"] = facts["reason"]
     return {"valid_at": at, "recorded_at": at, **plain, **event}
+
+
+def _suppress_again(parts: Parts, facts: Mapping[str, Any], at: str) -> None:
+    """Record again what a decision about a third party's request took out, or gave back (TPD-02, TPD-03).
+
+    One act at a time and in their order: what gives back depends on what was taken out before.
+    """
+    registry, origin, when = parts.registry, str(facts["request"]), parse(at)
+    if facts["act"] == "decided" and facts["reason"] in CONFIRMING:
+        registry.suppress_items(sorted(facts["items"]), origin=origin, recorded_at=when)
+    elif facts["act"] == "decided":
+        back = registry.suppressed_by(origin) & set(facts["items"])
+        registry.suppress_items(sorted(back), origin=origin, recorded_at=when, act=Act.LIFT)
+    elif facts["act"] == "answered":
+        registry.suppress_hashes(facts.get("words", ()), origin=origin, recorded_at=when)
 
 
 def _record(parts: Parts, events: list[dict[str, Any]]) -> None:

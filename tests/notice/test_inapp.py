@@ -166,6 +166,13 @@ def test_a_campaign_that_is_off_posts_and_shows_nothing(service: Service, app: A
     assert len(flow.shown(service, "p1")) == 1
 
 
+def test_an_effective_campaign_posts_to_who_comes_late(service: Service, app: App) -> None:
+    keep(service.notice, [notice(service)])
+    hold(service, "effective")
+    assert flow.step(service) == 1
+    assert len(app.got) == 1
+
+
 def test_keeping_twice_keeps_one(service: Service, watch: Watch) -> None:
     keep(service.notice, [notice(service)])
     watch.pass_(hours=1)

@@ -29,6 +29,8 @@ from demur.terms.people import CLOCK_STATUSES, CampaignStatus
 WAITS = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 36_000))
 """Between the tries of one webhook; after the last one the message is a dead letter (28 hours)."""
 _LEASE = timedelta(minutes=2)
+_SENDING = (CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value)
+"""Also an effective campaign tells who comes late (PPL-03)."""
 _SHOWN = tuple(status.value for status in CLOCK_STATUSES)
 """A held or cancelled campaign shows nothing any more; its links keep working (NOT-09)."""
 
@@ -133,14 +135,14 @@ class Post:
 
 
 def take(book: NoticeBook, at: datetime, *, rows: int = 50) -> list[Post]:
-    """Take webhook calls that are due, of running campaigns; a worker that dies leaves them for another one."""
+    """Take webhook calls that are due, of campaigns that send; a worker that dies leaves them for another one."""
     due = sa.select(APP_MESSAGES.c.number, APP_MESSAGES.c.attempt, APP_MESSAGES.c.body)
     due = due.join(DELIVERIES, DELIVERIES.c.number == APP_MESSAGES.c.number)
     due = due.join(CAMPAIGNS, CAMPAIGNS.c.campaign_id == DELIVERIES.c.campaign_id)
     due = due.where(
         APP_MESSAGES.c.state == "waiting",
         APP_MESSAGES.c.not_before <= micros(at),
-        CAMPAIGNS.c.status == CampaignStatus.RUNNING.value,
+        CAMPAIGNS.c.status.in_(_SENDING),
     )
     due = due.order_by(APP_MESSAGES.c.not_before, APP_MESSAGES.c.number).limit(rows)
     with book.database.writing() as connection:

@@ -128,7 +128,7 @@ def test_without_a_link_there_is_nothing_to_undo(small: Service) -> None:
 
 def test_what_people_typed_is_text_on_one_line(small: Service) -> None:
     typed = "<script>x</script>\r\n\r\nBcc: all@example.org\x00 {controller} https://bait.example"
-    queue(small, kind=LetterKind.REQUEST_ANSWERED, facts={**FACTS[LetterKind.REQUEST_ANSWERED], "answer": typed})
+    queue(small, kind=LetterKind.UPLOADER_TOLD, facts={**FACTS[LetterKind.UPLOADER_TOLD], "item": typed})
     flow.step(small)
     raw = mails(small)[0]
     plain, rich = both(raw)
@@ -136,6 +136,45 @@ def test_what_people_typed_is_text_on_one_line(small: Service) -> None:
     assert "<script>x</script> Bcc: all@example.org {controller} https://bait.example" in plain
     assert "<script" not in rich
     assert 'href="https://bait.example' not in rich
+
+
+def test_an_answer_keeps_its_paragraphs_and_makes_no_links(small: Service) -> None:
+    answer = "We looked.\n\n\n\nThis would help:\r\n– a <b>link</b>\x00 https://bait.example\n\n{controller}\n"
+    queue(small, kind=LetterKind.REQUEST_ANSWERED, facts={**FACTS[LetterKind.REQUEST_ANSWERED], "answer": answer})
+    flow.step(small)
+    plain, rich = (part.replace("\r\n", "\n") for part in both(mails(small)[0]))
+    assert "We looked.\n\nThis would help:\n– a <b>link</b> https://bait.example\n\n{controller}" in plain
+    wanted = ("<p>We looked.</p>", "<p>This would help:<br>", "– a &lt;b&gt;link&lt;/b&gt; https://bait.example</p>")
+    assert all(text in rich for text in wanted)
+    assert 'href="https://bait.example' not in rich
+
+
+def test_a_letter_that_cannot_be_written_does_not_keep_the_others(service: Service) -> None:
+    broken = {**FACTS[LetterKind.REQUEST_EXTENDED], "due_on": "no date"}
+    queue(service, key="broken", kind=LetterKind.REQUEST_EXTENDED, facts=broken)
+    queue(service, key="whole", address="bob@example.org")
+    assert flow.step(service) == 2
+    assert letters.counts(service.notice) == {"waiting": 1, "sent": 1}
+
+
+def test_after_ninety_days_address_and_words_are_gone_and_the_proof_stays(service: Service, watch: Watch) -> None:
+    number = queue(service, kind=LetterKind.OBJECTION_CONFIRMED, facts=FACTS[LetterKind.OBJECTION_CONFIRMED])
+    flow.step(service)
+    (raw,) = mails(service)
+    watch.pass_(days=90)
+    assert flow.forget(service) == 0
+    waits = queue(service, key="new")
+    watch.pass_(seconds=1)
+    assert flow.forget(service) == 1
+    assert flow.forget(service) == 0
+    assert number is not None
+    assert waits is not None
+    old, new = letters.letter(service.notice, number), letters.letter(service.notice, waits)
+    assert old is not None
+    assert new is not None
+    assert (old[0].address, old[0].facts) == ("", {"reference": "D-7K2M", "delivery": 3})
+    assert new[0].address == "anna@example.org"
+    letters.proven(service.notice, number, raw)
 
 
 def test_one_cause_makes_one_letter(service: Service) -> None:

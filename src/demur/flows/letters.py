@@ -1,10 +1,14 @@
-"""Sends the letters that are due: one call, some seconds, may be killed anywhere."""
+"""Sends the letters that are due, and empties old ones: one call, some seconds, may be killed anywhere."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import time
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 
 from demur.errors import OutsideError
 from demur.flows.service import Service
@@ -13,10 +17,15 @@ from demur.notice.stationery import write
 from demur.notice.stopped import stopped as stopped_addresses
 from demur.terms.notice import Outcome, Outgoing, Result
 
+_LOG = logging.getLogger(__name__)
 ROWS = 50
 """Letters a step; a relay takes them in well under a second."""
 SECONDS = 20.0
 """Longest wait for the relay; what has no result by then is tried again, with the same Message-ID."""
+FORGET_EVERY_SECONDS = 3_600.0
+"""How often old letters are looked for once there are none."""
+_FORGET_AFTER: dict[Path, float] = {}
+"""Workspace → monotonic seconds."""
 
 
 def step(service: Service) -> int:
@@ -24,7 +33,7 @@ def step(service: Service) -> int:
     at = service.clock()
     due = letters.take(service.notice, at, rows=ROWS)
     if not due:
-        return 0
+        return _forget_sometimes(service)
     results: list[Result] = []
     mails: list[Outgoing] = []
     unasked = [one.address for one in due if one.kind in letters.UNASKED]
@@ -33,7 +42,7 @@ def step(service: Service) -> int:
         if one.kind in letters.UNASKED and one.address in stopped:
             results.append(Result(one.number, one.attempt, Outcome.BOUNCED, "complaint"))
             continue
-        made = write(one, at, service.site, service.links, service.parts.keys)
+        made = _written(service, one, at)
         if isinstance(made, Result):
             results.append(made)
         else:
@@ -42,6 +51,30 @@ def step(service: Service) -> int:
     digests = {mail.number: hashlib.sha256(mail.message).digest() for mail in mails}
     letters.settle(service.notice, results, digests, at)
     return len(due)
+
+
+def _written(service: Service, one: letters.Due, at: datetime) -> Outgoing | Result:
+    """Write a letter; one that cannot be written must not keep the others of its batch from going out."""
+    try:
+        return write(one, at, service.site, service.links, service.parts.keys)
+    except Exception as error:
+        _LOG.error("letter %d cannot be written (%s); it is tried again", one.number, type(error).__name__)
+        return Result(one.number, one.attempt, Outcome.DEFERRED, "unwritten")
+
+
+def forget(service: Service) -> int:
+    """Empty address and words of letters that nobody asks about any more; return how many."""
+    return letters.forget(service.notice, service.clock())
+
+
+def _forget_sometimes(service: Service) -> int:
+    root = service.parts.workspace.root
+    if time.monotonic() < _FORGET_AFTER.get(root, 0.0):
+        return 0
+    done = forget(service)
+    if not done:
+        _FORGET_AFTER[root] = time.monotonic() + FORGET_EVERY_SECONDS
+    return done
 
 
 def surroundings(service: Service) -> channels.Surroundings:

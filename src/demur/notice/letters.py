@@ -29,6 +29,10 @@ _GIVE_UP = timedelta(days=5)
 _FIRST_WAIT, _MOST_WAIT = timedelta(minutes=1), timedelta(hours=4)
 PAGE_LINK_GOOD = timedelta(hours=1)
 _DAY = timedelta(days=1)
+KEPT = timedelta(days=90)
+"""How long the address and the words of a letter are kept: as long as somebody may ask what we wrote and to where."""
+_LASTING = ("reference", "delivery")
+"""Facts that stay: they name an act, not a person, and the letter's links are read by them."""
 A_DAY = 20
 """Letters to one address in 24 hours; what is more waits."""
 
@@ -223,6 +227,23 @@ def of_person(book: NoticeBook, person_id: str) -> list[Sent]:
             )
             for row in connection.execute(query)
         ]
+
+
+def forget(book: NoticeBook, at: datetime, *, rows: int = 500) -> int:
+    """Empty address and personal facts of letters that ended more than ``KEPT`` ago; return how many.
+
+    That it was sent, when, and the digest of the exact letter stay for proof.
+    """
+    ended = (LETTERS.c.state != "waiting", LETTERS.c.address != "", LETTERS.c.made_at < micros(at - KEPT))
+    sent_before = sa.func.coalesce(LETTERS.c.sent_at, 0) < micros(at - KEPT)
+    query = sa.select(LETTERS.c.number, LETTERS.c.facts).where(*ended, sent_before)
+    with book.database.writing() as connection:
+        found = connection.execute(query.order_by(LETTERS.c.number).limit(rows)).all()
+        for number, told in found:
+            facts = {name: value for name, value in orjson.loads(told).items() if name in _LASTING}
+            gone = {"address": "", "facts": orjson.dumps(facts).decode()}
+            connection.execute(sa.update(LETTERS).where(LETTERS.c.number == number).values(**gone))
+    return len(found)
 
 
 def counts(book: NoticeBook) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ PARTS: dict[LetterKind, tuple[str, ...]] = {
 """Kind → the phrases ``letter.<kind>_<part>`` that it is made of, in order; otherwise ``text`` alone."""
 _ONLY_WITH = {"status": "status_url", "receipt": "receipt_url", "undo": "undo_url"}
 """Part → the fact without which it is left out."""
+PARAGRAPHS = "answer"
+"""The one slot that keeps its lines and paragraphs: we write it ourselves (flows/answering.py)."""
 UNDO_PATH, PAGE_PATH = "/u/", "/p/"
 """Paths of the links that only letters carry: undo, and the person's page."""
 
@@ -100,5 +103,11 @@ def _told(name: str, value: Any, language: str) -> str:
         return f"{format_date(at.date(), format='long', locale=where)}, {format_time(at, 'short', locale=where)} UTC"
     if name.endswith("_on"):
         return format_date(date.fromisoformat(str(value)[:10]), format="long", locale=locale(language))
-    # What people typed may hold anything: no blank line of theirs makes a paragraph, no control sign goes out.
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
+    if name == PARAGRAPHS:
+        return re.sub("\n{3,}", "\n\n", "\n".join(map(_line, str(value).splitlines()))).strip()
+    return _line(str(value))
+
+
+def _line(text: str) -> str:
+    """Return a text on one line: no blank line that somebody typed makes a paragraph, no control sign goes out."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

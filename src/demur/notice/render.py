@@ -31,7 +31,8 @@ IN_APP = "inapp"
 _TOKEN = "0TOKENTOKENTOKENTOKENTOKENTOKEN0"  # noqa: S105  (32 characters, as a token has: lines wrap alike)
 _NUMBER, _DATE, _TO = "0NUMBER0", "0DATE0", "0TO0"
 _STYLE = (
-    "body{margin:0;padding:1.5rem;font:1rem/1.5 system-ui,sans-serif;color:#16191d;background:#fff}"
+    "body{margin:0;padding:1.5rem;font:1rem/1.5 system-ui,sans-serif;color:#16191d;background:#fff;"
+    "overflow-wrap:anywhere}"
     "main{max-width:36rem;margin:auto}h1{font-size:1.375rem;line-height:1.25}h2{font-size:1.0625rem;margin-top:2rem}"
     "a{color:#0b5cad}@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#16191d}a{color:#8ab8ee}}"
 )

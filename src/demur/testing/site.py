@@ -12,7 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from demur.access import Role
-from demur.flows import campaign, hold, letters, objection, request, send, settle
+from demur.flows import campaign, hold, letters, objection, office, request, send, settle
 from demur.flows.service import Service
 from demur.notice.schema import DELIVERIES
 from demur.store.links import LinkPurpose
@@ -22,6 +22,7 @@ CAMPAIGN = "autumn"
 PASSWORD = "a made-up password"  # noqa: S105  (of made-up people)
 STAFF: Sequence[tuple[str, str, Role, tuple[str, ...]]] = (
     ("office@agora.example", "Olga Office", Role.DPO, ()),
+    ("author@agora.example", "Alma Author", Role.POLICY_AUTHOR, ()),
     ("operator@agora.example", "Otto Operator", Role.OPERATOR, ()),
     ("approver@agora.example", "Ann Approver", Role.APPROVER, ()),
     ("regulator@de.example", "Regina Regulator", Role.REGULATOR, ("DE",)),
@@ -44,12 +45,14 @@ class Filled:
 def fill_site(service: Service) -> Filled:
     """Fill the people's side of a made-up workspace that has a corpus; its mails go to the file outbox."""
     at = service.clock()
+    add, by = service.access.staff.add, {}
     for email, name, role, countries in STAFF:
-        service.access.staff.add(email, name=name, role=role, at=at, by="demo", countries=countries, password=PASSWORD)
+        added = add(email, name=name, role=role, at=at, by="demo", countries=countries, password=PASSWORD)
+        by[role] = office.signature(added)
     plan = campaign.Plan(CAMPAIGN, at + timedelta(days=60))
-    campaign.draft(service, plan, by="operator@agora.example")
-    campaign.approve(service, CAMPAIGN, by="approver@agora.example")
-    campaign.start(service, CAMPAIGN, by="operator@agora.example")
+    campaign.draft(service, plan, by=by[Role.POLICY_AUTHOR])
+    campaign.approve(service, CAMPAIGN, by=by[Role.APPROVER])
+    campaign.start(service, CAMPAIGN, by=by[Role.OPERATOR])
     _work(service)
     reached = _reached(service)
     for number in reached[1 : OBJECTING + 1]:

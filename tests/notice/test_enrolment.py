@@ -7,14 +7,18 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign_worlds import T0, Watch, begin, person, rows, service, tell, watch  # noqa: F401
 
 from demur.clock import iso
+from demur.errors import BrokenError
 from demur.flows import enrol, settle
 from demur.flows.send import send
 from demur.flows.service import Service
+from demur.notice.campaigns import campaign_of
 
 
 def test_people_who_grow_up_register_move_in_or_get_an_address_are_enrolled_once(
@@ -47,6 +51,32 @@ def test_people_who_grow_up_register_move_in_or_get_an_address_are_enrolled_once
     assert after["young"].number == before["young"].number
     watch.turn(hours=1)
     assert enrol.step(service) == 0
+
+
+def test_who_comes_by_an_import_that_began_before_the_start_and_ended_after_it_is_enrolled(
+    service: Service, watch: Watch
+) -> None:
+    began = watch()
+    begin(service)
+    late = {"type": "account", "account_id": "late:a", "person_id": "late"}
+    service.parts.registry.record_events(
+        [late, {"type": "contact", "person_id": "late", "contact": "l@x.example"}], recorded_at=began
+    )
+    watch.turn(minutes=11)
+    enrol.step(service)
+    assert set(rows(service)) == {"late"}
+
+
+def test_a_campaign_that_cannot_go_on_does_not_keep_the_others(service: Service, watch: Watch) -> None:
+    begin(service, "broken")
+    begin(service, "whole", policy="meta-eu-2025")
+    digest = campaign_of(service.notice, "broken").policy_digest
+    (service.parts.workspace.policies / f"{digest}.toml").unlink()
+    person(service, "p1")
+    watch.turn(minutes=11)
+    with pytest.raises(BrokenError):
+        enrol.step(service)
+    assert set(rows(service, "whole")) == {"p1"}
 
 
 def test_each_has_the_clock_of_their_own_delivery(service: Service, watch: Watch) -> None:

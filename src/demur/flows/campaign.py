@@ -23,20 +23,19 @@ from demur.notice import campaigns, counting, texts
 from demur.notice.audience import Preview
 from demur.notice.campaigns import Course
 from demur.notice.channels import channels as installed_channels
-from demur.notice.deliveries import Deliveries
+from demur.notice.deliveries import OPEN, Deliveries
 from demur.notice.lint import Fault, lint
 from demur.notice.sender import Sent
 from demur.policy import resolve
 from demur.policy.resolve import KNOWN
 from demur.terms.content import PRIVATE_KINDS, Kind
-from demur.terms.notice import Campaign, DeliveryState
+from demur.terms.notice import Campaign
 from demur.terms.people import CampaignStatus
 from demur.terms.policy import Policy
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RATE = timedelta(minutes=10)
 """Time over which the present rate is measured."""
-_OPEN = (DeliveryState.WAITING, DeliveryState.LEASED, DeliveryState.WIRE, DeliveryState.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,19 +312,21 @@ def _tell(service: Service, course: Course) -> bool:
 
 def step(service: Service) -> int:
     """Finish what was begun: untold changes, the effective date, stops and addresses of what has ended."""
-    done = 0
-    for course in campaigns.all_campaigns(service.notice):
-        done += _tell(service, course)
-        name, status = course.campaign.campaign_id, course.campaign.status
-        if status in campaigns.ENDED and course.emptied_at is None:
-            done += _deliveries(service).stop(name, service.clock())
-            emptied = campaigns.empty_addresses(service.notice, name)
-            done += emptied
-            if not emptied:
-                campaigns.mark(service.notice, name, emptied_at=service.clock())
-        elif _is_effective(service, course):
-            _change(service, name, CampaignStatus.EFFECTIVE, by="demur", reason="the date has come")
-            done += 1
+    return campaigns.each(service.notice, lambda course: _finish(service, course))
+
+
+def _finish(service: Service, course: Course) -> int:
+    done = int(_tell(service, course))
+    name, status = course.campaign.campaign_id, course.campaign.status
+    if status in campaigns.ENDED and course.emptied_at is None:
+        done += _deliveries(service).stop(name, service.clock())
+        emptied = campaigns.empty_addresses(service.notice, name)
+        done += emptied
+        if not emptied:
+            campaigns.mark(service.notice, name, emptied_at=service.clock())
+    elif _is_effective(service, course):
+        _change(service, name, CampaignStatus.EFFECTIVE, by="demur", reason="the date has come")
+        done += 1
     return done
 
 
@@ -334,8 +335,7 @@ def _is_effective(service: Service, course: Course) -> bool:
     campaign = course.campaign
     if campaign.status is not CampaignStatus.RUNNING or service.clock() < campaign.effective_at:
         return False
-    states = _deliveries(service).counts(campaign.campaign_id) if course.frozen_at else None
-    return states is not None and not any(states[state] for state in _OPEN)
+    return course.frozen_at is not None and not _deliveries(service).is_open(campaign.campaign_id)
 
 
 def send_now(service: Service, campaign_id: str) -> tuple[Sent, int]:
@@ -356,7 +356,7 @@ def status(service: Service, campaign_id: str) -> dict[str, Any]:
     """Return where a campaign stands: people by state, country, language and day, rate, expected end, duplicates."""
     course = campaigns.course_of(service.notice, campaign_id)
     found = counting.progress_of(service.notice, campaign_id)
-    waiting = sum(found.states.get(state.value, 0) for state in _OPEN)
+    waiting = sum(found.states.get(state.value, 0) for state in OPEN)
     at = service.clock()
     rate = campaigns.accepted_since(service.notice, campaign_id, at - _RATE) / _RATE.total_seconds()
     sending = course.campaign.status in campaigns.SENDING

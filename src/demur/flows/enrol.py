@@ -68,6 +68,7 @@ def freeze(service: Service, campaign_id: str, *, go_on: Callable[[], bool] = la
     if course.frozen_at is not None or course.freeze_as_of is None:
         return 0
     rules = rules_of(service, course.campaign, course.freeze_as_of)
+    service.parts.registry.look(course.freeze_as_of)  # an import that is under way records the rest as of later
     looked_at = 0
     audience = service.parts.registry.audience(as_of=course.freeze_as_of, after=course.freeze_cursor)
     for people, cursor in audience:
@@ -121,15 +122,15 @@ def _known(
 
 def step(service: Service) -> int:
     """Go on with freezes that were cut off, and look for latecomers when it is time; return how many rows came."""
-    done, end = 0, time.monotonic() + STEP_SECONDS
-    for course in campaigns.all_campaigns(service.notice):
-        if course.campaign.status not in campaigns.SENDING:
-            continue
-        name = course.campaign.campaign_id
-        if course.frozen_at is None:
-            done += freeze(service, name, go_on=lambda: time.monotonic() < end)
-        elif course.enrolled_until is None or service.clock() - course.enrolled_until >= EVERY:
-            done += enrol(
-                service, course if course.enrolled_until else replace(course, enrolled_until=course.frozen_at)
-            )
-    return done
+    end = time.monotonic() + STEP_SECONDS
+    return campaigns.each(service.notice, lambda course: _go_on(service, course, end))
+
+
+def _go_on(service: Service, course: Course, end: float) -> int:
+    if course.campaign.status not in campaigns.SENDING:
+        return 0
+    if course.frozen_at is None:
+        return freeze(service, course.campaign.campaign_id, go_on=lambda: time.monotonic() < end)
+    if course.enrolled_until is None or service.clock() - course.enrolled_until >= EVERY:
+        return enrol(service, course if course.enrolled_until else replace(course, enrolled_until=course.frozen_at))
+    return 0

@@ -10,6 +10,7 @@ registry, the ledger or anybody's address; asks no clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 
 from demur.clock import from_micros, micros
-from demur.errors import InputError, RefusedError
+from demur.errors import DemurError, InputError, RefusedError
 from demur.notice.book import NoticeBook
 from demur.notice.schema import CAMPAIGNS, DELIVERIES
 from demur.terms.content import Kind
@@ -88,6 +89,19 @@ def all_campaigns(book: NoticeBook) -> list[Course]:
     with book.database.reading() as connection:
         query = sa.select(CAMPAIGNS).order_by(CAMPAIGNS.c.made_at, CAMPAIGNS.c.campaign_id)
         return [_course(row) for row in connection.execute(query)]
+
+
+def each(book: NoticeBook, do: Callable[[Course], int]) -> int:
+    """Do something for every campaign, oldest first; a fault of one is raised when the others have had their turn."""
+    done, fault = 0, None
+    for course in all_campaigns(book):
+        try:
+            done += do(course)
+        except DemurError as error:
+            fault = fault or error
+    if fault is not None:
+        raise fault
+    return done
 
 
 def _course(row: Any) -> Course:

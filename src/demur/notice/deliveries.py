@@ -33,6 +33,8 @@ _SENDING = (CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value)
 """Also an effective campaign sends: to people who come late (PPL-03)."""
 _MAY_SEND = CAMPAIGNS.c.status.in_((CampaignStatus.RUNNING.value, CampaignStatus.EFFECTIVE.value))
 """An effective campaign still tells who comes late, with their own deadline (NOT-02)."""
+OPEN = (DeliveryState.WAITING, DeliveryState.LEASED, DeliveryState.WIRE, DeliveryState.DEFERRED)
+"""States from which a notice may still go out."""
 _ENDED = frozenset({CampaignStatus.CANCELLED.value, CampaignStatus.SUPERSEDED.value})
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -201,6 +203,12 @@ class Deliveries:
         with self._database.reading() as connection:
             found = {DeliveryState(row[0]): int(row[1]) for row in connection.execute(query.group_by("state"))}
         return {state: found.get(state, 0) for state in DeliveryState}
+
+    def is_open(self, campaign_id: str) -> bool:
+        """Say whether somebody of a campaign still waits for a notice: a few steps into the index, not a count."""
+        one = sa.select(DELIVERIES.c.number).where(DELIVERIES.c.campaign_id == campaign_id).limit(1)
+        with self._database.reading() as connection:
+            return any(connection.scalar(one.where(DELIVERIES.c.state == state.value)) is not None for state in OPEN)
 
     def next_due(self) -> datetime | None:
         """Return when the next delivery of a running campaign is due; ``None`` = nothing is left to be sent."""

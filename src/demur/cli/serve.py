@@ -15,6 +15,7 @@ import click
 
 from demur.cli.frame import Context, guarded, hint, pass_context, show
 from demur.cli.look import note
+from demur.errors import DemurError
 
 _RESTART_SECONDS = 5.0
 
@@ -88,7 +89,9 @@ def work(context: Context, once: bool, parent: int | None) -> None:
     def told(name: str, done: int, error: Exception | None) -> None:
         counts[name] = counts.get(name, 0) + done
         if error is not None:
-            note(f"demur work: {name} failed ({type(error).__name__}) and is tried again: {str(error).splitlines()[0]}")
+            # Only our own errors are known to name nobody.
+            why = f": {str(error).partition(chr(10))[0]}" if isinstance(error, DemurError) else ""
+            note(f"demur work: {name} failed ({type(error).__name__}) and is tried again{why}")
 
     def go_on() -> bool:
         return not stopped.is_set() and (parent is None or os.getppid() == parent)

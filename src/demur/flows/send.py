@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import FrameType
 
 import uvloop
 
@@ -151,14 +152,24 @@ def _rates(service: Service) -> Rates:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into a wish to end; elsewhere than in the main thread nobody sends us any."""
+    """Turn SIGINT and SIGTERM into a wish to end; elsewhere than in the main thread nobody sends us any.
+
+    A worker that listens to them itself hears them too: its wish to end outlives this sending.
+    """
     told = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield told
         return
     before: dict[signal.Signals, Callable[..., object] | int | None] = {}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        told.set()
+        known = before.get(signal.Signals(number))
+        if callable(known) and known is not signal.default_int_handler:
+            known(number, frame)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, lambda *_: told.set())
+        before[number] = signal.signal(number, hear)
     try:
         yield told
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from demur.flows import bounces, campaign, enrol, honour, inapp, letters, mine_index, objected, request, send, settle
 from demur.flows.service import Service
@@ -52,11 +52,10 @@ def work(service: Service, *, go_on: Callable[[], bool], told: Told, once: bool 
         How much was done in all.
     """
     total, later = 0, dict.fromkeys([*SHARED, *ALONE], 0.0)
-    with _alone(service) as alone:
-        steps = {**SHARED, **(ALONE if alone else {})}
+    with _Turn(service) as turn:
         while go_on():
             done = 0
-            for name, step in steps.items():
+            for name, step in ({**SHARED, **ALONE} if turn.mine() else SHARED).items():
                 if time.monotonic() < later[name] or not go_on():
                     continue
                 try:
@@ -76,13 +75,23 @@ def work(service: Service, *, go_on: Callable[[], bool], told: Told, once: bool 
     return total
 
 
-@contextlib.contextmanager
-def _alone(service: Service) -> Iterator[bool]:
-    """Hold the worker lock if it is free; freed by the system when the process dies."""
-    with (service.parts.workspace.root / ".work.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+class _Turn:
+    """The worker lock: asked for again until it is free, for the worker before may still be on its way out."""
+
+    def __init__(self, service: Service) -> None:
+        self._file = (service.parts.workspace.root / ".work.lock").open("w")
+        self._mine = False
+
+    def __enter__(self) -> _Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()  # frees it, as the system does when the process dies
+
+    def mine(self) -> bool:
+        """Say whether this worker is the one that does the steps of one worker at a time."""
+        if not self._mine:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._mine = True
+        return self._mine

@@ -163,31 +163,34 @@ def test_a_training_stops_for_a_hold_at_a_slice_border_and_keeps_what_it_has(cop
     assert here.clean().equal
 
 
+def _build(here, at):
+    from demur.flows.build import build_corpus
+
+    build_corpus(here.parts, "demur-strict", here.recipe(regions={"en": "en"}), as_of=at, known_at=at)
+
+
 def test_lifting_needs_two_and_a_new_notice_starts_the_clocks_of_the_slice_again(copies):
     here = copies("untrained")
-    _place(here, countries=["PT"], at=AS_OF - 3 * HOUR)
+    _place(here, countries=["PT"], at=AS_OF + HOUR)
     for by in (["Ann"], ["Ann", " ann "]):
         with pytest.raises(RefusedError, match="two different"):
             lift_hold(here.parts, "h", by=by, reason="done", at=AS_OF)
-    lifted = AS_OF - 2 * HOUR
+    lifted = AS_OF + 2 * HOUR
     lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=lifted, renotice_at=lifted)
-    here.build()
+    _build(here, AS_OF + 5 * HOUR)
     assert not _portuguese(here)
     assert {"ana", "olga"} <= here.authors()
     campaign = Campaign("c-2", "train-generative-ai", parse("2026-06-02"), 45, "email")
     tell(here.parts, campaign, ["agora:p-kurt"], delivered_at=parse("2026-06-02"), at=parse("2026-06-02"))
-    from demur.flows.build import build_corpus
-
-    later = parse("2026-08-01")
-    build_corpus(here.parts, "demur-strict", here.recipe(regions={"en": "en"}), as_of=later, known_at=later)
+    _build(here, parse("2026-08-01"))
     assert {one["person_id"] for one in here.lineage() if one["item_id"] in _portuguese(here)} == {"agora:p-kurt"}
 
 
 def test_without_a_new_notice_a_lifted_hold_lets_the_slice_in_again(copies):
     here = copies("untrained")
-    _place(here, countries=["PT"], at=AS_OF - 3 * HOUR)
-    lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=AS_OF - 2 * HOUR)
-    here.build()
+    _place(here, countries=["PT"], at=AS_OF + HOUR)
+    lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=AS_OF + 2 * HOUR)
+    _build(here, AS_OF + 5 * HOUR)
     assert _portuguese(here)
 
 

@@ -43,10 +43,10 @@ def place_hold(parts: Parts, hold_id: str, scope: Mapping[str, Any], *, at: date
     plain = {
         name: iso(value) if isinstance(value, datetime) else value for name, value in scope.items() if value is not None
     }
-    said = {"valid_at": iso(at), **plain}
+    said = {**plain, "valid_at": iso(parse(plain["valid_at"]) if "valid_at" in plain else at)}
     parts.registry.record({**said, "type": "hold", "act": "place", "hold_id": hold_id}, recorded_at=at)
     facts = {**said, "hold": hold_id, "act": "place", "recorded_at": iso(at)}
-    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"place:{hold_id}:{iso(at)}", facts))
+    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"place:{hold_id}:{said['valid_at']}", facts))
     return index
 
 

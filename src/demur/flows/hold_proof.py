@@ -165,7 +165,7 @@ _USES = frozenset({EntryKind.BUILD.value, EntryKind.RUN.value, EntryKind.EXPORT.
 
 def _interval(ledger: Ledger, hold: PlacedHold) -> tuple[int, int]:
     """Return the first entry after the placing and the entry of the lift (or the end)."""
-    keys = (f"place:{hold.hold_id}:{iso(hold.recorded_at)}", f"place:{hold.hold_id}")
+    keys = (f"place:{hold.hold_id}:{iso(hold.valid_at)}", f"place:{hold.hold_id}")
     placed = next((found for key in keys if (found := ledger.find(EntryKind.HOLD, key)) is not None), None)
     if placed is None:
         raise InputError("expected the hold in the ledger, found it in the registry only (it came by an event file)")

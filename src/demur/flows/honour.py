@@ -156,7 +156,7 @@ def _honour(service: Service, mine: _Rounds) -> int:
 
 
 def _round(service: Service, mine: _Rounds) -> int | None:
-    """Begin a round when something urgent waits; ``None`` = not yet: it is too fresh, or another command works here."""
+    """Begin a round when something urgent waits; ``None`` = not yet: another command works here."""
     parts, now = service.parts, service.clock()
     if not _may_erase(parts, now):
         return 0
@@ -164,8 +164,6 @@ def _round(service: Service, mine: _Rounds) -> int | None:
     waiting = urgent(pending(parts, by=now))
     if not unfinished and not waiting:
         return 0
-    if not unfinished and not urgent(pending(parts, by=now)):
-        return None
     try:
         with parts.workspace.lock():
             journal = first_effect(parts, at=now, clock=service.clock)

@@ -52,7 +52,7 @@ def spoken_reference(letter: str, keyed: bytes) -> str:
     """Return a reference such as ``O-7K3M-9QXT-42HD``: sixty bits in letters that nobody mishears.
 
     >>> spoken_reference("O", bytes(range(32)))
-    'O-0005-H0R4-0G6G'
+    'O-000G-40R4-0M30'
     """
     number = int.from_bytes(keyed[:8], "big") >> 4
     digits = "".join(_DIGITS[number >> shift & 31] for shift in range(55, -1, -5))

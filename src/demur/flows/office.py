@@ -10,7 +10,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
 from demur.flows.objected import Done, find, log_kept, queue_letters
-from demur.flows.parts import Parts, current
+from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import pending
 from demur.flows.service import Service
 from demur.flows.whatif import compare
 from demur.ledger import Ledger, read_leaf
 from demur.notice import counting
+from demur.notice.campaigns import campaign_of
 from demur.notice.counting import CampaignRow, Progress
+from demur.notice.render import filled
+from demur.notice.slots import values
 from demur.notice.texts import Text, kept_texts
 from demur.people.counting import ObjectionFigures
 from demur.policy.reading import preset_names
@@ -114,8 +117,19 @@ def progress(service: Service, campaign_id: str, scope: Collection[str] | None) 
 
 
 def text_of(service: Service, campaign_id: str, language: str) -> Text | None:
-    """Return what a campaign says in a language, with its slots."""
-    return kept_texts(service.notice, campaign_id).get(language)
+    """Return what a campaign says in a language as people read it, but for their own link."""
+    text = kept_texts(service.notice, campaign_id).get(language)
+    if text is None:
+        return None
+    campaign = campaign_of(service.notice, campaign_id)
+    _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
+    told, link = values(campaign, service.site, language, policy).plain, f"{service.site.origin}/o/…"
+    try:
+        return replace(
+            text, subject=filled(text.subject, told, link), body_txt=filled(text.body_txt, told, link)
+        )  # fmt: skip
+    except InputError:
+        return text
 
 
 def signature(staff: Staff) -> str:

@@ -31,6 +31,7 @@ def day(stored: int) -> date:
 def months_before(as_of: datetime, months: int) -> datetime:
     """Return the instant some calendar months earlier; a day that the month lacks becomes its last day.
 
+    >>> from datetime import UTC
     >>> months_before(datetime(2025, 3, 31, tzinfo=UTC), 1).date().isoformat()
     '2025-02-28'
     """
@@ -44,6 +45,7 @@ def months_before(as_of: datetime, months: int) -> datetime:
 def adult_cutoff(as_of: datetime, min_age_years: int) -> int:
     """Return the latest birth date (as days) of somebody who counts as that old at ``as_of``.
 
+    >>> from datetime import UTC
     >>> day(adult_cutoff(datetime(2025, 5, 28, tzinfo=UTC), 18)).isoformat()
     '2007-05-27'
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from starlette.responses import Response
 
 from demur.access import Action
@@ -27,7 +28,13 @@ def ledger(desk: Desk) -> Response:
     before = int(told) if told.isdigit() and len(told) < 16 else None
     found = office.ledger_page(desk.service.parts, last=PAGE_ROWS, before=before)
     rows = [
-        {**one, "commitment": one["commitment"][:24], "proof": "download", "href": f"/console/ledger/{one['index']}"}
+        {
+            **one,
+            "commitment": one["commitment"][:24],
+            "proof": "download",
+            "href": f"/console/ledger/{one['index']}",
+            "builds": _builds(one["builds"]),
+        }
         for one in found.entries
     ]
     given = [{**one, "href": f"/console/certificates/{one['erasure_id']}"}
@@ -39,6 +46,12 @@ def ledger(desk: Desk) -> Response:
         Table("ledger", _ENTRIES, rows, empty), "ledger.html", title="Ledger", found=found, last=last,
         papers=papers.part(0, 200),
     )  # fmt: skip
+
+
+def _builds(told: str | None) -> str | None:
+    """Return the builds of an entry in short; the entry's proof holds the whole digests."""
+    named = orjson.loads(told) if told else {}
+    return ", ".join(f"{what} {str(digest)[:12]}" for what, digest in named.items()) or None
 
 
 def proof(desk: Desk) -> Response:

@@ -53,12 +53,15 @@ def _todos(desk: Desk, facts: office.Overview) -> list[Todo]:
 def _requests(desk: Desk) -> list[Todo]:
     from demur.web.console.requests import clocks
 
-    late, soon = clocks(desk)
+    late, soon, calm = clocks(desk)
     found = []
     if late:
         found.append(Todo(f"{late} requests are overdue", "/console/requests?show=open", "Answer them", "bad"))
     if soon:
         found.append(Todo(f"{soon} requests are due within a week", "/console/requests?show=open", "Answer them"))
+    if calm:
+        text = f"Requests that wait for an answer, none of them urgent: {calm}"
+        found.append(Todo(text, "/console/requests?show=open", "Look at them", ""))
     return found
 
 

@@ -104,7 +104,8 @@ def _looks(desk: Desk, who: str) -> list[dict[str, Any]]:
     if not desk.may(Action.AUDIT_VIEW):
         return []
     deeds = desk.service.access.audit.read(limit=10, object_id=who)
-    return [{"at": one.at, "by": one.subject, "action": one.action} for one in deeds]
+    names = {one.staff_id: one.name for one in desk.service.access.staff.everybody()}
+    return [{"at": one.at, "by": names.get(one.subject, one.subject), "action": one.action} for one in deeds]
 
 
 SCREENS = [

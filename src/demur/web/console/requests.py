@@ -41,10 +41,10 @@ REASONS = {
 DELAYS = {Delay.COMPLEX: "the request is complex", Delay.MANY_REQUESTS: "there are many requests"}
 
 
-def clocks(desk: Desk) -> tuple[int, int]:
-    """Return how many requests are overdue, and how many will be soon."""
+def clocks(desk: Desk) -> tuple[int, int, int]:
+    """Return how many requests are overdue, how many will be soon, and how many more wait for an answer."""
     alarms = [one.alarm for one in flow.queue(desk.service)]
-    return alarms.count(Alarm.OVERDUE), alarms.count(Alarm.SOON)
+    return alarms.count(Alarm.OVERDUE), alarms.count(Alarm.SOON), alarms.count(Alarm.CALM)
 
 
 def requests(desk: Desk) -> Response:

@@ -36,8 +36,10 @@ def what_if(desk: Desk) -> Response:
             return desk.list_(table, "whatif.html", title="What if")
         table = table.part(0, 500)
     using = office.policy_name(desk.service.parts)
+    before = before or using
+    after = after or next((name for name in policies if name != before), before)
     return desk.show(
-        "whatif.html", title="What if", policies=policies, before=before or using, after=after, found=found,
+        "whatif.html", title="What if", policies=policies, before=before, after=after, found=found,
         table=table, largest=_largest(found),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from demur.notice import NoticeBook
 from demur.notice.deliveries import Backoff, Deliveries, Leased, Turn
+from demur.notice.reached import leave_out
 from demur.notice.schema import ATTEMPTS, CAMPAIGNS, DELIVERIES
 from demur.notice.worker import is_gone, this_worker
 from demur.terms.notice import DeliveryState, Outcome, Outgoing, Result
@@ -72,6 +73,17 @@ def test_a_notice_goes_from_waiting_to_accepted(ledger: Deliveries, book: Notice
     assert ledger.counts("c1") == dict.fromkeys(S, 0) | {S.ACCEPTED: 3, S.WAITING: 2}
     assert tries(book, rows[0].number) == [(1, "accepted")]
     assert len(lease(ledger, 10)) == 2
+
+
+def test_who_objects_while_a_worker_holds_the_notice_does_not_get_it(
+    ledger: Deliveries, book: NoticeBook, enrolled: Any
+) -> None:
+    enrolled(2)
+    rows = lease(ledger, 2)
+    assert leave_out(book, [rows[0].person_id], NOW) == 1
+    assert [message.number for message in wire(ledger, rows)] == [rows[1].number]
+    ledger.expire(NOW + timedelta(days=1), gone=["w"])
+    assert stands(book, rows[0].number).state == S.EXCLUDED
 
 
 def test_the_try_is_kept_with_the_digest_and_the_instant_of_the_message(

@@ -62,6 +62,15 @@ def test_a_closed_door_is_recorded_beside_an_open_one(registry: Registry) -> Non
     assert len(registry.objections_of("bob")) == 2
 
 
+def test_a_no_from_the_future_counts_now_and_delays_no_other(registry: Registry) -> None:
+    (now,) = registry.record_objections([Told("signal", LATER, "bob")], recorded_at=AT)
+    assert now.said_at == AT
+    event = {"type": "objection", "act": "object", "person_id": "ann", "objection_id": "O-file", "door": "bulk"}
+    registry.record({**event, "valid_at": "2027-01-01"}, recorded_at=AT - timedelta(days=1))
+    (own,) = registry.record_objections([Told("web", person_id="ann")], recorded_at=AT)
+    assert (own.repeated, own.said_at) == (False, AT)
+
+
 def test_taking_back_lets_a_later_no_stand_even_at_the_same_instant(registry: Registry) -> None:
     registry.record_objections([Told("link", person_id="bob")], recorded_at=AT)
     undone = registry.take_back_open("bob", recorded_at=AT, reference="W-1")

@@ -15,6 +15,7 @@ from demur.errors import OutsideError
 from demur.flows import objected, objection
 from demur.flows.service import Service
 from demur.ledger import EntryKind, Ledger
+from demur.notice import letters
 from demur.notice.schema import DELIVERIES
 from demur.objections import verify_receipt
 from demur.store.links import LinkPurpose
@@ -223,6 +224,47 @@ def test_what_a_killed_process_left_is_logged_and_confirmed_at_the_next_start(se
         pass
     with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
         assert ledger.find(EntryKind.OBJECTION, done.kept.event_id) is not None
+    assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["objection_confirmed"]
+
+
+def test_what_another_process_left_is_found_while_this_one_runs(service: Service, watch: Any) -> None:
+    noticed(service)
+    while objected.step(service):
+        pass
+    (done,) = objection.commit([objection.by_link(service, 1)])  # in a process that is gone now
+
+    def look() -> bool:
+        service.writer.look.again = 0.0
+        while objected.step(service):
+            pass
+        with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+            return ledger.find(EntryKind.OBJECTION, done.kept.event_id) is not None
+
+    assert not look()  # perhaps it is still at it
+    watch.pass_(minutes=3)
+    assert look()
+    assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["objection_confirmed"]
+
+
+def test_a_letter_that_could_not_be_queued_is_queued_later(
+    service: Service, watch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed(service)
+    while objected.step(service):
+        pass
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise OutsideError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(letters, "queue_all", locked)
+        objection.object_now(objection.by_link(service, 1))
+        settled(service)
+    assert not [one for one in queued(service) if one.person_id == "d:ann"]
+    watch.pass_(minutes=3)
+    service.writer.look.again = 0.0
+    while objected.step(service):
+        pass
     assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["objection_confirmed"]
 
 

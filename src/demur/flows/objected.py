@@ -6,10 +6,11 @@ a killed process left undone.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -32,6 +33,12 @@ from demur.people import OPEN_DOORS, Kept, Reach, Told, place_of
 from demur.terms.people import Act
 
 PAGE_ROWS = 2_000
+AGAIN_SECONDS = 300.0
+"""Between two looks for what somebody's death or fault left undone."""
+OVERLAP = timedelta(hours=1)
+"""How far a look goes back behind the one before."""
+FRESH = timedelta(minutes=2)
+"""What was recorded so lately is still on its writer's way."""
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O, U, so that nothing is misheard or misread."""
 _SILENT_DOORS = frozenset({"bulk", "suppression"})
@@ -242,27 +249,30 @@ def follow_up(pairs: Sequence[tuple[Any, Done]]) -> None:
     fresh = [done for _, done in pairs if not done.kept.repeated]
     if not fresh:
         return
-    try:
-        queue_letters(service, fresh, at=service.clock())
-    finally:
-        log_kept(service.parts, [one.kept for one in fresh])
+    queue_letters(service, fresh, at=service.clock())
+    log_kept(service.parts, [one.kept for one in fresh])
 
 
 def step(service: Service) -> int:
-    """Log what the registry knows and the ledger does not, one page; 0 = this process has seen everything.
+    """Log what the registry knows and the ledger does not, one page; 0 = this process has seen everything for now.
 
-    What came after the last look is the writer's; a killed writer's rest is found at the next start.
+    The first look is at everything; later ones, every few minutes, at what is new: another process may have been
+    killed, or failed, between its answer and what comes after. What is fresh is still its writer's.
     """
-    look = service.writer.look
-    if look.done:
+    look, at = service.writer.look, service.clock()
+    if look.done and time.monotonic() < look.again:
         return 0
-    page = service.parts.registry.objections_page(look.after, rows=PAGE_ROWS)
+    if look.done or look.begun is None:
+        since = None if look.begun is None else look.begun - OVERLAP
+        look.after, look.done, look.begun, look.since = None, False, at, since
+    page = service.parts.registry.objections_page(look.after, rows=PAGE_ROWS, since=look.since)
     if not page:
-        look.done = True
+        look.done, look.again = True, time.monotonic() + AGAIN_SECONDS
         return 0
-    entries = [entry_of(service.parts, one) for one in page]
+    ripe = [one for one in page if look.since is None or one.recorded_at <= at - FRESH]
+    entries = [entry_of(service.parts, one) for one in ripe]
     with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
-        missing = [one for one, entry in zip(page, entries, strict=True) if not _known(ledger, entry)]
+        missing = [one for one, entry in zip(ripe, entries, strict=True) if not _known(ledger, entry)]
     late = [Done(one, None, None) for one in missing if one.door not in _SILENT_DOORS]
     queue_letters(service, late, at=service.clock())
     log_kept(service.parts, missing)

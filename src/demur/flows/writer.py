@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from demur.errors import OutsideError
@@ -41,6 +42,12 @@ class Look:
 
     after: tuple[str, str, str] | None = None
     done: bool = False
+    begun: datetime | None = None
+    """When this look began; ``None`` = none has."""
+    since: datetime | None = None
+    """It looks at what was recorded later; ``None`` = at everything: the first look."""
+    again: float = 0.0
+    """Monotonic seconds of the next look."""
 
 
 class GroupCommit(Generic[Job, Answer]):
@@ -139,7 +146,7 @@ class GroupCommit(Generic[Job, Answer]):
             try:
                 if batch:
                     self._follow(batch)
-            except Exception as error:  # the next start does it again
+            except Exception as error:  # the next look does it again (flows/objected.py)
                 _LOG.warning("following up %d failed (%s)", len(batch), type(error).__name__)
             if stop:
                 return

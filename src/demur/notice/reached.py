@@ -28,10 +28,11 @@ def leave_out(book: NoticeBook, people: Iterable[str], at: datetime) -> int:
     """Take people who objected out of notices that have not gone out yet (OBJ-05: never asked again); say how many."""
     wanted = sorted(set(people))
     table = DELIVERIES
-    waiting = table.c.state.in_([DeliveryState.WAITING.value, DeliveryState.DEFERRED.value])
-    change = sa.update(table).values(
-        state=DeliveryState.EXCLUDED.value, detail=Excluded.OBJECTED.value, state_at=micros(at), lease_until=None
-    )
+    # A leased one too: its worker puts nothing on the wire that it does not hold any more.
+    states = (DeliveryState.WAITING, DeliveryState.DEFERRED, DeliveryState.LEASED)
+    waiting = table.c.state.in_([state.value for state in states])
+    gone = {"state": DeliveryState.EXCLUDED.value, "detail": Excluded.OBJECTED.value, "state_at": micros(at)}
+    change = sa.update(table).values(**gone, lease_until=None, leased_by=None)
     with book.database.writing() as connection:
         return int(connection.execute(change.where(table.c.person_id.in_(wanted), waiting)).rowcount)
 

@@ -26,13 +26,17 @@ OPEN_DOORS = frozenset({"link", "one_click"})
 """Doors that whoever has a forwarded mail can use; what came by them can be taken back with one click (OBJ-08)."""
 
 
+_SECOND = 1_000_000
+"""In microseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One objection as it came through a door."""
 
     door: str
     said_at: datetime | None = None
-    """``None`` = now."""
+    """``None`` = now; what says that it will be said later was said now."""
     person_id: str | None = None
     claim: Mapping[str, str] = field(default_factory=dict)
     """Otherwise what was said about who it is: ``account_id``, ``handle``, ``contact``, or what nobody can match."""
@@ -101,7 +105,8 @@ def record_batch(
             kept.append(_of_queue(row))
             continue
         told_before = acts[groups[person]]
-        standing = _standing(told_before, read["kinds"], read["services"], closed=one.door not in OPEN_DOORS)
+        begun = [row for row in told_before if row[7] <= said + _SECOND]  # what holds from a later day on is no repeat
+        standing = _standing(begun, read["kinds"], read["services"], closed=one.door not in OPEN_DOORS)
         if standing is not None:
             kept.append(_of_row(standing, repeated=True))
             continue
@@ -160,13 +165,16 @@ def by_reference(connection: sa.Connection, reference: str) -> Kept | None:
     return None
 
 
-def page(connection: sa.Connection, after: tuple[str, str, str] | None, rows: int) -> list[Kept]:
+def page(
+    connection: sa.Connection, after: tuple[str, str, str] | None, rows: int, since: datetime | None = None
+) -> list[Kept]:
     """Return objections, withdrawals and the queue in one fixed order, from after a place on.
 
     Args:
         connection: a reading one.
         after: (table, subject, event id) as ``place_of`` gives it; ``None`` = from the start.
         rows: how many at most.
+        since: only what was recorded later; ``None`` = all.
     """
     found: list[Kept] = []
     for table, read in ((schema.OBJECTIONS, _of_row), (schema.UNMATCHED, _of_queue)):
@@ -174,6 +182,8 @@ def page(connection: sa.Connection, after: tuple[str, str, str] | None, rows: in
             continue
         subject = next(iter(table.columns))
         query = sa.select(table).order_by(subject, table.c.event_id).limit(rows - len(found))
+        if since is not None:
+            query = query.where(table.c.recorded_at > micros(since))
         if after is not None and after[0] == table.name:
             query = query.where(sa.tuple_(subject, table.c.event_id) > sa.tuple_(*map(sa.literal, after[1:])))
         found += [read(tuple(row)) for row in connection.execute(query)]
@@ -302,7 +312,7 @@ def _read(one: Told, person: str | None, at: int) -> dict[str, Any]:
         "kinds": schema.listed(one.kinds) if known else None,
         "services": schema.listed(one.services),
         "door": one.door if one.door in DOORS else "bulk",
-        "valid_at": at if one.said_at is None else micros(one.said_at),
+        "valid_at": at if one.said_at is None else min(at, micros(one.said_at)),
     }
 
 
@@ -357,10 +367,12 @@ class Objecting:
         with self._database.reading() as connection:
             return by_reference(connection, reference)
 
-    def objections_page(self, after: tuple[str, str, str] | None = None, *, rows: int = 2_000) -> list[Kept]:
+    def objections_page(
+        self, after: tuple[str, str, str] | None = None, *, rows: int = 2_000, since: datetime | None = None
+    ) -> list[Kept]:
         """Return objections, withdrawals and the queue in one fixed order, a page at a time (``place_of`` goes on)."""
         with self._database.reading() as connection:
-            return page(connection, after, rows)
+            return page(connection, after, rows, since)
 
     def reach(self, people: Iterable[str]) -> dict[str, Reach]:
         """Return how some people are written to: address, language, country, all their accounts."""

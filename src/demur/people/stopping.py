@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from demur.clock import from_micros, iso, micros
 from demur.errors import InputError, RefusedError
@@ -154,8 +156,12 @@ class Stopping:
     def set_mark(self, name: str, value: int) -> None:
         """Keep a number."""
         with self._database.writing() as connection:
-            connection.execute(sa.delete(schema.MARKS).where(schema.MARKS.c.name == name))
-            connection.execute(sa.insert(schema.MARKS).values(name=name, value=value))
+            told = {"name": name, "value": value}
+            # In one statement: processes that start together set the same mark.
+            insert: Any = postgresql_insert if self._database.is_postgresql else sqlite_insert
+            connection.execute(
+                insert(schema.MARKS).values(told).on_conflict_do_update(index_elements=["name"], set_={"value": value})
+            )
 
 
 def _placed(row: Any, lifts: Sequence[Any]) -> PlacedHold:

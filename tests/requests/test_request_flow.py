@@ -14,7 +14,7 @@ from PIL import Image
 from request_worlds import AS_OF, COMMON, POLICY, RARE, WORDS, Scene
 
 from demur.corpus import read_manifest
-from demur.errors import InputError, RefusedError
+from demur.errors import BrokenError, InputError, RefusedError
 from demur.flows import request as flow
 from demur.flows.decided import decided
 from demur.flows.intake import take_in
@@ -243,6 +243,41 @@ def test_a_claim_is_asked_again_and_kept_as_evidence():
     assert same["run"] == len(WORDS.split())
     assert not likeness(WORDS, "nothing like it was ever said by any model here", jaccard)["same"]
     assert not likeness("", "anything", jaccard)["same"]
+
+
+def test_a_request_whose_search_fails_keeps_nobody_else_waiting(scene):
+    broken = scene.ask(names=RARE)
+    scene.watch.pass_(minutes=1)
+    whole = scene.ask(links="agora:hana-copies")
+    database = scene.service.requests.database
+    with database.writing() as connection:
+        connection.execute(sa.text(f"UPDATE requests SET content = x'00' WHERE number = {broken}"))
+    with pytest.raises(BrokenError):
+        match_some(scene.service)
+    while match_some(scene.service):
+        pass
+    assert scene.found(whole)
+    assert scene.service.requests.waiting() == broken  # it is not given up
+
+
+def test_what_a_killed_decision_and_a_killed_answer_left_undone_is_done(scene):
+    parts, book = scene.service.parts, scene.service.requests
+    number = scene.searched(links="agora:hana-copies")
+    book.decide(number, None, Reason.ABOUT_YOU, by="staff", at=scene.watch.at)  # and then the process is gone
+    scene.watch.pass_(minutes=1)
+    flow._take_effect(scene.service, number, scene.watch.at)
+    book.answer(number, "Done.", at=scene.watch.at, forget_at=scene.watch.at + timedelta(days=9))  # and again
+    assert flow.step(scene.service) == 1
+    assert flow.step(scene.service) == 0
+    assert "request_answered" in {row.kind for row in scene.letters()}
+    before = parts.registry.suppressed_by(f"R-{number}")
+    engine = sa.create_engine(parts.workspace.registry_url)
+    with engine.begin() as connection:
+        for name in ("item_suppressions", "marks"):
+            connection.execute(sa.delete(METADATA.tables[name]))
+    engine.dispose()
+    reapply(parts)
+    assert parts.registry.suppressed_by(f"R-{number}") == before != set()
 
 
 def suppressed(scene: Scene) -> list[str]:

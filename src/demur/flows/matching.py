@@ -42,18 +42,30 @@ BATCH = 20_000
 SECONDS = 3.0
 MOST_ROUNDS = 50
 """Steps of a chain of reshares that are followed."""
+FAILED_SECONDS = 600.0
+"""A request whose search failed waits so long, so that it keeps nobody else waiting."""
+_FAILED: dict[Path, dict[int, float]] = {}
+"""Workspace → request → monotonic seconds until which it waits."""
 _SAME_COPY = Similarity(similarity.jaccard_pairs, similarity.words)
 
 
 def match_some(service: Service, *, seconds: float = SECONDS) -> int:
     """Go on with the request that is due first; return how many parts were read, 0 = idle or somebody else is at it."""
     with _alone(service) as mine:
-        number = service.requests.waiting() if mine else None
+        if not mine:
+            return 0
+        now, root = time.monotonic(), service.parts.workspace.root
+        failed = _FAILED[root] = {one: until for one, until in _FAILED.get(root, {}).items() if until > now}
+        number = service.requests.waiting(but=failed)
         if number is None:
-            if mine:
+            if not failed:
                 remove_tree(_folder(service))
             return 0
-        return _search(service, number, until=time.monotonic() + seconds)
+        try:
+            return _search(service, number, until=now + seconds)
+        except Exception:  # the others have their turn first
+            failed[number] = now + FAILED_SECONDS
+            raise
 
 
 def match_all(service: Service) -> int:

@@ -44,6 +44,8 @@ from demur.requests import (
 )
 from demur.store.links import LinkPurpose
 
+LATELY = 200
+"""Requests answered last of which a step makes sure that their letters were queued."""
 KEEP_DAYS = 180
 """How long the content of an answered request is kept, so that a complaint can be met; then its key is destroyed."""
 
@@ -213,16 +215,37 @@ def answer(service: Service, number: int, *, by: str, note: str = "") -> Outcome
     told = (found.request, found.wanted, found.proposals, found.evidence)
     text = answer_text(service.site, *told, lasting=bool(words), note=note)
     outcome = service.requests.answer(number, text, at=at, forget_at=at + timedelta(days=KEEP_DAYS))
-    _log(service, number, "answered", at, outcome=outcome.value, by=by, words=words)
+    _log_answer(service, found, outcome, words, at, by=by)
     _tell(service, number)
     return outcome
 
 
+def _log_answer(
+    service: Service, found: Opened, outcome: Outcome, words: Sequence[str], at: datetime, *, by: str | None
+) -> None:
+    """Log an answer with all that it leaves suppressed: a killed decision may not have been logged."""
+    items = [one.item_id for one in found.proposals if one.verdict is Verdict.CONFIRMED]
+    _log(service, found.request.number, "answered", at, outcome=outcome.value, by=by, words=list(words), items=items)
+
+
+def _finish(service: Service, number: int) -> None:
+    """Do what a killed answer left undone."""
+    found = opened(service, number)
+    if found.request.answered_at is None or found.request.outcome is None or found.wanted is None:
+        return
+    words = _lasting(service, found)
+    _log_answer(service, found, found.request.outcome, words, found.request.answered_at, by=None)
+    _tell(service, number)
+
+
 def _tell(service: Service, number: int) -> None:
-    """Queue the letters of an answered request; each is queued once, however often this runs."""
+    """Queue the letters of an answered request; each is queued once, however often this runs.
+
+    The answer last: once it is queued, nothing is left to be done (``step``).
+    """
     text = service.requests.answer_text(number) or ""
-    _write(service, number, letters.LetterKind.REQUEST_ANSWERED, answer=text)
     _tell_uploaders(service, number)
+    _write(service, number, letters.LetterKind.REQUEST_ANSWERED, answer=text)
 
 
 def _lasting(service: Service, found: Opened) -> list[str]:
@@ -292,10 +315,16 @@ def rerun(service: Service, number: int, *, tokens: int = 120) -> dict[str, obje
 def step(service: Service) -> int:
     """Search for somebody, finish what a killed answer left undone, forget what is over; 0 = idle."""
     done = match_some(service)
-    for one in service.requests.queue(answered=True, most=20):
-        if one.forgotten_at is None and one.answered_at and service.clock() - one.answered_at < timedelta(days=2):
-            _tell(service, one.number)
+    lately = {_answer_key(one.number): one.number
+              for one in service.requests.queue(answered=True, most=LATELY) if one.forgotten_at is None}  # fmt: skip
+    for key in sorted(lately.keys() - letters.known(service.notice, lately.keys())):
+        _finish(service, lately[key])
+        done += 1
     return done + len(service.requests.forget(service.clock()))
+
+
+def _answer_key(number: int) -> str:
+    return f"request:{number}:{letters.LetterKind.REQUEST_ANSWERED.value}"
 
 
 # Inside ----------------------------------------------------------------------------------

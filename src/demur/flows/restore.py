@@ -115,6 +115,8 @@ def _suppress_again(parts: Parts, facts: Mapping[str, Any], at: str) -> None:
         registry.suppress_items(sorted(back), origin=origin, recorded_at=when, act=Act.LIFT)
     elif facts["act"] == "answered":
         registry.suppress_hashes(facts.get("words", ()), origin=origin, recorded_at=when)
+        rest = set(facts.get("items", ())) - registry.suppressed_by(origin)
+        registry.suppress_items(sorted(rest), origin=origin, recorded_at=when)
 
 
 def _record(parts: Parts, events: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ Knows what a letter says only by its phrases. Does not open a channel: that is f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -227,6 +227,12 @@ def of_person(book: NoticeBook, person_id: str) -> list[Sent]:
             )
             for row in connection.execute(query)
         ]
+
+
+def known(book: NoticeBook, keys: Collection[str]) -> set[str]:
+    """Return those of some keys that a letter was queued for."""
+    with book.database.reading() as connection:
+        return set(connection.scalars(sa.select(LETTERS.c.letter_key).where(LETTERS.c.letter_key.in_(sorted(keys)))))
 
 
 def forget(book: NoticeBook, at: datetime, *, rows: int = 500) -> int:

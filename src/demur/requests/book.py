@@ -5,7 +5,7 @@ Content goes in sealed and comes out only for whoever asks for it by name. Does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -136,9 +136,10 @@ class RequestBook:
                 for number, left, every in connection.execute(query.group_by(PROPOSALS.c.number))
             }
 
-    def waiting(self) -> int | None:
-        """Return the number of the request that the matcher should go on with, the one due first."""
+    def waiting(self, *, but: Collection[int] = ()) -> int | None:
+        """Return the number of the request that the matcher should go on with, the one due first; not one of some."""
         due = sa.select(REQUESTS.c.number).where(REQUESTS.c.state == State.RECEIVED.value)
+        due = due.where(REQUESTS.c.number.not_in(sorted(but))) if but else due
         with self.database.reading() as connection:
             number: int | None = connection.scalar(due.order_by(REQUESTS.c.due_at, REQUESTS.c.number).limit(1))
         return number

@@ -19,6 +19,8 @@ from demur.store.links import LinkPurpose
 from demur.terms.notice import DeliveryState
 
 CAMPAIGN = "autumn"
+NEW_KINDS = ("ai_chat", "ai_feedback")
+"""What the campaign adds: of everything else people were told before, and its clock runs on (NOT-07)."""
 PASSWORD = "a made-up password"  # noqa: S105  (of made-up people)
 STAFF: Sequence[tuple[str, str, Role, tuple[str, ...]]] = (
     ("office@agora.example", "Olga Office", Role.DPO, ()),
@@ -49,7 +51,7 @@ def fill_site(service: Service) -> Filled:
     for email, name, role, countries in STAFF:
         added = add(email, name=name, role=role, at=at, by="demo", countries=countries, password=PASSWORD)
         by[role] = office.signature(added)
-    plan = campaign.Plan(CAMPAIGN, at + timedelta(days=60))
+    plan = campaign.Plan(CAMPAIGN, at + timedelta(days=60), kinds=NEW_KINDS)
     campaign.draft(service, plan, by=by[Role.POLICY_AUTHOR])
     campaign.approve(service, CAMPAIGN, by=by[Role.APPROVER])
     campaign.start(service, CAMPAIGN, by=by[Role.OPERATOR])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from demur.access import Role, Staff, Subject, allows
+from demur.flows import office as office_flow
 from demur.flows.objection import by_claim, object_now
 from demur.flows.service import Service
 from demur.web.console import screens
@@ -243,6 +244,18 @@ def test_every_look_at_a_person_is_in_the_trail(client: Any, service: Service, o
 
 
 # Doing -------------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_sees_some_countries_lifts_no_hold_of_others(client: Any, service: Service) -> None:
+    csrf = logged_in(client, service, staff(service, Role.DPO, countries=["DE"]))
+    assert client.post("/console/holds/hold-1/lift", data={"csrf": csrf, "reason": "x"}).status_code == 404
+    assert service.access.proposals.waiting() == []
+    number = office_flow.propose_lift(service, "hold-1", reason="letter", by="S-1", at=service.clock())
+    for answer in ("refuse", "confirm"):
+        done = client.post(f"/console/proposals/{number}", data={"csrf": csrf, "answer": answer})
+        assert done.status_code == 404
+    assert [one.number for one in service.access.proposals.waiting()] == [number]
+    assert "letter" not in client.get("/console/holds").text
 
 
 def test_a_hold_is_placed_by_one_and_lifted_by_two(client: Any, service: Service) -> None:

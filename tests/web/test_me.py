@@ -279,6 +279,28 @@ def test_withdrawing_needs_the_login_and_a_second_page(service: Service, client:
     assert sent.count(LetterKind.WITHDRAWAL_CONFIRMED) == 1
 
 
+def test_withdrawing_twice_is_withdrawing_once(service: Service, client: TestClient) -> None:
+    person = hint(usable(service))
+    mine_acts.object_from_page(service, person)
+    csrf = logged_in(service, client, person)
+    for _ in range(2):
+        assert client.post("/me/withdraw", data={"csrf": csrf}).status_code == 303
+    acts = [row["act"] for row in service.parts.registry.about(person)["objections"]]
+    assert acts.count(Act.WITHDRAW.value) == 1
+
+
+def test_each_of_a_family_that_shares_an_address_gets_a_link_whatever_the_case(service: Service) -> None:
+    told: list[dict[str, Any]] = [
+        {"type": "account", "account_id": f"f:{name}", "person_id": f"f:{name}"} for name in ("ma", "pa", "pa2")
+    ]
+    told += [{"type": "contact", "person_id": one["person_id"], "contact": "home@agora.example"} for one in told]
+    told.append({"type": "link", "person_id": "f:pa", "other_person_id": "f:pa2"})
+    assert not service.parts.registry.record_events(told, recorded_at=service.clock()).faulty
+    mine_acts.send_link(service, "Home@Agora.example")
+    found = [person for person in ("f:ma", "f:pa", "f:pa2") for _ in letters.of_person(service.notice, person)]
+    assert found == ["f:ma", "f:pa"]
+
+
 def test_after_a_withdrawal_nothing_is_used_before_a_new_notice_and_its_period(service: Service, watch: Watch) -> None:
     person = hint(usable(service))
     mine_acts.object_from_page(service, person)

@@ -38,11 +38,14 @@ def send_link(service: Service, address: str) -> None:
     told = address.strip()
     if not told or "@" not in told or len(told) > 320:
         return
-    for person in service.parts.registry.find(told):
+    sent: set[str] = set()
+    for person in sorted({one for form in (told, told.lower()) for one in service.parts.registry.find(form)}):
         to = service.parts.registry.reach([person])[person]
+        if person in sent:
+            continue
         if to.contact is not None and to.contact.casefold() == told.casefold():
             _send(service, person, to.contact, to.language or "en")
-            return
+            sent.update(to.people)  # one human being gets one; a family that shares an address one each
 
 
 def send_link_of(service: Service, delivery: int) -> None:

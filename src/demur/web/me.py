@@ -196,10 +196,11 @@ def _ask_withdraw(request: Request, viewer: Viewer) -> Response:
 
 def _withdraw(request: Request, viewer: Viewer) -> Response:
     service = service_of(request)
-    if mine.standing_of(service, viewer.person).compromised:
-        standing = mine.standing_of(service, viewer.person)
+    standing = mine.standing_of(service, viewer.person)
+    if standing.compromised:
         return page(request, "me_withdraw.html", language=viewer.language, status=403, viewer=viewer, standing=standing)
-    mine_acts.withdraw_from_page(service, viewer.person)
+    if standing.objections:  # pressed twice: it is withdrawn already
+        mine_acts.withdraw_from_page(service, viewer.person)
     return RedirectResponse(f"/me?lang={viewer.language}", HTTPStatus.SEE_OTHER)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from demur.access import Action
+from demur.access import Action, Proposal
 from demur.clock import parse
 from demur.errors import InputError
 from demur.flows import office
@@ -33,10 +33,16 @@ def holds(desk: Desk) -> Response:
     """Show all holds."""
     rows = [_row(one, desk) for one in office.holds(desk.service, desk.scope)]
     empty = "No authority has stopped anything. If an order comes, place it here: it counts within seconds."
-    waiting = desk.service.access.proposals.waiting(office.LIFT) if desk.may(Action.HOLDS_CONFIRM) else []
+    waiting = _waiting(desk) if desk.may(Action.HOLDS_CONFIRM) else []
     names = {one.staff_id: one.name for one in desk.service.access.staff.everybody()} if waiting else {}
     table = Table("holds", _COLUMNS, rows, empty)
     return desk.list_(table, "holds.html", title="Holds", waiting=waiting, names=names)
+
+
+def _waiting(desk: Desk) -> list[Proposal]:
+    """Return the proposed lifts of holds that this person sees."""
+    seen = {one.hold_id for one in office.holds(desk.service, desk.scope)}
+    return [one for one in desk.service.access.proposals.waiting(office.LIFT) if one.object_id in seen]
 
 
 def _row(one: PlacedHold, desk: Desk) -> dict[str, Any]:
@@ -140,7 +146,10 @@ def evidence(desk: Desk) -> Response:
 
 def propose(desk: Desk) -> Response:
     """Propose to lift a hold; nothing is lifted yet."""
-    hold = desk.named("hold")
+    found = _find(desk)
+    if found is None:
+        return desk.missing()
+    hold = found.hold_id
     office.propose_lift(desk.service, hold, reason=desk.told("reason"), by=desk.staff.staff_id, at=desk.at)
     desk.note("hold.propose_lift", hold)
     return desk.back(f"/console/holds/{hold}", "proposed")
@@ -149,6 +158,8 @@ def propose(desk: Desk) -> Response:
 def confirm(desk: Desk) -> Response:
     """Confirm or refuse what somebody else proposed."""
     number = int(desk.named("number"))
+    if not any(one.number == number for one in _waiting(desk)):
+        return desk.missing()
     if desk.told("answer") == "refuse":
         done = desk.service.access.proposals.refuse(number, by=desk.staff.staff_id, at=desk.at)
         desk.note("hold.refuse_lift", done.object_id)

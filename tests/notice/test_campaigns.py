@@ -16,7 +16,7 @@ from campaign_worlds import EFFECTIVE, T0, Watch, begin, opened, person, rows, s
 
 from demur import clock
 from demur.errors import InputError, RefusedError
-from demur.flows import campaign, settle
+from demur.flows import campaign, enrol, settle
 from demur.flows.campaign import Plan
 from demur.flows.send import send
 from demur.flows.service import Service
@@ -37,6 +37,18 @@ def known_status(service: Service, name: str = "spring") -> str:
     with service.parts.registry._database.reading() as connection:
         at = clock.micros(service.clock())
         return str(campaign_rows(connection, at, at, at)[name]["status"])
+
+
+def test_a_start_that_must_not_take_long_leaves_the_rest_to_the_worker(service: Service) -> None:
+    for number in range(3):
+        person(service, f"p{number}")
+    campaign.draft(service, Plan("spring", EFFECTIVE), by="ada")
+    campaign.approve(service, "spring", by="grace")
+    assert campaign.start(service, "spring", by="ada", seconds=0.0).frozen_at is None
+    while enrol.step(service):
+        pass
+    assert len(rows(service)) == 3
+    assert campaigns.course_of(service.notice, "spring").frozen_at is not None
 
 
 def test_the_author_cannot_approve_and_an_unapproved_draft_cannot_start(service: Service) -> None:
@@ -134,8 +146,6 @@ def test_an_ended_campaign_stops_what_waits_forgets_addresses_and_a_later_one_st
     send(service)
     person(service, "p2")
     service.clock.turn(minutes=20)  # type: ignore[attr-defined]
-    from demur.flows import enrol
-
     assert enrol.step(service) == 1
     number = rows(service)["p1"].number
     campaign.cancel(service, "spring", by="ada", reason="over")

@@ -7,6 +7,7 @@ what a kill left untold is told by the next step. Words cannot change after appr
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -219,15 +220,22 @@ def check_texts(service: Service, folder: Path, policy: str) -> tuple[list[str],
 # Life -------------------------------------------------------------------------------------------------------------
 
 
-def start(service: Service, campaign_id: str, *, by: str) -> Course:
+def start(service: Service, campaign_id: str, *, by: str, seconds: float | None = None) -> Course:
     """Start an approved campaign: clocks may run, the audience is frozen into one row a person, sending may begin.
 
     Killed while it freezes, the same command or ``step`` goes on where it stopped.
+
+    Args:
+        service: the parts.
+        campaign_id: the campaign.
+        by: who starts it.
+        seconds: leave the rest of the freezing to ``step`` after so long; ``None`` = freeze everybody now.
     """
     course = _change(service, campaign_id, CampaignStatus.RUNNING, by=by, reason=None)
     if course.campaign.approved_at is not None:
         _tell_approval(service, course.campaign)
-    enrol.freeze(service, campaign_id)
+    end = None if seconds is None else time.monotonic() + seconds
+    enrol.freeze(service, campaign_id, go_on=lambda: end is None or time.monotonic() < end)
     return campaigns.course_of(service.notice, campaign_id)
 
 

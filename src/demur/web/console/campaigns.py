@@ -17,6 +17,8 @@ from demur.terms.people import CampaignStatus
 from demur.web.console.desk import Desk, Screen
 from demur.web.console.table import Column, Table
 
+_FREEZE_SECONDS = 3.0
+"""A request does not wait longer for a large audience; the worker goes on."""
 _TONES = {"running": "ok", "effective": "ok", "held": "warn", "cancelled": "bad"}
 _COLUMNS = (
     Column("campaign_id", "Campaign", "link"),
@@ -196,7 +198,7 @@ def act(desk: Desk) -> Response:
     if name == "approve":
         flow.approve(service, which, by=by)
     elif name == "start":
-        flow.start(service, which, by=by)
+        flow.start(service, which, by=by, seconds=_FREEZE_SECONDS)
     elif name == "resume":
         flow.resume(service, which, by=by)
     else:

@@ -23,6 +23,7 @@ READERS = [
 
 TABLE = [
     ("nosuch", 2, "No such command 'nosuch'"),
+    ("campain list", 2, "Did you mean `demur campaign`?"),
     ("corpus build --as-of yesterday", 2, "expected an ISO 8601 date or instant such as 2026-06-01"),
     ("corpus build --shards 0", 2, "--shards"),
     ("corpus build --region german", 2, "expected LANGUAGE=REGION"),

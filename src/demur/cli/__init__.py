@@ -6,6 +6,7 @@ May touch: the terminal. May not: hold logic of its own. Read first: frame.py, l
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from pathlib import Path
 
@@ -41,6 +42,18 @@ class _Commands(click.Group):
         found: click.Command = getattr(module, cmd_name)
         return with_common_options(found)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name what was probably meant by a command that there is not."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], _WHERE, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean `demur {near[0]}`?", ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         limit = formatter.width - 6 - max(map(len, _WHERE))
         for heading, members in _GROUPS.items():
@@ -69,7 +82,7 @@ class _Commands(click.Group):
 def main(ctx: click.Context, home: Path, as_json: bool, quiet: bool) -> None:
     """Lawful corpora and models from what people post in public, which everybody can leave, exactly, with proof.
 
-    A first look: demur demo. The way with your own data: intake, people import, policy check, corpus build, train,
-    objection add, erase. The options below may also stand after a command.
+    A first look: demur demo. The way with your own data: intake, people import, campaign (tell people first), serve,
+    policy check, corpus build, train, erase. The options below may also stand after a command.
     """
     ctx.obj = Context(home=home.resolve(), as_json=as_json, quiet=quiet)

@@ -58,6 +58,9 @@ def import_events(context: Context, events: Path, at: datetime | None) -> None:
         note(f"  {fault}")
     if done.faulty > _SHOWN:
         note(f"  … and {done.faulty - _SHOWN} more (--json lists the first thousand)")
+    if done.faulty and not sum(done.events.values()):
+        note("nothing was recorded; expected one JSON object a line, as docs/registry.md lists them")
+        raise SystemExit(2)
     hint(context, "Next: `demur policy check POLICY`, then `demur corpus build`")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from notice_worlds import AT, TEXTS, Watch, both, read_mail, service_at
 
+from demur.clock import micros
 from demur.errors import BrokenError
 from demur.flows import letters as flow
 from demur.flows.service import Service
@@ -221,7 +222,7 @@ def test_a_deferred_letter_is_tried_again_later_each_time(service: Service, watc
 def _due(service: Service, at: datetime) -> bool:
     with service.notice.database.reading() as connection:
         row = connection.execute(letters.LETTERS.select()).one()
-    return row.not_before <= letters._micros(at)
+    return row.not_before <= micros(at)
 
 
 def test_after_five_days_a_letter_has_failed(service: Service, watch: Watch) -> None:

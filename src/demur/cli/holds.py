@@ -34,11 +34,11 @@ R = TypeVar("R")
 
 
 @contextmanager
-def _at_once(context: Context) -> Iterator[Parts]:
-    """Open the workspace beside whatever runs in it: a stop waits for nobody's lock."""
+def _at_once(context: Context, *, first: bool = True) -> Iterator[Parts]:
+    """Open the workspace beside whatever runs in it: a stop waits for nobody's lock; ``first`` = it may begin one."""
     from demur.wiring import open_parts
 
-    with open_parts(context.new_workspace) as parts:
+    with open_parts(context.new_workspace if first else context.workspace) as parts:
         yield parts
 
 
@@ -222,7 +222,7 @@ def lift(
     from demur.flows.hold import lift_hold
 
     now = at or clock.now()
-    with _at_once(context) as parts:
+    with _at_once(context, first=False) as parts:
         index = lift_hold(parts, hold_id, by=by, reason=reason, at=now, renotice_at=now if new_notice else None)
     show(context, {"hold": hold_id, "lifted": True, "new_notice": new_notice, "ledger_entry": index})
     if new_notice:

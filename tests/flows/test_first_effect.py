@@ -77,8 +77,8 @@ def test_an_objection_that_nobody_could_be_matched_to_counts_when_it_is(here):
     assert receipt.person_id is None
     with pytest.raises(RefusedError, match="nothing is pending"):
         here.erase()
-    here.parts.registry.match_objection(receipt.objection_id, "agora:p-mia", recorded_at=LATER - timedelta(hours=1))
-    here.erase()
+    here.parts.registry.match_objection(receipt.objection_id, "agora:p-mia", recorded_at=LATER + timedelta(hours=1))
+    here.erase(at=LATER + timedelta(hours=2))
     assert "mia" not in here.authors()
 
 

@@ -50,7 +50,9 @@ def read_lines(text: str) -> Iterator[Line]:
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     sample = text[:4096].partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter="\t" if "\t" in sample else ",", restkey="", strict=False)
+    reader = csv.DictReader(
+        io.StringIO(text, newline=None), delimiter="\t" if "\t" in sample else ",", restkey="", strict=False
+    )
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     try:
         for row in reader:

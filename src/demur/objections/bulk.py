@@ -53,8 +53,8 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     reader = csv.DictReader(
         io.StringIO(text, newline=None), delimiter="\t" if "\t" in sample else ",", restkey="", strict=False
     )
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         for row in reader:
             yield reader.line_num, row
     except csv.Error:  # a field beyond the limit, a null byte: the rest cannot be told apart

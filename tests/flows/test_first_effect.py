@@ -14,6 +14,7 @@ from demur import erasure
 from demur.corpus import touched
 from demur.errors import RefusedError
 from demur.flows.parts import current, model_folder
+from demur.people import Told
 from demur.training import read_model, rollback
 
 
@@ -73,7 +74,8 @@ def test_an_objection_during_training_stops_it_at_a_slice_border(copies):
 
 
 def test_an_objection_that_nobody_could_be_matched_to_counts_when_it_is(here):
-    receipt = here.parts.registry.record_objection(recorded_at=AS_OF + timedelta(days=1), handle="who-is-this")
+    told = Told("api", claim={"handle": "who-is-this"})
+    (receipt,) = here.parts.registry.record_objections([told], recorded_at=AS_OF + timedelta(days=1))
     assert receipt.person_id is None
     with pytest.raises(RefusedError, match="nothing is pending"):
         here.erase()

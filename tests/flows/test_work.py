@@ -17,6 +17,7 @@ from demur.flows import work
 from demur.flows.send import _signals
 from demur.flows.service import Service
 from demur.ledger import Ledger
+from demur.people import Told
 from demur.store import Workspace
 from demur.wiring import open_service
 
@@ -29,7 +30,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def test_a_worker_that_began_beside_a_dying_one_takes_over(service: Service) -> None:
     parts = service.parts
-    parts.registry.record_objection(recorded_at=datetime(2026, 9, 1, tzinfo=UTC), person_id="p1")
+    parts.registry.record_objections([Told("api", person_id="p1")], recorded_at=datetime(2026, 9, 1, tzinfo=UTC))
 
     def logged() -> int:
         with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:

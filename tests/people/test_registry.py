@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from demur.errors import ConfigError, InputError, OutsideError, RefusedError
-from demur.people import FORMS, Registry
+from demur.people import FORMS, Registry, Told
 from demur.people.schema import METADATA
 from demur.store import read_commit
 from demur.store.database import Database
@@ -165,15 +165,15 @@ def test_obj_02_an_objection_is_never_refused_for_a_detail(registry: Registry, d
 
 def test_obj_02_twice_late_and_from_anywhere_is_accepted(registry: Registry) -> None:
     for _ in range(2):
-        receipt = registry.record_objection(person_id="p", recorded_at=LATER, kinds=["poems"], door="window")
-        assert receipt.person_id == "p"
+        (kept,) = registry.record_objections([Told("window", person_id="p", kinds=("poems",))], recorded_at=LATER)
+        assert (kept.person_id, kept.kinds) == ("p", None)
     assert len(registry.about("p")["objections"]) == 1
 
 
 def test_obj_09_an_objection_that_nobody_can_place_waits_and_then_counts_from_when_it_was_said(
     registry: Registry, tmp_path: Path
 ) -> None:
-    receipt = registry.record_objection(contact="new@example.org", recorded_at=EARLY)
+    (receipt,) = registry.record_objections([Told("api", claim={"contact": "new@example.org"})], recorded_at=EARLY)
     assert receipt.person_id is None
     assert [row["objection_id"] for row in registry.unmatched()] == [receipt.objection_id]
     registry.import_people([people(tmp_path / "a.parquet", account(1))])
@@ -189,12 +189,13 @@ def test_obj_09_an_objection_that_nobody_can_place_waits_and_then_counts_from_wh
 def test_obj_09_account_handle_or_address_find_the_person(registry: Registry, tmp_path: Path) -> None:
     registry.import_people([people(tmp_path / "a.parquet", account(1, person_hint="h"), account(2, person_hint="h"))])
     for claim in ({"account_id": "m:2"}, {"handle": "@USER1"}, {"contact": "user2@example.org"}):
-        receipt = registry.record_objection(recorded_at=T0, **claim)
-        assert (receipt.person_id, receipt.accounts) == ("m:h", ("m:1", "m:2"))
+        (kept,) = registry.record_objections([Told("api", claim=claim)], recorded_at=T0)
+        assert kept.person_id == "m:h"
+    assert registry.reach(["m:h"])["m:h"].accounts == ("m:1", "m:2")
 
 
 def test_an_objection_of_an_id_that_is_not_known_yet_counts_once_it_appears(registry: Registry, tmp_path: Path) -> None:
-    registry.record_objection(person_id="m:1", recorded_at=EARLY)
+    registry.record_objections([Told("api", person_id="m:1")], recorded_at=EARLY)
     assert len(registry.unmatched()) == 1
     registry.import_people([people(tmp_path / "a.parquet", account(1))])
     assert registry.unmatched() == []

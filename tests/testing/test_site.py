@@ -80,5 +80,5 @@ def test_everybody_of_the_office_can_log_in(filled: tuple[Service, Filled]) -> N
 
 def test_a_request_and_a_hold_are_there_to_look_at(filled: tuple[Service, Filled]) -> None:
     service, _ = filled
-    assert [one.number for one in service.requests.queue()] == [1]
+    assert len(service.requests.queue()) == 1
     assert "H-demo" in {one.hold_id for one in office.holds(service, None)}

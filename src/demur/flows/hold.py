@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import holidays
-
 from demur.clock import iso, parse
 from demur.corpus import read_manifest
 from demur.errors import InputError, RefusedError
@@ -22,6 +20,7 @@ from demur.flows.parts import Parts
 from demur.flows.slice import known_share
 from demur.ledger import Entry, EntryKind
 from demur.policy.countries import members, set_names
+from demur.requests.deadlines import holidays_of
 from demur.terms.holds import PlacedHold, Stage
 from demur.training import read_model
 
@@ -83,14 +82,11 @@ def deadline_after(at: datetime, days: int, country: str | None) -> datetime:
         days: business days.
         country: ISO 3166-1 alpha-2; ``None`` or a country without a calendar = weekends only.
     """
-    try:
-        off: Any = holidays.country_holidays(country) if country else {}
-    except NotImplementedError:
-        off = {}
+    is_holiday = holidays_of(country or "")
     day, left = at.date(), days
     while left:
         day += timedelta(days=1)
-        left -= day.weekday() < 5 and day not in off
+        left -= day.weekday() < 5 and not is_holiday(day)
     return datetime(day.year, day.month, day.day, tzinfo=at.tzinfo) + timedelta(days=1)
 
 

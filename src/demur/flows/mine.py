@@ -156,10 +156,13 @@ def standing_of(service: Service, person: str) -> Standing:
 
 def _judged(parts: Parts, person: str, at: datetime) -> list[Judgement]:
     """Return the decision about a post made today, for each account."""
-    book = rulebook(policy_in_force(parts), as_of=at, holds=_holds(parts, at))
+    policy = policy_in_force(parts)
+    book = rulebook(policy, as_of=at, holds=_holds(parts, at))
     judged = []
     for one in people_of(parts, person):
-        found = parts.registry.standing(one, as_of=at, known_at=at)
+        found = parts.registry.standing(
+            one, as_of=at, known_at=at, grace_months=policy.grace_months, purpose=policy.purpose
+        )
         if found is None:
             continue
         own = [row for row in found["accounts"] if row["person_id"] == one and row["owned_until"] is None]

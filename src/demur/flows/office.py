@@ -24,7 +24,7 @@ from demur.errors import InputError
 from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
-from demur.flows.objected import Done, find, log_kept, queue_letters
+from demur.flows.objected import Done, log_kept, queue_letters
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import pending
 from demur.flows.service import Service
@@ -170,8 +170,7 @@ def match_objection(service: Service, reference: str, person: str, *, at: dateti
     Raises:
         InputError: no objection of that reference waits.
     """
-    service.parts.registry.match_objection(reference, person, recorded_at=at)
-    kept = find(service, reference)
+    kept = service.parts.registry.match_objection(reference, person, recorded_at=at)
     log_kept(service.parts, [kept])
     queue_letters(service, [Done(kept, None, None)], at=at)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
-from demur.store.database import Database
+from demur.notice.schema import BATCHES, DELIVERIES, LETTERS
+from demur.store.database import Database, floor_of
 
 
 class NoticeBook:
@@ -20,6 +22,10 @@ class NoticeBook:
     def migrate(self) -> None:
         """Bring the schema to this version."""
         self.database.migrate(Path(__file__).parent / "migrations", "notice_version")
+
+    def leap(self, at: datetime) -> None:
+        """Let numbers follow the clock: none that was mailed before a restore is given out again."""
+        self.database.leap([DELIVERIES, BATCHES, LETTERS], floor_of(at))
 
     def close(self) -> None:
         """Give all connections back."""

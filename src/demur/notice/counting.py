@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from demur.clock import from_micros
 from demur.notice.book import NoticeBook
-from demur.notice.schema import ATTEMPTS, CAMPAIGNS, DELIVERIES, LETTERS, TEXTS
+from demur.notice.schema import CAMPAIGNS, DELIVERIES, LETTERS, TEXTS
 from demur.terms.notice import DeliveryState
 
 _DAY = 86_400_000_000
@@ -110,13 +110,6 @@ def failed_letters(book: NoticeBook) -> int:
     """Return how many single mails could not be sent."""
     with book.database.reading() as connection:
         query = sa.select(sa.func.count()).select_from(LETTERS).where(LETTERS.c.state == "failed")
-        return int(connection.execute(query).scalar_one())
-
-
-def unclear_attempts(book: NoticeBook) -> int:
-    """Return how many tries were killed on the wire: the person may have got the notice twice."""
-    query = sa.select(sa.func.count()).select_from(ATTEMPTS).where(ATTEMPTS.c.outcome.is_(None))
-    with book.database.reading() as connection:
         return int(connection.execute(query).scalar_one())
 
 

@@ -7,7 +7,7 @@ registry; the ledger's log is read by flows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -351,11 +351,3 @@ def made_at(book: NoticeBook, number: int, attempt: int) -> datetime | None:
     with book.database.reading() as connection:
         found = connection.scalar(query)
     return None if found is None else from_micros(found)
-
-
-def batches_of(book: NoticeBook, campaign_id: str) -> Sequence[tuple[int, int, int | None]]:
-    """Return (batch, leaves, ledger index) of a campaign's batches, in order."""
-    query = sa.select(BATCHES.c.batch, BATCHES.c.leaves, BATCHES.c.ledger_index)
-    with book.database.reading() as connection:
-        rows = connection.execute(query.where(BATCHES.c.campaign_id == campaign_id).order_by(BATCHES.c.batch))
-        return [(row.batch, row.leaves, row.ledger_index) for row in rows]

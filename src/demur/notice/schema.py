@@ -85,6 +85,7 @@ DELIVERIES = Table(
     Index("ix_notice_deliveries_person", "person_id"),
     Index("ix_notice_deliveries_work", "campaign_id", "state", "not_before"),
     Index("ix_notice_deliveries_unsettled", "number", **_where(UNSETTLED_SEEN)),
+    sqlite_autoincrement=True,
 )
 """One row a person and campaign: the frozen audience and the delivery ledger (NOT-03)."""
 
@@ -114,6 +115,7 @@ BATCHES = Table(
     Column("made_at", BigInteger, nullable=False),
     Column("ledger_index", BigInteger),  # null = registry or ledger may not know it yet
     Index("ix_notice_batches_open", "batch", **_where("ledger_index IS NULL")),
+    sqlite_autoincrement=True,
 )
 """What was told to registry and ledger together (NOT-08)."""
 
@@ -152,6 +154,7 @@ LETTERS = Table(
     Index("ix_notice_letters_work", "state", "not_before"),
     Index("ix_notice_letters_person", "person_id"),
     Index("ix_notice_letters_address", text("lower(address)"), "made_at"),
+    sqlite_autoincrement=True,
 )
 """Single mails: confirmations, answers, links to the own page."""
 

@@ -98,11 +98,6 @@ def _part(path: Path, faults: list[str]) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def slots_in(text: str) -> list[str]:
-    """Return the names of a text's slots, in order."""
-    return SLOT.findall(text)
-
-
 def keep_texts(book: NoticeBook, campaign_id: str, texts: Mapping[str, Text]) -> None:
     """Keep the texts of a campaign as they are now; earlier ones of that campaign are replaced (before approval)."""
     with book.database.writing() as connection:

@@ -9,7 +9,7 @@ clock, send anything. Read first: standing.py and epochs.py (the rules, pure), s
 from demur.people.events import DOORS, FORMS
 from demur.people.loading import Recorded, identifier_hash
 from demur.people.objecting import OPEN_DOORS, Kept, Reach, Told, place_of
-from demur.people.registry import ObjectionReceipt, Registry
+from demur.people.registry import Registry
 from demur.people.restrictions import Restriction
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "FORMS",
     "OPEN_DOORS",
     "Kept",
-    "ObjectionReceipt",
     "Reach",
     "Recorded",
     "Registry",

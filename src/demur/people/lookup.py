@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
 from demur.clock import from_micros
@@ -77,11 +76,6 @@ def owner(connection: sa.Connection, account_id: str) -> str | None:
     newest = query.order_by(sa.func.coalesce(table.c.valid_at, -FOREVER).desc(), table.c.recorded_at.desc()).limit(1)
     person: str | None = connection.execute(newest).scalar()
     return person
-
-
-def claim(**told: str | None) -> str:
-    """Return what an unmatched person said about who they are, as stored."""
-    return orjson.dumps({name: value for name, value in sorted(told.items()) if value}).decode()
 
 
 def unmatched_row(told: str, read: dict[str, Any], recorded_at: int) -> tuple[Any, ...]:

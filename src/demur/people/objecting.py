@@ -14,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from demur.clock import from_micros, micros
+from demur.errors import InputError
 from demur.people import lookup, schema
 from demur.people.events import DOORS, objection_row
 from demur.people.instants import ALWAYS, FOREVER
@@ -346,6 +347,23 @@ class Objecting:
         """
         with self._database.writing() as connection:
             return record_batch(self._database, connection, told, recorded_at)
+
+    def match_objection(self, objection_id: str, person_id: str, *, recorded_at: datetime) -> Kept:
+        """Say whose a waiting objection is; it counts from when it was said.
+
+        Raises:
+            InputError: no objection of that reference waits.
+        """
+        table = schema.UNMATCHED
+        with self._database.writing() as connection:
+            found = connection.execute(sa.select(table).where(table.c.objection_id == objection_id)).first()
+            if found is None:
+                raise InputError("expected the reference of an objection in the queue, found none; list the queue")
+            rest = (found.kinds, found.services, found.door, found.valid_at)
+            at = max(micros(recorded_at), self._database.floor(connection))
+            row = schema.event(person_id, objection_id, Act.OBJECT.value, *rest, recorded_at=at)
+            self._database.write(connection, schema.OBJECTIONS, [row])
+        return _of_row(row)
 
     def take_back_open(self, person_id: str, *, recorded_at: datetime, reference: str) -> Kept | None:
         """Record that a person takes back what others' clicks on links did; ``None`` when nothing may go this way."""

@@ -6,7 +6,6 @@ Every ``record`` is on disk before it returns. No content of people is logged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from demur.clock import from_micros, iso, micros
-from demur.errors import InputError
+from demur.clock import iso, micros
 from demur.people import export as exporting
 from demur.people import loading, lookup, schema
 from demur.people.audience import Audiences
 from demur.people.counting import Counting
-from demur.people.events import DOORS, objection_row, read_event
+from demur.people.events import read_event
 from demur.people.loading import Recorded
 from demur.people.objecting import Objecting
 from demur.people.restrictions import Restriction, names_of, restrictions
@@ -28,23 +26,9 @@ from demur.people.standing import standing_of
 from demur.people.stopping import Stopping
 from demur.people.streams import dossier_of
 from demur.people.timeline import Timeline
-from demur.terms.content import Kind
 from demur.terms.people import Act
 
 GRACE_MONTHS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectionReceipt:
-    """What the person who objected is told."""
-
-    objection_id: str
-    person_id: str | None
-    """``None``: kept in the queue until somebody finds out whose it is."""
-    accounts: tuple[str, ...]
-    """Accounts that it covers now, of all linked ids (PPL-01)."""
-    valid_at: datetime
-    recorded_at: datetime
 
 
 class Registry(Objecting, Stopping, Audiences, Counting):
@@ -126,112 +110,6 @@ class Registry(Objecting, Stopping, Audiences, Counting):
         """
         table, row = read_event(dict(event), micros(recorded_at))
         self._write(table, row)
-
-    def record_objection(
-        self,
-        *,
-        recorded_at: datetime,
-        person_id: str | None = None,
-        account_id: str | None = None,
-        handle: str | None = None,
-        contact: str | None = None,
-        valid_at: datetime | None = None,
-        kinds: Iterable[str] | None = None,
-        services: Iterable[str] | None = None,
-        door: str = "api",
-        objection_id: str | None = None,
-    ) -> ObjectionReceipt:
-        """Record an objection. Always accepted (OBJ-02); what cannot be matched to a person waits in a queue (OBJ-09).
-
-        Args:
-            recorded_at: now.
-            person_id: the person, if known. An id that is not known yet counts as soon as it appears.
-            account_id: otherwise an account of theirs,
-            handle: or a handle, when exactly one person has it,
-            contact: or an address, when exactly one person has it.
-            valid_at: when it was said; ``None`` = now.
-            kinds: kinds of content covered; ``None`` = everything. Unknown kinds make it everything.
-            services: services covered; ``None`` = everything.
-            door: how it came.
-            objection_id: reference, if one was given out already.
-        """
-        at = micros(recorded_at if valid_at is None else valid_at)
-        scope = None if kinds is None else list(kinds)
-        if scope is not None and not set(scope) <= {kind.value for kind in Kind}:
-            scope = None
-        read: dict[str, Any] = {
-            "person_id": person_id,
-            "act": Act.OBJECT.value,
-            "objection_id": objection_id,
-            "kinds": schema.listed(scope),
-            "services": schema.listed(services),
-            "door": door if door in DOORS else "bulk",
-            "valid_at": at,
-        }
-        with self._database.writing() as connection:
-            if not person_id:
-                read["person_id"] = lookup.match(connection, account_id=account_id, handle=handle, contact=contact)
-            if read["person_id"]:
-                row = schema.event(*objection_row(read), recorded_at=micros(recorded_at))
-                self._database.write(connection, schema.OBJECTIONS, [row])
-                return self._receipt(connection, row[2], read["person_id"], at, recorded_at)
-            claim = lookup.claim(account_id=account_id, handle=handle, contact=contact)
-            row = lookup.unmatched_row(claim, read, micros(recorded_at))
-            self._database.write(connection, schema.UNMATCHED, [row])
-            return self._receipt(connection, row[0], None, at, recorded_at)
-
-    def match_objection(self, objection_id: str, person_id: str, *, recorded_at: datetime) -> ObjectionReceipt:
-        """Say whose an unmatched objection is; it counts from when it was said.
-
-        Raises:
-            InputError: no objection of that reference waits.
-        """
-        with self._database.writing() as connection:
-            query = sa.select(schema.UNMATCHED).where(schema.UNMATCHED.c.objection_id == objection_id)
-            found = connection.execute(query).first()
-            if found is None:
-                raise InputError("expected the reference of an objection in the queue, found none; list the queue")
-            values = (person_id, objection_id, "object", found.kinds, found.services, found.door, found.valid_at)
-            row = schema.event(*values, recorded_at=micros(recorded_at))
-            self._database.write(connection, schema.OBJECTIONS, [row])
-            return self._receipt(connection, objection_id, person_id, found.valid_at, recorded_at)
-
-    def withdraw_objection(
-        self,
-        person_id: str,
-        *,
-        recorded_at: datetime,
-        valid_at: datetime | None = None,
-        kinds: Iterable[str] | None = None,
-        services: Iterable[str] | None = None,
-        door: str = "web",
-    ) -> None:
-        """Record that a person takes their objection back; the caller has checked login and confirmation (OBJ-08)."""
-        self.record(
-            {
-                "type": "objection",
-                "act": Act.WITHDRAW.value,
-                "person_id": person_id,
-                "kinds": None if kinds is None else list(kinds),
-                "services": None if services is None else list(services),
-                "door": door,
-                "valid_at": iso(recorded_at if valid_at is None else valid_at),
-            },
-            recorded_at=recorded_at,
-        )
-
-    def record_consent(
-        self,
-        person_id: str,
-        purpose: str,
-        act: Act = Act.CONSENT,
-        *,
-        recorded_at: datetime,
-        valid_at: datetime | None = None,
-    ) -> None:
-        """Record a consent to a purpose, or its revocation (``Act.REVOKE``)."""
-        event = {"type": "consent", "person_id": person_id, "purpose": purpose, "act": str(act)}
-        self.record({**event, "valid_at": iso(valid_at or recorded_at)}, recorded_at=recorded_at)
 
     def record_notices(self, notices: Iterable[Mapping[str, Any]], *, recorded_at: datetime) -> Recorded:
         """Record states of delivery: ``person_id``, ``campaign_id``, ``channel``, ``state``, ``valid_at`` each."""
@@ -387,9 +265,3 @@ class Registry(Objecting, Stopping, Audiences, Counting):
     def _write(self, table: Any, row: tuple[Any, ...]) -> None:
         with self._database.writing() as connection:
             self._database.write(connection, table, [row])
-
-    def _receipt(
-        self, connection: sa.Connection, reference: str, person: str | None, at: int, recorded_at: datetime
-    ) -> ObjectionReceipt:
-        accounts = () if person is None else tuple(lookup.accounts_of(connection, person))
-        return ObjectionReceipt(reference, person, accounts, from_micros(at), recorded_at)

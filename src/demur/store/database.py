@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from demur.errors import ConfigError, OutsideError, RefusedError
 
 BATCH_ROWS = 20_000
 STREAM_ROWS = 2_000
+_NUMBERED_SINCE = datetime(2025, 1, 1, tzinfo=UTC)
 _KEYS = 512
 """Keys in one look-up; a power of two below every database's limit."""
 _NUMBERS = itertools.count()
@@ -68,6 +70,32 @@ class Database:
                 sa.select(sa.column("version_num")).select_from(sa.table(versions))
             ).scalar()
             return found
+
+    def leap(self, tables: Sequence[sa.Table], floor: int) -> None:
+        """Number the next row of some tables at least ``floor``; never lower than before.
+
+        Numbers stand in links that were mailed. After an older backup was restored the database alone would give the
+        same numbers out again, and an old link would name somebody else: so they follow the clock from start to start.
+
+        Args:
+            tables: each with a numbered primary key (SQLite: AUTOINCREMENT).
+            floor: ``floor_of`` the present instant.
+        """
+        with self.writing() as connection:
+            for table in tables:
+                name, column = table.name, next(iter(table.primary_key)).name
+                if self.is_postgresql:
+                    sequence = f"pg_get_serial_sequence('{name}', '{column}')"
+                    highest = f"(SELECT max({column}) FROM {name})"  # noqa: S608  (names of our own tables)
+                    connection.exec_driver_sql(
+                        f"SELECT setval({sequence}, greatest(%s, nextval({sequence}), {highest}))", (floor,)
+                    )
+                else:
+                    known = "SELECT 1 FROM sqlite_sequence WHERE name = ?"
+                    absent = f"INSERT INTO sqlite_sequence (name, seq) SELECT ?, ? WHERE NOT EXISTS ({known})"
+                    connection.exec_driver_sql(absent, (name, floor, name))
+                    lower = "UPDATE sqlite_sequence SET seq = ? WHERE name = ? AND seq < ?"
+                    connection.exec_driver_sql(lower, (floor, name, floor))
 
     def close(self) -> None:
         """Give all connections back."""
@@ -149,6 +177,15 @@ class Database:
             raise _outside(error) from error
         finally:
             cursor.close()
+
+
+def floor_of(at: datetime) -> int:
+    """Return where numbers go on at an instant: 2^20 for each second since 2025, below 2^53 for centuries.
+
+    A restored backup can only bring numbers back that were given out before, and those are lower unless a million
+    rows a second were made on average ever since.
+    """
+    return max(int((at - _NUMBERED_SINCE).total_seconds()), 0) << 20
 
 
 def _padded(count: int) -> int:

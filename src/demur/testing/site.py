@@ -5,6 +5,7 @@ What ``demur demo --serve`` shows a newcomer. Every call is the one that the pag
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from demur.access import Role
 from demur.flows import campaign, hold, letters, objection, office, request, send, settle
 from demur.flows.service import Service
+from demur.notice import letters as mail_letters
 from demur.notice.schema import DELIVERIES
 from demur.store.links import LinkPurpose
 from demur.terms.notice import DeliveryState
@@ -30,6 +32,7 @@ STAFF: Sequence[tuple[str, str, Role, tuple[str, ...]]] = (
     ("regulator@de.example", "Regina Regulator", Role.REGULATOR, ("DE",)),
 )
 OBJECTING = 12
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ def fill_site(service: Service) -> Filled:
     campaign.start(service, CAMPAIGN, by=by[Role.OPERATOR])
     _work(service)
     reached = _reached(service)
-    for number in reached[1 : OBJECTING + 1]:
+    objecting = reached[1 : OBJECTING + 1]
+    for number in objecting:
         objection.object_now(objection.by_link(service, number))
+    _confirmed(service, len(objecting))
     form = {"contact": "nina@elsewhere.example", "names": "Nina Nobody\nNina Maria Nobody", "for": "me"}
     request.receive(service, form, None, language="en", country="DE")
     scope = {"countries": ["CH"], "kinds": ["photo"], "authority": "FDPIC", "instrument": "letter of today (made up)"}
@@ -67,7 +72,7 @@ def fill_site(service: Service) -> Filled:
     token = service.links.token(LinkPurpose.OBJECT, reached[0]) if reached else ""
     return Filled(
         sent=len(reached),
-        objected=min(OBJECTING, max(len(reached) - 1, 0)),
+        objected=len(objecting),
         link=f"{service.site.origin}/o/{token}",
         console=f"{service.site.origin}/console",
         login=f"{STAFF[0][0]} / {PASSWORD}",
@@ -78,6 +83,13 @@ def _work(service: Service) -> None:
     """Send and settle what waits; honouring the objections is left to the site's worker, for people to watch."""
     while sum(step(service) for step in (send.step, settle.step, letters.step)):
         pass
+
+
+def _confirmed(service: Service, letters_wanted: int) -> None:
+    """Wait for the confirmations: they are queued after the answer, in the writer's own time."""
+    end = time.monotonic() + WAIT_SECONDS
+    while sum(mail_letters.counts(service.notice).values()) < letters_wanted and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 def _reached(service: Service) -> list[int]:

@@ -310,7 +310,7 @@ def test_after_a_withdrawal_nothing_is_used_before_a_new_notice_and_its_period(s
     standing = mine.standing_of(service, person)
     assert (standing.state, standing.reason) == (State.NEVER, "not_notified")
     told = {"person_id": person, "campaign_id": "second", "channel": "email", "state": "delivered"}
-    campaign = {"type": "campaign", "campaign_id": "second", "purpose": "generative-ai",
+    campaign = {"type": "campaign", "campaign_id": "second", "purpose": "train-generative-ai",
                 "effective_at": "2026-01-01", "notice_days": 45}  # fmt: skip
     registry, at = service.parts.registry, watch()
     registry.record(campaign, recorded_at=at)

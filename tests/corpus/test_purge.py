@@ -24,7 +24,7 @@ def _world() -> World:
     world.people["ann"]["display"] = "Annabel Sentinelle"
     text = f"today I saw a {SENTINEL} in the garden and it was eating all our apples"
     world.item("own", "ann", text)
-    world.item("copied", "ben", text)
+    world.item("marmot17", "ben", text)
     world.item(
         "shared",
         "cat",
@@ -34,7 +34,7 @@ def _world() -> World:
     )
     world.item("both", "dov", f"we two wrote about the {SENTINEL} together last summer", co_account_ids=["a:ann"])
     world.item("named", "dov", "at the market I met Annabel Sentinelle who sold me three pumpkins")
-    world.item("other", "ben", "nothing about anybody here only words about the weather and the sea")
+    world.item("gannet42", "ben", "nothing about anybody here only words about the weather and the sea")
     return world
 
 
@@ -72,7 +72,7 @@ def test_after_an_erasure_and_a_purge_no_file_holds_the_person(tmp_path: Path) -
 
 def test_ids_are_nowhere_in_clear(tmp_path: Path) -> None:
     _, corpus = made(_world(), tmp_path)
-    for word in ("p:ann", "a:ann", "p:ben", "copied", "other"):
+    for word in ("p:ann", "a:ann", "p:ben", "marmot17", "gannet42"):
         assert not _says(corpus, word)
 
 
@@ -100,7 +100,7 @@ def test_explain_names_items_persons_and_fates(tmp_path: Path) -> None:
     found = explain(corpus, own.record_id, keys=keys)
     assert (found.sources[0].person_id, found.sources[0].role) == ("p:ann", "author")
     assert {source.person_id for source in found.sources} == {"p:ann", "p:ben", "p:cat"}
-    assert {fate.item_id: fate.exclusion for fate in found.fates}["copied"] == "duplicate_exact"
+    assert {fate.item_id: fate.exclusion for fate in found.fates}["marmot17"] == "duplicate_exact"
     with pytest.raises(InputError):
         explain(corpus, "0" * 32, keys=keys)
 

@@ -1,0 +1,231 @@
+"""A batch of texts as one row of signs, with classes, tokens and words: what filters count (docs/filters.md).
+
+Everything is numpy over Arrow's buffers. Classes come from Unicode 3.2, which every Python carries beside its own
+version: a letter stays a letter when Python is updated. What is newer than 3.2 is a picture or symbol by its block,
+else a letter, so that a script added later is never thrown away as symbols.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint32]
+Hashes = npt.NDArray[np.uint64]
+
+SPACE, UPPER, LOWER, LETTER, DIGIT, MARK, SYMBOL, PICTURE = range(8)
+"""Classes of signs. ``LETTER`` has no case; ``SYMBOL`` is punctuation and all that is left."""
+KINDS = 8
+
+CHUNK_ROWS = 8_192
+CHUNK_BYTES = 1 << 21
+"""A chunk is a matter of memory only: no answer depends on it."""
+
+_LAST = 0x1FFFF
+_PICTURES = (
+    (0x00A9, 0x00A9), (0x00AE, 0x00AE), (0x200D, 0x200D), (0x203C, 0x203C), (0x2049, 0x2049), (0x20E3, 0x20E3),
+    (0x2122, 0x2122), (0x2190, 0x21FF), (0x2300, 0x23FF), (0x25A0, 0x27BF), (0x2900, 0x297F), (0x2B00, 0x2BFF),
+    (0xFE00, 0xFE0F), (0x1F000, 0x1FAFF),
+)  # fmt: skip
+"""Blocks of pictures: emoji, arrows, dingbats, their joiner and selectors (UTS #51, blocks of emoji characters)."""
+_CLASSES = {"Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lo": LETTER, "Lm": LETTER, "Nd": DIGIT, "Nl": DIGIT, "No": DIGIT,
+            "Mn": MARK, "Mc": MARK, "Me": MARK, "Zs": SPACE, "Zl": SPACE, "Zp": SPACE, "Cn": LETTER}  # fmt: skip
+_PRIME = 0x100000001B3
+_PLACES = np.array([pow(_PRIME, place, 1 << 64) for place in range(64)], np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Stretches of signs, such as words: where each begins and ends, and which text holds it."""
+
+    starts: Ints
+    ends: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The texts of one chunk, one after another, a code point each."""
+
+    codes: Codes
+    kinds: npt.NDArray[np.uint8]
+    rows: Ints
+    """Text of each sign."""
+    starts: Ints
+    """[texts + 1]: where each text begins."""
+
+    def per_text(self, chosen: Flags) -> Ints:
+        """Return how many chosen signs each text has."""
+        return between(chosen, self.starts[:-1], self.starts[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is no writing of the author's own: links, handles, hashtags, placeholders of redaction."""
+
+    letters: Flags
+    """[signs]: letters and what is written on them."""
+    outside: Flags
+    """[signs]: blanks and references."""
+    tokens: Spans
+    """Stretches without blanks."""
+    is_reference: Flags
+    """[tokens]"""
+    references: Ints
+    """[texts]: how many tokens are references."""
+    tags: Ints
+    """[texts]: hashtags and links."""
+    tokens_no_handles: Ints
+    """[texts]"""
+    solid: Ints
+    """[texts]: signs that are no blanks."""
+    inner: Ints
+    """[texts]: signs of the author's own that are no pictures."""
+    inner_letters: Ints
+    """[texts]"""
+
+
+def whole(strings: Any) -> Any:
+    """Return a plain array where an Arrow table's column comes in chunks."""
+    return strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
+
+
+def chunks(texts: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the place and the rows of each chunk of an Arrow string array, bounded in rows and bytes."""
+    sizes = np.asarray(pc.fill_null(pc.binary_length(texts), 0)).astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(sizes)])
+    at = 0
+    while at < len(texts):
+        end = int(np.searchsorted(total, total[at] + CHUNK_BYTES, side="right")) - 1
+        end = max(at + 1, min(end, at + CHUNK_ROWS, len(texts)))
+        yield at, texts.slice(at, end - at)
+        at = end
+
+
+def read(texts: Any) -> Signs:
+    """Return an Arrow string array as signs; null counts as empty."""
+    filled = pc.fill_null(texts.cast(pa.large_string()), "")
+    _, edges, values = filled.buffers()
+    offsets = np.frombuffer(edges, np.int64, len(filled) + 1, filled.offset * 8)
+    used = np.frombuffer(values, np.uint8)[offsets[0] : offsets[-1]] if values is not None else np.empty(0, np.uint8)
+    leading = np.concatenate([[0], np.cumsum((used & 0xC0) != 0x80)])
+    starts = leading[offsets - offsets[0]].astype(np.int64)
+    codes = np.frombuffer(used.tobytes().decode("utf-8").encode("utf-32-le"), "<u4").astype(np.uint32)
+    rows = np.repeat(np.arange(len(filled)), np.diff(starts))
+    return Signs(codes, classes()[np.minimum(codes, _LAST)], rows, starts)
+
+
+def between(chosen: npt.NDArray[Any], starts: Ints, ends: Ints) -> Ints:
+    """Return how many of the chosen lie between each start and end."""
+    total = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(chosen, out=total[1:])
+    counted: Ints = total[ends] - total[starts]
+    return counted
+
+
+def spans(signs: Signs, inside: Flags) -> Spans:
+    """Return the longest stretches of signs that are all inside, none of which crosses from text to text."""
+    first = inside.copy()
+    first[1:] &= ~inside[:-1] | (signs.rows[1:] != signs.rows[:-1])
+    last = inside.copy()
+    last[:-1] &= ~inside[1:] | (signs.rows[1:] != signs.rows[:-1])
+    starts = np.flatnonzero(first)
+    return Spans(starts, np.flatnonzero(last) + 1, signs.rows[starts])
+
+
+def mark(signs: Signs) -> Marks:
+    """Tell references from the author's own signs."""
+    codes, kinds = signs.codes, signs.kinds
+    letters = (kinds >= UPPER) & (kinds <= LETTER) | (kinds == MARK)
+    solid = kinds != SPACE
+    tokens = spans(signs, solid)
+    first, more = codes[tokens.starts], tokens.ends - tokens.starts > 1
+    second = np.where(more, codes[np.minimum(tokens.starts + 1, max(len(codes) - 1, 0))], 0)
+    placeholder = (first == ord("<")) & (second >= ord("A")) & (second <= ord("Z"))
+    handle = more & (first == ord("@")) | placeholder & (second == ord("H"))
+    tag = more & (first == ord("#")) | placeholder & (second == ord("U")) | _links(signs, tokens)
+    reference = handle | tag | placeholder
+    edge = np.zeros(len(codes) + 1, np.int8)
+    edge[tokens.starts[reference]] += 1
+    edge[tokens.ends[reference]] -= 1
+    outside = np.cumsum(edge[:-1], dtype=np.int8).view(bool) | ~solid
+    rows = len(signs.starts) - 1
+    return Marks(
+        letters=letters,
+        outside=outside,
+        tokens=tokens,
+        is_reference=reference,
+        references=np.bincount(tokens.rows[reference], minlength=rows),
+        tags=np.bincount(tokens.rows[tag], minlength=rows),
+        tokens_no_handles=np.bincount(tokens.rows[~handle], minlength=rows),
+        solid=signs.per_text(solid),
+        inner=signs.per_text(~outside & (kinds != PICTURE)),
+        inner_letters=signs.per_text(~outside & letters),
+    )
+
+
+def _links(signs: Signs, tokens: Spans) -> Flags:
+    """Say which tokens are addresses: ``://`` after at most six signs, or ``www.``."""
+    codes = signs.codes
+    found = np.zeros(len(tokens.starts), bool)
+    colons = np.flatnonzero(codes == ord(":"))
+    colons = colons[colons + 2 < len(codes)]
+    colons = colons[(codes[colons + 1] == ord("/")) & (codes[colons + 2] == ord("/"))]
+    holder = np.searchsorted(tokens.starts, colons, side="right") - 1
+    found[holder[colons - tokens.starts[holder] <= 6]] = True
+    at = tokens.starts[tokens.ends - tokens.starts > 4]
+    www = np.all([codes[at + step] | 0x20 == ord(sign) | 0x20 for step, sign in enumerate("www.")], axis=0)
+    found[np.searchsorted(tokens.starts, at[www])] = True
+    return found
+
+
+def hashes(codes: Codes, words: Spans) -> Hashes:
+    """Return a 64-bit hash of each word: a sum over its signs, wrapping, so that no order of work matters."""
+    place = np.arange(len(codes))
+    begins = np.zeros(len(codes), np.int64)
+    begins[words.starts] = words.starts
+    np.maximum.accumulate(begins, out=begins)
+    mixed = codes.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= _PLACES[np.minimum(place - begins, 63)]
+    total = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum(mixed, out=total[1:])
+    found: Hashes = total[words.ends] - total[words.starts]
+    return found
+
+
+def lowered(codes: Codes) -> Codes:
+    """Return the signs in lower case, one for one."""
+    lower: Codes = np.where(codes <= _LAST, _lower()[np.minimum(codes, _LAST)], codes)
+    return lower
+
+
+@lru_cache(maxsize=1)
+def classes() -> npt.NDArray[np.uint8]:
+    """Return the class of each sign up to U+1FFFF; higher ones (rare ideographs) count as the last, a letter."""
+    category = unicodedata.ucd_3_2_0.category
+    table = np.array([_CLASSES.get(category(chr(code)), SYMBOL) for code in range(_LAST + 1)], np.uint8)
+    for low, high in _PICTURES:
+        table[low : high + 1] = PICTURE
+    table[0x09:0x0E] = SPACE
+    table[_LAST] = LETTER
+    return table
+
+
+@lru_cache(maxsize=1)
+def _lower() -> Codes:
+    table = np.arange(_LAST + 1, dtype=np.uint32)
+    for code in np.flatnonzero(classes() == UPPER):
+        small = chr(code).lower()
+        table[code] = ord(small) if len(small) == 1 else code
+    return table

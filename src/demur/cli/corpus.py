@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from demur import clock
+from demur.cli import corpus_export
 from demur.cli.frame import (
     Context,
     as_of_option,
@@ -29,6 +30,10 @@ from demur.errors import InputError
 @click.group()
 def corpus() -> None:
     """Lawful training records from allowed items."""
+
+
+corpus.add_command(corpus_export.export)
+corpus.add_command(corpus_export.decisions)
 
 
 @corpus.command(

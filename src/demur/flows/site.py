@@ -10,9 +10,16 @@ from urllib.parse import urlsplit
 
 from demur.errors import ConfigError
 from demur.store import Workspace
-from demur.terms.site import OidcProvider, Relay, Site
+from demur.terms.site import OidcProvider, OpenLineage, Relay, Retention, Schedule, Site
 
-_TABLES: dict[str, type[Any]] = {"relay": Relay, "members": OidcProvider, "staff": OidcProvider}
+_TABLES: dict[str, type[Any]] = {
+    "relay": Relay,
+    "members": OidcProvider,
+    "staff": OidcProvider,
+    "retention": Retention,
+    "schedule": Schedule,
+    "openlineage": OpenLineage,
+}
 
 
 def read_site(workspace: Workspace) -> Site:

@@ -38,6 +38,40 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long versions of a corpus are kept (GDPR art. 5(1)(e)); see docs/expiry.md."""
+
+    keep_days: int = 0
+    """Days since its people and content were looked at (``known_at``); 0 = no limit."""
+    keep_versions: int = 0
+    """How many versions, newest first, the current one among them; 0 = no limit."""
+    served: str = "keep"
+    """What happens to a version that the served model was trained from: ``keep``, or ``expire`` with the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a new version of the corpus is built by itself, and how."""
+
+    every_hours: int = 0
+    """Since the newest version looked at people and content; 0 = never."""
+    policy: str = "demur-strict"
+    """File or preset."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLineage:
+    """Where events about builds go (openlineage.io); see docs/openlineage.md."""
+
+    namespace: str = "demur"
+    """Of jobs and data sets."""
+    url: str = ""
+    """Each event is posted there too; empty = only the file in the workspace."""
+    api_key: str = ""
+    """Bearer token; better as ``env:NAME``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What ``site.toml`` says; every member has a default that works on one machine."""
 
@@ -74,3 +108,6 @@ class Site:
     """URL that in-app notices are posted to; empty = the app pulls them."""
     undo_days: int = 14
     """How long the person may take back with one click what somebody else's click on a link did (OBJ-08)."""
+    retention: Retention = field(default_factory=Retention)
+    schedule: Schedule = field(default_factory=Schedule)
+    openlineage: OpenLineage = field(default_factory=OpenLineage)

@@ -19,7 +19,7 @@ _GROUPS = {
     "First look": {"demo": "demo", "status": "status"},
     "People's side": {"campaign": "campaign", "request": "requests", "staff": "staff", "serve": "serve",
                       "work": "serve"},
-    "What comes in": {"intake": "intake", "people": "people", "notice": "people", "objection": "objections",
+    "What comes in": {"intake": "intake", "feed": "feed", "people": "people", "notice": "people", "objection": "objections",
                       "hold": "holds", "order": "holds", "export": "intake"},
     "Rules": {"policy": "policy", "decide": "policy"},
     "Corpus and model": {"corpus": "corpus", "base": "training", "train": "training", "model": "training",

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from demur.intake.check import PERSON_RULES
 from demur.intake.index import ids_of
-from demur.terms.content import NARROWNESS, ItemState, Signal
+from demur.terms.content import NARROWNESS, ItemState, Kind, Signal
 from demur.terms.tables import PEOPLE
 
 _UNKNOWN_TIME = np.iinfo(np.int64).min
@@ -51,6 +51,8 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
     Returns:
         Rows in the order of ``keys``. State, audiences and signal are the most protective ones of the chosen version
         and of all versions that are later, as late, or of unknown time; everything else is the chosen version's.
+        A version that says nothing but who could see the item changes its audience and keeps the words of the version
+        before. ``public_since`` is never earlier than the last time that it became public.
         An item whose versions are all later than ``as_of`` has no row.
     """
     if not table.num_rows:
@@ -58,19 +60,55 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
     places, times, starts = _ordered(table, keys, "item_id")
     limit = np.iinfo(np.int64).max if as_of is None else _micros(as_of)
     rows = np.arange(len(places))
-    chosen = np.maximum.reduceat(np.where(times <= limit, rows, -1), starts)
+    known = times <= limit
+    latest = np.maximum.reduceat(np.where(known, rows, -1), starts)
+    worded = np.maximum.reduceat(np.where(known & ~_without_content(table)[places], rows, -1), starts)
+    chosen = np.where(worded >= 0, worded, latest)
     group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(places)]))
-    since = np.where(chosen >= 0, times[chosen], 0)[group]
-    counts = (times >= since) | (times == _UNKNOWN_TIME)
     present = chosen >= 0
     result = table.take(pa.array(places[chosen[present]]))
     for column, ranks, words in _NARROWED:
+        from_here = latest if column == "audience" else chosen
+        since = np.where(from_here >= 0, times[from_here], 0)[group]
+        counts = (times >= since) | (times == _UNKNOWN_TIME)
         worst = np.maximum.reduceat(np.where(counts, _ranks(table[column], ranks)[places], -1), starts)[present]
-        known = np.array([None, *words], dtype=object)[worst + 1]
-        result = result.set_column(
-            result.schema.get_field_index(column), result.schema.field(column), pa.array(known, type=pa.string())
-        )
-    return result
+        known_words = np.array([None, *words], dtype=object)[worst + 1]
+        result = _replaced(result, column, pa.array(known_words, type=pa.string()))
+    return _public_since(table, result, (places, times, starts, group), latest, present)
+
+
+def _replaced(table: Any, column: str, values: Any) -> Any:
+    return table.set_column(table.schema.get_field_index(column), table.schema.field(column), values)
+
+
+def _without_content(table: Any) -> npt.NDArray[np.bool_]:
+    """Return which versions say who could see the item and nothing else: audience changes of a feed (feed.py)."""
+    silent = pc.and_(pc.is_null(table["account_id"]), pc.is_null(table["text"]))
+    bare = pc.and_(pc.equal(table["kind"], Kind.METADATA.value), pc.equal(table["state"], ItemState.LIVE.value))
+    found: npt.NDArray[np.bool_] = pc.and_(silent, bare).combine_chunks().to_numpy(zero_copy_only=False)
+    return found
+
+
+def _public_since(table: Any, result: Any, order: tuple[Any, Any, Any, Any], latest: Any, present: Any) -> Any:
+    """Let the clock of an item that was not public before begin when it became so (REQUIREMENTS §4).
+
+    The latest of: what the words' version says, what the latest version says, the first version after the last one
+    that was not public.
+    """
+    places, times, starts, group = order
+    told = table["public_since"].combine_chunks().cast(pa.int64()).fill_null(_UNKNOWN_TIME).to_numpy()[places]
+    rows = np.arange(len(places))
+    closed = _ranks(table["audience"], NARROWNESS)[places] > 0
+    last = np.maximum.reduceat(np.where(closed & (rows <= latest[group]), rows, -1), starts)
+    opened = (last >= 0) & (last < latest)
+    began = np.where(opened, times[np.where(opened, last + 1, 0)], _UNKNOWN_TIME)
+    since = np.maximum(began, np.where(latest >= 0, told[latest], _UNKNOWN_TIME))[present]
+    said = result["public_since"].combine_chunks().cast(pa.int64()).fill_null(_UNKNOWN_TIME).to_numpy()
+    since = np.maximum(since, said)
+    if (since == said).all():
+        return result
+    values = pa.array(since, mask=since == _UNKNOWN_TIME).cast(table.schema.field("public_since").type)
+    return _replaced(result, "public_since", values)
 
 
 _NARROWED: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (

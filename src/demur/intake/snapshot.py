@@ -29,7 +29,7 @@ from demur.store import commit_record, digest_json, write_table
 from demur.store.stage import run_stage
 from demur.terms.tables import ITEMS, PEOPLE
 
-CODE = "demur-snapshot-1"
+CODE = "demur-snapshot-2"
 BUCKET_BYTES = 16 * 2**20
 """Of Parquet before compression; in memory a bucket takes a few times as much, once as read and once as chosen."""
 MAX_BUCKETS = 1024
@@ -158,12 +158,17 @@ def _keys(ids: Any) -> Keys:
     return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
 
 
-_DIGESTED = ("version_id", "state", "audience", "container_audience", "parent_audience", "signal")
+_DIGESTED = ("version_id", "state", "audience", "container_audience", "parent_audience", "signal", "public_since")
 """A version's digest, and whatever a snapshot may narrow."""
 
 
+def _words(column: Any) -> Any:
+    instants = pa.types.is_timestamp(column.type)
+    return pc.fill_null(column.cast(pa.int64()).cast(pa.string()) if instants else column, "")
+
+
 def _digest_rows(total: Any, table: Any) -> None:
-    columns = [pc.fill_null(table[name].combine_chunks(), "") for name in _DIGESTED if name in table.column_names]
+    columns = [_words(table[name].combine_chunks()) for name in _DIGESTED if name in table.column_names]
     if not table.num_rows:
         return
     said = pc.binary_join_element_wise(*columns, "\x1f")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from demur import clock
-from demur.cli import corpus_export
+from demur.cli import corpus_export, corpus_versions
 from demur.cli.frame import (
     Context,
     as_of_option,
@@ -32,8 +32,10 @@ def corpus() -> None:
     """Lawful training records from allowed items."""
 
 
-corpus.add_command(corpus_export.export)
-corpus.add_command(corpus_export.decisions)
+for _command in (
+    corpus_export.export, corpus_export.decisions, corpus_versions.expire, corpus_versions.expired,
+):  # fmt: skip
+    corpus.add_command(_command)
 
 
 @corpus.command(

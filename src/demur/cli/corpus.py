@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -130,25 +131,47 @@ def show_corpus(context: Context, corpus_id: str | None) -> None:
     show(context, facts_of(manifest), lambda: _text(manifest))
 
 
-@corpus.command("diff")
+@corpus.command("diff", epilog="Example: demur corpus diff 6f760ef1d13f318a 0a54c67e2b0f1d11 --html changes.html")
 @click.argument("before")
 @click.argument("after")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page that says why."
+)
 @pass_context
 @guarded
-def diff(context: Context, before: str, after: str) -> None:
-    """Show which slices differ between two corpora, and by how many records."""
+def diff(context: Context, before: str, after: str, page: Path | None) -> None:
+    """Show which slices differ between two corpora, and by how many records.
+
+    With --html also what came, what went and why, as a page with pictures; that needs the lineage key.
+    """
     from demur.corpus import difference
+    from demur.flows.compare import compare, write_page
     from demur.flows.parts import corpus_folder
 
     found = difference(corpus_folder(context.workspace, before), corpus_folder(context.workspace, after))
     rows = [[c.ref.region, c.ref.shard, c.ref.slice, c.removed, c.changed, c.added] for c in found.slices]
     facts = {"removed": found.removed, "changed": found.changed, "added": found.added, "slices": len(rows)}
     columns = ["region", "shard", "slice", "removed", "changed", "added"]
-    show(
-        context,
-        {**facts, "changes": [dict(zip(columns, row, strict=True)) for row in rows]},
-        lambda: grid(columns, rows) if rows else say("no difference"),
-    )
+    more: dict[str, Any] = {}
+    if page is not None:
+        with reading(context) as parts:
+            told = compare(parts, before, after, at=clock.now())
+        write_page(told, page)
+        more = {
+            "page": str(page),
+            "why_came": {one.code: one.count for one in told.why_came},
+            "why_went": {one.code: one.count for one in told.why_went},
+        }
+
+    def text() -> None:
+        if rows:
+            grid(columns, rows)
+        else:
+            say("no difference")
+        if page is not None:
+            say(f"page    {page}")
+
+    show(context, {**facts, **more, "changes": [dict(zip(columns, row, strict=True)) for row in rows]}, text)
 
 
 @corpus.command("verify")

@@ -1,46 +1,50 @@
 """Redaction: direct identifiers in a text become stable placeholders (COR-03, COR-04).
 
-The result depends on the text and the frozen rules :data:`REDACTION` alone, never on a counter, a key, the batch or
-other texts; redacting twice is redacting once. Does not know persons: names of objectors are handed in
-(``redact_names``). Names and free-form addresses of people who did not object are not looked for (docs/redaction.md).
+The result depends on the text and the frozen rules :data:`REDACTION` alone, never on a counter, a key, the clock, the
+batch or other texts; redacting twice is redacting once. Findings are spans of the normalised text
+(:func:`demur.corpus.redact_normal.normalise`), from which ``redact_render`` writes the text in every mode. Does not
+know persons: names of objectors are handed in. Other people's names need a recogniser (``redact_plugins``).
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from demur.corpus import redact_numbers, redact_patterns
+from demur.corpus import redact_numbers, redact_patterns, redact_places
 from demur.corpus.redact_gates import ALL_OPEN, GATES, gate_bits
+from demur.corpus.redact_names import NameFinder, name_finder
 from demur.corpus.redact_normal import normalise, normalise_batch, view, view_batch
-from demur.corpus.redact_patterns import Span
+from demur.corpus.redact_patterns import MASK, Span
+from demur.corpus.redact_plugins import Recogniser, read_plugins
+from demur.corpus.redact_spans import masked, masked_batch, onto, to_arrow, united
 
-REDACTION = "demur-redaction-1"
+REDACTION = "demur-redaction-2"
 """Name of the frozen rule set; another behaviour gets another name."""
 
-TYPES = ("ADDRESS", "CARD", "EMAIL", "HANDLE", "IBAN", "ID", "IP", "MAC", "PHONE", "PLATE", "URL", "URL_ID")
+TYPES = ("ADDRESS", "CARD", "EMAIL", "HANDLE", "IBAN", "ID", "IP", "MAC", "NAME", "PHONE", "PLATE", "URL", "URL_ID")
 """Types of identifiers; the placeholder is the type in angle brackets."""
 
-_MASK = "\uffff"
-"""Stands in the view for what is already found; no pattern matches it."""
-
-_STEPS: dict[str, tuple[Callable[[str], Iterator[Span]], ...]] = {
-    "urls": (redact_patterns.urls,),
-    "emails": (redact_patterns.emails,),
-    "handles": (redact_patterns.handles,),
-    "ibans": (redact_numbers.ibans,),
-    "networks": (redact_patterns.networks,),
-    "mixed_ids": (redact_numbers.mixed_ids,),
-    "plates": (redact_patterns.plates,),
-    "addresses": (redact_patterns.addresses,),
-    "numbers": (redact_numbers.others, redact_numbers.numbers),
+_STEPS: dict[str, Callable[[str], Iterator[Span]]] = {
+    "urls": redact_patterns.urls,
+    "emails": redact_patterns.emails,
+    "worded_emails": redact_patterns.worded_emails,
+    "handles": redact_patterns.handles,
+    "ibans": redact_numbers.ibans,
+    "networks": redact_patterns.networks,
+    "wallets": redact_patterns.wallets,
+    "mixed_ids": redact_numbers.mixed_ids,
+    "lettered_ids": redact_numbers.lettered_ids,
+    "plates": redact_places.plates,
+    "addresses": redact_places.addresses,
+    "worded": redact_numbers.worded,
+    "numbers": redact_numbers.numbers,
 }
 """Steps in their order; each has a gate of the same name."""
 
@@ -51,95 +55,135 @@ _PASSES = 12
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """Texts without identifiers, and how many of each type went."""
+    """Texts without identifiers, what went from them and where it stood."""
 
     texts: Any
-    """Arrow string array; nulls stay null."""
+    """Arrow string array, identifiers masked; nulls stay null."""
     counts: dict[str, int]
     """Type → replacements, types in alphabetical order, zeros left out."""
+    normalised: Any
+    """Arrow string array: the texts in one spelling, to which the spans refer."""
+    spans: Any
+    """Arrow ``list<struct<start: int32, end: int32, kind: string>>``, in code points, in order, without overlap."""
 
 
-def redact(texts: Any) -> Redacted:
+def redact(texts: Any, names: Sequence[str] | None = None, plugins: Sequence[Recogniser] = ()) -> Redacted:
     """Replace direct identifiers in a batch of texts.
 
     Args:
         texts: Arrow string array (or chunked array); null = no text.
+        names: full names and handles to take out exactly, as ``redact_names`` reads them; ``None`` = none.
+        plugins: further recognisers, read once before the rules; their findings join with ours where they overlap.
     """
-    texts = normalise_batch(_one_array(texts))
-    counts: Counter[str] = Counter()
-    changed: dict[int, str] = {}
-    rows, batch = np.arange(len(texts)), texts
-    for _ in range(_PASSES):  # a replacement may bring its neighbours together: go on until nothing changes
-        changing = _pass(batch, counts)
-        if not changing:
-            break
-        changed.update((int(rows[place]), text) for place, text in changing.items())
-        rows, batch = rows[list(changing)], pa.array(changing.values(), pa.string())
-    if changed:
-        mask = np.zeros(len(texts), bool)
-        mask[list(changed)] = True
-        texts = pc.replace_with_mask(texts, pa.array(mask), pa.array([changed[row] for row in sorted(changed)]))
-    return Redacted(texts, {kind: counts[kind] for kind in sorted(counts)})
+    normalised = normalise_batch(_one_array(texts))
+    finder = name_finder(names or ())
+    found = _settled(normalised, range(len(normalised)), {}, finder)
+    if plugins:
+        further = read_plugins(normalised, plugins)
+        for row, spans in further.items():
+            found[row] = united([*found.get(row, []), *spans])
+        found = _settled(normalised, sorted(further), found, finder)
+    counts = Counter(kind for spans in found.values() for _, _, kind in spans)
+    return Redacted(
+        masked_batch(normalised, found),
+        {kind: counts[kind] for kind in sorted(counts)},
+        normalised,
+        to_arrow(found, len(normalised)),
+    )
 
 
-def _pass(texts: Any, counts: Counter[str]) -> dict[int, str]:
-    """Return the texts in which something was found, by row, with it replaced."""
-    views = view_batch(texts)
-    bits = gate_bits(views)
-    open_rows = np.flatnonzero(bits)
-    changing: dict[int, str] = {}
-    read = zip(texts.take(pa.array(open_rows)).to_pylist(), views.take(pa.array(open_rows)).to_pylist(), strict=True)
-    for row, (text, seen) in zip(open_rows.tolist(), read, strict=True):
-        spans = _find(seen, int(bits[row]))
-        if spans:
-            changing[row] = normalise(_replace(text, spans, counts))
-    return changing
-
-
-def redact_text(text: str, counts: Counter[str] | None = None) -> str:
+def redact_text(text: str, names: Sequence[str] | None = None) -> str:
     """Replace direct identifiers in one text, every step reading it: the plain reading of :func:`redact`.
 
     Args:
         text: any text.
-        counts: where replacements are counted, if given.
+        names: full names and handles to take out exactly.
     """
-    tally = counts if counts is not None else Counter()
     text = normalise(text)
-    for _ in range(_PASSES):
-        spans = find(text)
-        if not spans:
+    return masked(text, find(text, names))
+
+
+def find(text: str, names: Sequence[str] | None = None) -> list[Span]:
+    """Return the identifiers of one normalised text as spans in their order, without overlap.
+
+    Args:
+        text: a normalised text.
+        names: full names and handles to take out exactly.
+    """
+    finder = name_finder(names or ())
+    spans: list[Span] = []
+    for _ in range(_PASSES):  # a replacement may bring its neighbours together: go on until nothing changes
+        current = masked(text, spans)
+        fresh = _find(current, view(current), ALL_OPEN, finder)
+        if not fresh:
             break
-        text = normalise(_replace(text, spans, tally))
-    return text
+        spans = onto(spans, fresh)
+    return spans
 
 
-def find(text: str) -> list[Span]:
-    """Return the identifiers of one normalised text as spans in their order, without overlap."""
-    return _find(view(text), ALL_OPEN)
+def _settled(
+    normalised: Any, rows: Sequence[int], found: dict[int, list[Span]], finder: NameFinder | None
+) -> dict[int, list[Span]]:
+    """Return what is found in some rows, added to what is known, until nothing more is found."""
+    numbers = np.fromiter(rows, np.int64)
+    sources = normalised if len(numbers) == len(normalised) else normalised.take(pa.array(numbers))
+    batch = sources
+    if found:
+        known = zip(sources.to_pylist(), numbers.tolist(), strict=True)
+        batch = pa.array([masked(text, found.get(row, [])) for text, row in known], pa.string())
+    for _ in range(_PASSES):
+        fresh = _pass(batch, finder)
+        if not fresh:
+            break
+        places = pa.array(list(fresh))
+        numbers, sources = numbers[list(fresh)], sources.take(places)
+        current = []
+        for text, row, spans in zip(sources.to_pylist(), numbers.tolist(), fresh.values(), strict=True):
+            found[row] = onto(found.get(row, []), spans)
+            current.append(masked(text, found[row]))
+        batch = pa.array(current, pa.string())
+    return found
 
 
-def _find(seen: str, bits: int) -> list[Span]:
+def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
+    """Return what is found in one reading, by row."""
+    views = view_batch(texts)
+    bits = gate_bits(views)
+    opened = bits != 0
+    if finder is not None:
+        opened |= finder.rows(texts)
+    rows = np.flatnonzero(opened)
+    places = pa.array(rows)
+    found: dict[int, list[Span]] = {}
+    read = zip(rows.tolist(), texts.take(places).to_pylist(), views.take(places).to_pylist(), strict=True)
+    for row, text, seen in read:
+        spans = _find(text, seen, int(bits[row]), finder)
+        if spans:
+            found[row] = spans
+    return found
+
+
+def _find(text: str, seen: str, bits: int, finder: NameFinder | None) -> list[Span]:
+    """Return what the open steps find in one text; each step sees what those before it left."""
     found: list[Span] = []
-    for place, finders in enumerate(_STEPS.values()):
-        for finder in finders if bits >> place & 1 else ():
-            for start, end, kind in finder(seen):
-                if _MASK in seen[start:end]:
-                    continue
-                seen = seen[:start] + _MASK * (end - start) + seen[end:]
-                if kind:
-                    found.append((start, end, kind))
+    for place, step in enumerate(_STEPS.values()):
+        if bits >> place & 1:
+            seen = _step(step(seen), text, seen, found)
+    if finder is not None:
+        _step(finder.spans(text), text, seen, found)
     return sorted(found)
 
 
-def _replace(text: str, spans: Sequence[Span], counts: Counter[str]) -> str:
-    parts, place = [], 0
+def _step(spans: Iterable[Span], text: str, seen: str, found: list[Span]) -> str:
+    """Take over what one step finds, with the marks that hang on it, and return the view without it."""
     for start, end, kind in spans:
-        parts += [text[place:start], f"<{kind}>"]
-        place = end
-        while place < len(text) and unicodedata.combining(text[place]):
-            place += 1
-        counts[kind] += 1
-    return "".join([*parts, text[place:]])
+        if MASK in seen[start:end]:
+            continue
+        while end < len(text) and text[end] > "\u02ff" and unicodedata.combining(text[end]):
+            end += 1  # noqa: PLW2901 (an accent on the last sign goes with it)
+        seen = f"{seen[:start]}{MASK * (end - start)}{seen[end:]}"
+        found.append((start, end, kind))
+    return seen
 
 
 def _one_array(texts: Any) -> Any:

@@ -9,15 +9,53 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from demur.corpus.redact_normal import normalise
+from demur.corpus.redact_patterns import Span
+from demur.corpus.redact_spans import masked
 
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
+
+
+class NameFinder:
+    """Finds names and handles in texts.
+
+    Args:
+        automaton: of the spelled names (:func:`name_finder` makes it).
+    """
+
+    def __init__(self, automaton: Any) -> None:
+        self._automaton = automaton
+
+    def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
+        """Say for each text of an Arrow array whether a name may stand in it; wider than :meth:`spans`."""
+        return np.fromiter((bool(text) and self._may_hold(text) for text in texts.to_pylist()), bool, len(texts))
+
+    def spans(self, text: str) -> list[Span]:
+        """Return the places of names: longest first at each start, at borders of words only, without overlap."""
+        return (
+            [(start, end, "NAME") for start, end in _name_spans(text, self._automaton)] if self._may_hold(text) else []
+        )
+
+    def _may_hold(self, text: str) -> bool:
+        return next(self._automaton.iter(" ".join(text.casefold().split())), None) is not None
+
+
+def name_finder(names: Iterable[str]) -> NameFinder | None:
+    """Return what finds some names, ``None`` if none of them is to be looked for.
+
+    Args:
+        names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
+    """
+    automaton = _automaton(tuple(sorted(set(names))))
+    return None if automaton is None else NameFinder(automaton)
 
 
 def redact_names(texts: Any, names: Sequence[str]) -> Any:
@@ -30,11 +68,11 @@ def redact_names(texts: Any, names: Sequence[str]) -> Any:
     Returns:
         Arrow string array; equal whatever the order of ``names``.
     """
-    finder = _name_finder(tuple(sorted(set(names))))
-    strings = texts.to_pylist()
+    finder = name_finder(names)
     if finder is None:
-        return pa.array(strings, pa.string())
-    return pa.array([None if text is None else _cut_names(text, finder) for text in strings], pa.string())
+        return texts.cast(pa.string())
+    cut = [None if text is None else masked(text, finder.spans(text)) for text in texts.to_pylist()]
+    return pa.array(cut, pa.string())
 
 
 def contains_names(texts: Any, names: Sequence[str]) -> Any:
@@ -43,13 +81,13 @@ def contains_names(texts: Any, names: Sequence[str]) -> Any:
     Returns:
         Arrow boolean array; false for null.
     """
-    finder = _name_finder(tuple(sorted(set(names))))
-    found = [bool(finder is not None and text and _name_spans(text, finder)) for text in texts.to_pylist()]
+    finder = name_finder(names)
+    found = [bool(finder is not None and text and finder.spans(text)) for text in texts.to_pylist()]
     return pa.array(found, pa.bool_())
 
 
 @lru_cache(maxsize=4)
-def _name_finder(names: tuple[str, ...]) -> Any:
+def _automaton(names: tuple[str, ...]) -> Any:
     import ahocorasick
 
     finder = ahocorasick.Automaton()
@@ -77,9 +115,6 @@ def _spelling(text: str) -> tuple[str, list[int]]:
 
 
 def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
-    """Return the places of names: longest first at each start, at borders of words only, without overlap."""
-    if next(finder.iter(" ".join(text.casefold().split())), None) is None:
-        return []
     spelled, places = _spelling(text)
     found = []
     for last, size in finder.iter(spelled):
@@ -101,12 +136,3 @@ def _is_border(text: str, place: int) -> bool:
 
 def _in_word(sign: str) -> bool:
     return sign.isalnum() or sign == "_" or unicodedata.combining(sign) > 0
-
-
-def _cut_names(text: str, finder: Any) -> str:
-    spans = _name_spans(text, finder)
-    parts, place = [], 0
-    for start, end in spans:
-        parts += [text[place:start], "<NAME>"]
-        place = end
-    return "".join([*parts, text[place:]]) if spans else text

@@ -1,8 +1,9 @@
 # ruff: noqa: E501 (tables of patterns read better whole)
-"""Identifiers that are numbers: bank accounts, cards, national ids, phones.
+"""Identifiers that are numbers: bank accounts, cards, national ids, phones, and what a word before says is an identity.
 
 Runs of digits are cut into groups (``0151 234 56789`` is 4-3-5) and read from the left, the longest reading first.
 What is certainly something else (dates, prices, times, ISBN, law articles) is masked before. Does not replace anything.
+Every search begins at a digit or a capital letter, never at each sign: that is what keeps it quick.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from demur.corpus.redact_national import ALNUM, known_mixed, known_number
-from demur.corpus.redact_patterns import Span
+from demur.corpus.redact_national import LETTERED, MIXED, known_mixed, known_number, luhn
+from demur.corpus.redact_patterns import MASK, Span
+from demur.corpus.redact_words import IBAN, ID, PHONE, PLATE, POSTCODE, announced
 
 IBAN_LENGTHS = {
     "AD": 24, "AT": 20, "BA": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20,
@@ -22,85 +24,65 @@ IBAN_LENGTHS = {
 }  # fmt: skip
 """Letters of the country → length of its IBAN (SWIFT IBAN registry)."""
 
-_IBAN_START = re.compile(r"(?i:(?<![a-z0-9])[a-z]{2}[ \-]?[0-9]{2}(?=[ .\-]?[a-z0-9]))")
-_IBAN_WORD = re.compile(r"(?i:iban\W{0,4}(?:\w{1,4}\W){0,2}$)")
+_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?=[ .\-]?[A-Za-z0-9])")
+_IBAN_REST = {
+    length: re.compile(rf"[A-Za-z]{{2}}(?:[ .\-]?[A-Za-z0-9]){{{length - 2}}}(?![A-Za-z0-9])")
+    for length in set(IBAN_LENGTHS.values())
+}
+_NOT_ALNUM = re.compile("[^A-Za-z0-9]+")
 
-_RUN = re.compile(
-    r"(?<![\w#$€£+])(?<![0-9][.,:/\-])(?:(?:\+|\(\+|\(|00)[ ]?)?[0-9](?:\)?(?:[ .\-/()']|, | - | / |\. |\.-|/ |\(0\)){0,2}[0-9]){5,40}"
-)
-_GROUP = re.compile(r"[0-9]+")
-_SEPARATORS = re.compile(r"[^0-9]+")
+_ZONE = re.compile(r"[0-9](?:\)?(?:[ .\-/()']|, | - | / |\. |\.-|/ |\(0\)){0,2}[0-9]){5,40}")
+_DIGITS = re.compile(r"[0-9]+")
 
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _DAY = r"(?:0?[1-9]|[12][0-9]|3[01])"
 _YEAR = r"(?:1[89]|20|21)[0-9]{2}"
 _UNITS = (
-    r"(?:€|\$|£|EUR|Euro|euros?|USD|GBP|CHF|zł|PLN|kr\b|SEK|NOK|DKK|Kč|CZK|Ft\b|HUF|lei|RON|лв|BGN|%|‰|°|km|cm|mm|kg|"
+    r"(?:€|\$|£|R\$|EUR|Euro|euros?|USD|GBP|CHF|BRL|zł|PLN|kr\b|SEK|NOK|DKK|Kč|CZK|Ft\b|HUF|lei|RON|лв|BGN|reais|%|‰|°|km|cm|mm|kg|"
     r"m²|m2|kWh|MWh|GWh|MB|GB|TB|Mio|Mrd|mln|mld|million|millions|miliard|habitants|inhabitants|Einwohner|views|votes|"
     r"followers|likes|px|Hz|kHz|MHz|BPM)"
 )
 _OTHER = re.compile(
-    rf"(?:(?<![0-9])(?<![0-9][.\-/]){_YEAR}([.\-/]){_MONTH}\1{_DAY}(?:T?[ ]?[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?Z?)?(?![0-9]|[.\-/][0-9])"
-    rf"|(?<![0-9])(?<![0-9][.\-/]){_DAY}([.\-/]) ?{_MONTH}\2 ?(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9]|[A-Z]\b)"
-    rf"|(?<![0-9])(?<![0-9][.\-/]){_MONTH}/{_DAY}/(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9])"
-    rf"|(?<![0-9.\-/]){_YEAR} ?[\-/] ?{_YEAR}(?![0-9]|[.\-/][0-9])"
-    r"|(?<![0-9:])[0-2]?[0-9][:.][0-5][0-9](?::[0-5][0-9])?(?: ?(?:h|Uhr|uhr|am|pm))?(?![0-9:.\-/])"
-    r"|(?i:is[bs]n(?:-1[03])?:? ?)[0-9][0-9 \-]{7,16}[0-9Xx]"
-    r"|(?<![0-9])97[89][ \-]?[0-9][0-9 \-]{8,12}[0-9](?![0-9])"
-    r"|(?i:(?:doi:? ?|arxiv:? ?)10?[0-9./a-z\-]+)"
-    rf"|(?:[€$£]|EUR|USD|GBP|CHF) ?[0-9][0-9.,' ]*[0-9]"
-    rf"|(?<![0-9+])(?<![0-9+][ .,])[1-9][0-9]{{0,2}}(?:([ .,'])[0-9]{{3}})?(?:\3[0-9]{{3}})*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
-    rf"|(?<![0-9+])(?<![0-9+][ .,\-])[1-9][0-9]*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
-    r"|(?<![0-9.])-?[0-9]{1,3}\.[0-9]{3,7}°?[NSns]?, ?-?[0-9]{1,3}\.[0-9]{3,7}(?![0-9])"
-    r"|(?i:(?:(?<!\w)(?:art|artikel|article|regulation|verordnung|directive|richtlinie)|§)\.? ?)[0-9][0-9()/.\-]*"
-    r"|(?i:(?<![0-9])20[0-9]{2}/[0-9]{2,4}(?:/e[cu])?(?![0-9]))"
+    rf"(?:(?<![0-9][.\-/]){_YEAR}([.\-/]){_MONTH}\1{_DAY}(?:T?[ ]?[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?Z?)?(?![0-9]|[.\-/][0-9])"
+    rf"|(?<![0-9][.\-/]){_DAY}([.\-/]) ?{_MONTH}\2 ?(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9]|[A-Z]\b)"
+    rf"|(?<![0-9][.\-/]){_MONTH}/{_DAY}/(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9])"
+    rf"|(?<![.\-/]){_YEAR} ?[\-/] ?{_YEAR}(?![0-9]|[.\-/][0-9])"
+    r"|(?<!:)[0-2]?[0-9][:.][0-5][0-9](?::[0-5][0-9])?(?: ?(?:h|Uhr|uhr|am|pm))?(?![0-9:.\-/])"
+    r"|97[89][ \-]?[0-9][0-9 \-]{8,12}[0-9](?![0-9])"
+    rf"|(?<!\+)(?<![0-9+][ .,])[1-9][0-9]{{0,2}}(?:([ .,'])[0-9]{{3}})?(?:\3[0-9]{{3}})*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
+    rf"|(?<!\+)(?<![0-9+][ .,\-])[1-9][0-9]*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
+    r"|(?<!\.)[0-9]{1,3}\.[0-9]{3,7}°?[NSns]?, ?-?[0-9]{1,3}\.[0-9]{3,7}(?![0-9])"
+    r"|(?i:20[0-9]{2}/[0-9]{2,4}(?:/e[cu])?(?![0-9]))"
     r")"
 )
+"""What certainly is no identifier, read where a group of digits begins."""
 
-_PHONE_WORD = re.compile(
-    r"(?i:(?:\btel|phone|fon\b|fono\b|telefo|teléfono|téléphone|puhelin|mobil|handy|cell|gsm|whats?app|signal|telegram|"
-    r"call|ruf|ring|appel|llama|chiam|zadzwoń|dzwoń|volaj|hívj|sms|fax|nummer|numer|número|numéro|numero|number|τηλ|κιν|"
-    r"тел|моб|gsm|tlf|tālr|mob|☎|📞|📱)[^0-9]{0,24}$)"
-)
-_ID_WORD = re.compile(
-    r"(?i:(?:\bid\b|\bidn|\bssn|passport|pass\b|reisepass|passeport|pasaporte|passaporto|paszport|ausweis|personal|"
-    r"rijksregister|sozialversicherung|steuer|tax|sécurité sociale|matricule|cpr|bsn|pesel|dowód|dowod|rodné|oib|emšo|"
-    r"cnp|codice|nif|nie\b|dni\b|nino|nhs|ppsn?|isikukood|asmens|personas|henkilö|personnummer|kennitala|fødsels|егн|"
-    r"амка|αμκα|αφμ|α\.φ\.μ|ταυτότητα|taj\b|adó|ahv|avs|szemelyi|személyi|karta|licen[cs]e|führerschein|permis|"
-    r"account|konto|kunden|customer|client|member|mitglied|policy|versicher|insurance)[^0-9]{0,24}$)"
-)
+_LEADS = (
+    (("isbn", "issn", "isbn-10", "isbn-13"), re.compile(r"[0-9][0-9 \-]{7,16}[0-9Xx]"), False),
+    (("doi", "arxiv"), re.compile(r"[0-9./a-zA-Z\-]+"), False),
+    (("€", "$", "£", "eur", "usd", "gbp", "chf", "brl"), re.compile(r"[0-9][0-9.,' ]*[0-9]"), False),
+    (("art", "artikel", "article", "artigo", "regulation", "verordnung", "directive", "richtlinie"), re.compile(r"[0-9][0-9()/.\-]*"), True),
+    (("§",), re.compile(r"[0-9][0-9()/.\-]*"), False),
+)  # fmt: skip
+"""Words before a group of digits that say what it is, the sign pattern of it, and whether the word must stand alone."""
+
 _LATVIAN = re.compile("[āēģīķļņūĀĒĢĪĶĻŅŪ]")
 _CARD = re.compile(r"^(?:4|5[1-5]|2[2-7]|3[47]|6011|65|64[4-9]|30|36|38|35|50|5[6-9]|6)[0-9]+$")
+_CAPITAL = "A-ZÀ-ÖØ-ÞČŠŽĆĐŁŚŹŻŐŰȘȚΑ-ΩА-Я"
+_VALUE = re.compile(
+    rf"[^\W_]+(?:[.\-/]{{1,2}}[^\W_]+| (?=[{_CAPITAL}]{{0,4}}[0-9])[^\W_]+| [{_CAPITAL}]{{1,3}}(?![^\W_]))*"
+)
+_SHORT_BEFORE = re.compile(rf"(?<![^\W_])[{_CAPITAL}]{{1,3}} $")
+_NOT_SOLID = re.compile(r"[\W_]+")
 
 
 def ibans(view: str) -> Iterator[Span]:
     """Find IBANs in any grouping; the check digits must hold (ISO 13616), or the word IBAN must stand before."""
     for match in _IBAN_START.finditer(view):
         length = IBAN_LENGTHS.get(view[match.start() : match.start() + 2].upper())
-        if length is None:
-            continue
-        end, compact = _take(view, match.start(), length)
-        if len(compact) == length and (
-            _mod97(compact) or _IBAN_WORD.search(view[max(0, match.start() - 16) : match.start()])
-        ):
-            yield match.start(), end, "IBAN"
-
-
-def _take(view: str, start: int, length: int) -> tuple[int, str]:
-    """Collect ``length`` letters and digits from ``start``, skipping single separators."""
-    compact, place, gap = "", start, 0
-    while place < len(view) and len(compact) < length:
-        sign = view[place]
-        if sign.isascii() and sign.isalnum():
-            compact, gap = compact + sign.upper(), 0
-        elif sign in " .-" and not gap:
-            gap = 1
-        else:
-            break
-        place += 1
-    if place < len(view) and view[place].isascii() and view[place].isalnum():
-        return place, ""
-    return place, compact
+        whole = _IBAN_REST[length].match(view, match.start()) if length else None
+        if whole and (_mod97(_NOT_ALNUM.sub("", whole.group())) or announced(view, match.start()) & IBAN):
+            yield match.start(), whole.end(), "IBAN"
 
 
 def _mod97(compact: str) -> bool:
@@ -109,70 +91,193 @@ def _mod97(compact: str) -> bool:
 
 
 def mixed_ids(view: str) -> Iterator[Span]:
-    """Find national ids that hold letters or have a layout of their own."""
-    for match in ALNUM.finditer(view):
-        country = match.lastgroup
-        if country is not None and known_mixed(country, match.group()):
+    """Find national ids that begin with a digit and hold letters or have a layout of their own."""
+    for run in _DIGITS.finditer(view):
+        place = run.start()
+        if place and (_in_word(view[place - 1]) or view[place - 1] == "#"):
+            continue
+        match = MIXED.match(view, place)
+        if match and match.lastgroup and known_mixed(match.lastgroup, match.group()):
             yield match.start(), match.end(), "ID"
 
 
-def others(view: str) -> Iterator[Span]:
-    """Find what is certainly no identifier: dates, times, prices, amounts, ISBN, coordinates, law articles."""
-    if not _RUN.search(view):
-        return
-    for match in _OTHER.finditer(view):
-        yield match.start(), match.end(), ""
+def lettered_ids(view: str) -> Iterator[Span]:
+    """Find national ids and VAT numbers that begin with letters."""
+    for match in LETTERED.finditer(view):
+        if match.lastgroup and known_mixed(match.lastgroup, match.group()):
+            yield match.start(), match.end(), "ID"
+
+
+def worded(view: str) -> Iterator[Span]:
+    """Find what a word before says is an identity, a plate or a postcode, letters and digits in any layout."""
+    done = 0
+    for run in _DIGITS.finditer(view):
+        if run.start() < done:
+            continue
+        start = _token_start(view, run.start())
+        match = _VALUE.match(view, start)
+        if match is None:
+            continue
+        done = match.end()
+        kinds = _worded_kinds(match.group())
+        if not kinds or (start and view[start - 1] in "@#") or (done < len(view) and view[done] == "_"):
+            continue
+        announces = announced(view, start)
+        for bit, kind in kinds.items():
+            if announces & bit:
+                yield start, done, kind
+                break
+
+
+def _token_start(view: str, place: int) -> int:
+    """Return where the value begins whose first digit stands at a place: letters, hyphens, a short word before it."""
+    while place and (view[place - 1].isalnum() or view[place - 1] == "-"):
+        place -= 1
+    while view[place] == "-":
+        place += 1
+    short = _SHORT_BEFORE.search(view, max(0, place - 5), place)
+    return short.start() if short else place
+
+
+def _worded_kinds(text: str) -> dict[int, str]:
+    """Return what a value may be if the right word stands before it."""
+    compact = _NOT_SOLID.sub("", text)
+    digits = sum(sign.isdigit() for sign in compact)
+    if digits == len(compact):
+        return {POSTCODE: "ADDRESS"} if digits in {4, 5, 8} else {}
+    upper = compact.upper() == compact
+    kinds = {PLATE: "PLATE"} if upper and 4 <= len(compact) <= 9 else {}
+    if digits >= 4 and 6 <= len(compact) <= 24 and (upper or compact.lower() == compact):
+        kinds[ID] = "ID"
+    return kinds
 
 
 def numbers(view: str) -> Iterator[Span]:
     """Find cards, national ids and phones in runs of digits."""
-    for match in _RUN.finditer(view):
-        yield from _read_run(view, match.start(), match.end())
+    for zone in _ZONE.finditer(view):
+        masks = list(_others(view, zone.start(), zone.end()))
+        if not masks:
+            yield from _read_zone(view, zone.start(), zone.end())
+            continue
+        for start, end in masks:
+            view = view[:start] + MASK * (end - start) + view[end:]
+        for rest in _ZONE.finditer(view, zone.start(), zone.end()):
+            yield from _read_zone(view, rest.start(), rest.end())
 
 
-def _read_run(view: str, start: int, end: int) -> Iterator[Span]:
-    groups = [(group.start(), group.end()) for group in _GROUP.finditer(view, start, end)]
-    first = 0
-    if len(groups) > 4 and view[start] not in "+0(" and all(b - a <= 2 for a, b in groups):
+def _others(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Find in a zone of digits what is certainly no identifier."""
+    done = start
+    for run in _DIGITS.finditer(view, start, end):
+        place = run.start()
+        if place < done:
+            continue
+        match = _OTHER.match(view, place) or _led(view, place)
+        if match:
+            done = match.end()
+            yield place, done
+
+
+def _led(view: str, place: int) -> re.Match[str] | None:
+    before = view[max(0, place - 16) : place].rstrip(" .:").lower()
+    if not before:
+        return None
+    for words, pattern, alone in _LEADS:
+        if before.endswith(words):
+            word = next(word for word in words if before.endswith(word))
+            if not (alone and before[: -len(word)][-1:].isalnum()):
+                return pattern.match(view, place)
+    return None
+
+
+def _read_zone(view: str, start: int, end: int) -> Iterator[Span]:
+    groups = [match.span() for match in _DIGITS.finditer(view, start, end)]
+    first, begin = _first_group(view, groups)
+    if len(groups) - first > 4 and view[begin] not in "+0(" and all(b - a <= 2 for a, b in groups[first:]):
         return  # a draw of the lottery, a row of scores
     while first < len(groups):
-        for last in range(min(len(groups), first + 9), first, -1):
-            kind = _judge(view, start if first == 0 else groups[first][0], groups[first:last])
-            if kind:
-                begin = start if first == 0 else _with_plus(view, groups[first][0])
-                yield begin, groups[last - 1][1], kind
-                first = last
-                break
+        found = _longest(view, begin, groups[first : first + 9])
+        if found:
+            size, kind = found
+            yield begin, groups[first + size - 1][1], kind
+            first += size
         else:
             first += 1
+        if first < len(groups):
+            place = groups[first][0]
+            begin = place - 1 if view[place - 1] in "+(" else place
 
 
-def _with_plus(view: str, place: int) -> int:
-    return place - 1 if place and view[place - 1] in "+(" else place
+_FRONT = re.compile(r"(?:\(\+|\+|\() ?$")
+_FRONT_STOPS = frozenset("#$€£+_")
 
 
-def _judge(view: str, start: int, groups: list[tuple[int, int]]) -> str | None:
+def _first_group(view: str, groups: list[tuple[int, int]]) -> tuple[int, int]:
+    """Return the first group at which a number may begin, and where it begins with its plus sign or bracket."""
+    for place, (start, _end) in enumerate(groups):
+        front = _FRONT.search(view, max(0, start - 3), start)
+        for begin in (front.start(), start) if front else (start,):
+            if _may_begin(view, begin):
+                return place, begin
+    return len(groups), groups[0][0]
+
+
+def _may_begin(view: str, place: int) -> bool:
+    if not place:
+        return True
+    before = view[place - 1]
+    if before.isalnum() or before in _FRONT_STOPS:
+        return False
+    return not (before in ".,:/-" and place > 1 and view[place - 2] in "0123456789")
+
+
+def _longest(view: str, begin: int, groups: list[tuple[int, int]]) -> tuple[int, str] | None:
+    """Return how many groups the longest identifier at the first of some groups takes, and its type."""
+    sizes = [end - start for start, end in groups]
+    words: int | None = None
+    for count in range(len(groups), 0, -1):
+        total = sum(sizes[:count])
+        end = groups[count - 1][1]
+        if total < 7:
+            return None
+        if total > 20 or (end < len(view) and _in_word(view[end])):
+            continue
+        if words is None:
+            words = announced(view, begin)
+        kind = _judge(view, begin, groups[:count], tuple(sizes[:count]), words)
+        if kind:
+            return count, kind
+    return None
+
+
+def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[int, ...], announces: int) -> str | None:
     """Return the type of one candidate made of neighbouring groups, or ``None``."""
-    end = groups[-1][1]
-    if end < len(view) and (view[end].isalnum() or view[end] == "_"):
-        return None
-    digits = "".join(view[a:b] for a, b in groups)
-    if not 7 <= len(digits) <= 20:
-        return None
-    shape = tuple(b - a for a, b in groups)
-    before = view[max(0, start - 40) : start]
-    gaps = {view[groups[place][1] : groups[place + 1][0]] for place in range(len(groups) - 1)}
-    if "+" in view[start : groups[0][0]] and 8 <= len(digits) <= 17:
+    digits = "".join([view[start:end] for start, end in groups])
+    if view[begin] in "+(" and "+" in view[begin : groups[0][0]] and 8 <= len(digits) <= 17:
         return "PHONE"
+    gaps = {view[groups[place][1] : groups[place + 1][0]] for place in range(len(groups) - 1)}
     if len(digits) >= 9 and _plausible_layout(shape, gaps) and known_number(digits):
         return "ID"
-    if 13 <= len(digits) <= 19 and _CARD.match(digits) and _luhn(digits) and (len(shape) == 1 or min(shape[:-1]) >= 4):
+    if 13 <= len(digits) <= 19 and _is_card(digits, shape):
         return "CARD"
-    if _is_phone(view, digits, shape, gaps, before):
+    if announces & POSTCODE and len(digits) == 8:
+        return "ADDRESS"
+    if _is_phone(view, digits, shape, gaps, announces):
         return "PHONE"
-    if _ID_WORD.search(before) and len(digits) >= 7:
+    if announces & ID or (len(shape) == 1 and len(digits) >= 14):
         return "ID"
-    return "ID" if len(shape) == 1 and 14 <= len(digits) <= 20 else None
+    return "ADDRESS" if _is_postcode(digits, shape, gaps) else None
+
+
+def _is_postcode(digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
+    """Tell a Brazilian CEP (``01310-100``, ``01.310-100``): it stands for one side of a street."""
+    return len(digits) == 8 and ((shape == (5, 3) and gaps == {"-"}) or (shape == (2, 3, 3) and gaps == {".", "-"}))
+
+
+def _is_card(digits: str, shape: tuple[int, ...]) -> bool:
+    if len(shape) > 1 and min(shape[:-1]) < 4:
+        return False
+    return bool(_CARD.match(digits)) and luhn([int(digit) for digit in digits])
 
 
 def _plausible_layout(shape: tuple[int, ...], gaps: set[str]) -> bool:
@@ -180,20 +285,16 @@ def _plausible_layout(shape: tuple[int, ...], gaps: set[str]) -> bool:
     return len(shape) == 1 or (len(shape) <= 7 and max(shape) >= 3 and gaps <= {" ", "-", "/", "."})
 
 
-def _luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+def _in_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"
 
 
-def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str], before: str) -> bool:
+def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str], announces: int) -> bool:
     if digits.startswith("00"):
         return 8 <= len(digits) <= 17
     if not 7 <= len(digits) <= 13:
         return False
-    if _PHONE_WORD.search(before):
+    if announces & PHONE:
         return True
     if digits.startswith("0"):
         return len(digits) >= 8 and (len(shape) > 1 or len(digits) >= 9)
@@ -202,32 +303,24 @@ def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str], be
     return _grouped_phone(view, digits, shape, gaps)
 
 
+_GAPS = frozenset({" ", "-", ".", "/", ") ", " - ", "/ ", ")", "  "})
+
+
 def _grouped_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
     """Tell a phone without a leading zero by groups in which nobody writes amounts, years or draws."""
-    if any(gap not in {" ", "-", ".", "/", ") ", " - ", "/ ", ")", "  "} for gap in gaps):
-        return False
-    if min(shape) < 2 and shape[0] != 1:
+    if not gaps <= _GAPS or (min(shape) < 2 and shape[0] != 1 and shape != (2, 1, 4, 4)):
         return False
     if len(shape) >= 6 or len(gaps) > 2:
         return False
+    if shape == (5, 4):
+        return digits[0] == "9" and gaps == {"-"}  # a Brazilian mobile number without its area
     if all(size == 3 for size in shape[1:]) and shape[0] <= 3:  # written like an amount: 21 345 678
         if shape == (3, 3, 3):
             return "." not in gaps or len(gaps) > 1 or digits[0] in "5679"
         return shape == (2, 3, 3) and digits[0] in "26" and _LATVIAN.search(view) is not None
     if shape == (4, 4):
         return not (digits[:2] in {"18", "19", "20"} and digits[4:6] in {"18", "19", "20"})
-    if shape[0] == 1:
-        return len(digits) >= 8 and shape in {
-            (1, 3, 4),
-            (1, 7),
-            (1, 3, 2, 2),
-            (1, 2, 2, 2, 2),
-            (1, 4, 4),
-            (1, 3, 3, 2),
-            (1, 3, 5),
-            (1, 2, 3, 2),
-        }
-    return shape in _SHAPES
+    return shape in _SHAPES and (shape[0] > 1 or len(digits) >= 8)
 
 
 _SHAPES = frozenset(
@@ -235,7 +328,8 @@ _SHAPES = frozenset(
         (2, 2, 2, 2), (3, 2, 3), (3, 4), (2, 5), (2, 6), (3, 5), (3, 6), (2, 7), (3, 2, 2), (3, 3, 2), (2, 3, 2), (2, 2, 3),
         (2, 3, 2, 2), (3, 2, 2, 2), (3, 3, 4), (2, 3, 4), (2, 4, 3), (2, 4, 4), (3, 4, 3), (3, 3, 2, 2), (2, 3, 5), (3, 7),
         (2, 8), (4, 6), (5, 5), (4, 3, 3), (4, 2, 2, 2), (4, 5), (3, 4, 2), (2, 3, 3, 2), (3, 4, 4), (2, 2, 2, 3), (3, 8),
-        (2, 2, 4), (2, 4, 2), (3, 3, 1, 2), (3, 3, 5), (4, 3, 2), (4, 4, 2), (2, 2, 2, 2, 2),
+        (2, 2, 4), (2, 4, 2), (3, 3, 1, 2), (3, 3, 5), (4, 3, 2), (4, 4, 2), (2, 2, 2, 2, 2), (2, 5, 4), (2, 1, 4, 4), (2, 9),
+        (1, 3, 4), (1, 7), (1, 3, 2, 2), (1, 2, 2, 2, 2), (1, 4, 4), (1, 3, 3, 2), (1, 3, 5), (1, 2, 3, 2),
     }
 )  # fmt: skip
 """Groups in which national numbers without a leading zero are written (ITU-T E.123 and national habits)."""

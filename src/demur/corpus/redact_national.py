@@ -220,7 +220,7 @@ MIXED = re.compile(
 """Numbers that begin with a digit and hold letters or have a layout of their own; the group's name is the country."""
 
 LETTERED = re.compile(
-    r"(?<![\w#])(?:"
+    r"(?:"
     r"(?P<it>[A-Za-z]{6}[0-9LMNP-V]{2}[ABCDEHLMPRSTabcdehlmprst][0-9LMNP-V]{2}[A-Za-z][0-9LMNP-V]{3}[A-Za-z])"
     r"|(?P<it_spaced>[A-Z]{3} [A-Z]{3} [0-9]{2}[ABCDEHLMPRST][0-9]{2} [A-Z][0-9]{3}[A-Z])"
     r"|(?P<es>[XYZ][ \-]?[0-9]{7}[ \-]?[A-HJ-NP-TV-Z])"

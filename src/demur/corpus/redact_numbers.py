@@ -85,9 +85,12 @@ def ibans(view: str) -> Iterator[Span]:
             yield match.start(), whole.end(), "IBAN"
 
 
+_ISO7064 = {sign: str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"}
+
+
 def _mod97(compact: str) -> bool:
     turned = compact[4:] + compact[:4]
-    return int("".join(str(int(sign, 36)) for sign in turned)) % 97 == 1
+    return int("".join(map(_ISO7064.__getitem__, turned))) % 97 == 1
 
 
 def mixed_ids(view: str) -> Iterator[Span]:
@@ -103,9 +106,19 @@ def mixed_ids(view: str) -> Iterator[Span]:
 
 def lettered_ids(view: str) -> Iterator[Span]:
     """Find national ids and VAT numbers that begin with letters."""
-    for match in LETTERED.finditer(view):
-        if match.lastgroup and known_mixed(match.lastgroup, match.group()):
+    starts = {match.start() for match in _CAPITALS.finditer(view)}
+    starts.update(
+        run.start() - 6 for run in _DIGITS.finditer(view) if view[max(0, run.start() - 6) : run.start()].isalpha()
+    )
+    for place in sorted(starts):
+        if place < 0 or (place and (_in_word(view[place - 1]) or view[place - 1] == "#")):
+            continue
+        match = LETTERED.match(view, place)
+        if match and match.lastgroup and known_mixed(match.lastgroup, match.group()):
             yield match.start(), match.end(), "ID"
+
+
+_CAPITALS = re.compile(r"[A-Z](?:[A-Z][A-Z]?|(?=[0-9]|[ \-][0-9]))(?=[A-Z0-9 \-])")
 
 
 def worded(view: str) -> Iterator[Span]:

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (tables of patterns read better whole)
+# ruff: noqa: E501, SIM905 (tables of patterns and words read better whole)
 """Identifiers of things and places: number plates and postal addresses, told by shape.
 
 Towns alone, buildings and directions in free words are not looked for: no honest pattern knows them.
@@ -31,52 +31,48 @@ _HOUSE = (
     r"[0-9]{1,4}(?: ?[a-zA-Z](?![\w]))?(?:[/\-][0-9]{1,4}[a-zA-Z]?)?(?![\w%€$£:]|[.,][0-9]| ?(?:%|€|EUR|km|kg|Uhr))"
 )
 _LINK = r",?(?: (?:nr|n[.°º]|no|nº|č\.?p\.?|бр|№)\.?)? "
+_TOWN = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]+(?:[ \-][^\W\d_a-zß-öø-ÿ][^\W\d_]+)?"
 _END = (
-    r"(?: ?[a-zA-ZÄ-ž]?)(?:,? (?:apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ap|et|sc|bl)\.? ?[0-9A-Z]{1,4})*"
-    r"(?:,? (?:[A-Z]{1,2}-)?[0-9]{2,5}(?:[ -][0-9]{2,3})?(?: [A-Z]{2})? [^\W\d_a-zß-öø-ÿ][^\W\d_]+(?:[ -][^\W\d_a-zß-öø-ÿ][^\W\d_]+)?)?"
+    r"(?:,? (?:apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|et|sc|bl)\.? ?[0-9A-Z]{1,4})*"
+    rf"(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: [A-Z]{{2}})? {_TOWN})?"
 )
 _TAILS = (
-    "stra(?:ß|ss)e|str\\.|gasse|allee|platz|damm|ufer|weg|ring|straat|laan|gracht|plein|steenweg|kade|dreef|singel|gatan|vägen|gränd|gade|vej|allé|gata|gate|gaten|veien|"
-    "vegen|katu|tie|kuja|polku|tänav|maantee|utca|vegur|stræti"
+    "straße strasse str. gasse allee platz damm ufer weg ring straat laan gracht plein steenweg kade dreef singel gatan vägen gränd gade vej allé gata "
+    "gate gaten veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
+).split()
+_AFTER = (
+    "straße strasse str. allee platz weg utca út útja tér körút iela prospekts gatvė gatve g. pr. prospektas ulica cesta nábřeží náměstí tänav tn pst mnt "
+    "puiestee katu tie straat laan street gatan gade vej gate"
+).split()
+_BEFORE = frozenset(
+    "via viale piazza corso vicolo largo calle c/ carrer avenida av. plaza paseo rua r. travessa alameda praça rodovia estrada ul. ulica ulici ul ulicy aleja al. "
+    "plac osiedle os. str. strada bulevardul bd. calea aleea soseaua șoseaua odos οδός οδού λεωφόρος λεωφ. ул. улица бул. булевард ж.к. triq sqaq trg ulice náměstí "
+    "nám. námestie třída cesta cesti".split()
 )
-_AFTER_NAME = (
-    "Straße|Strasse|Str\\.|Allee|Platz|Weg|utca|út|útja|tér|körút|iela|prospekts|gatvė|gatve|g\\.|pr\\.|prospektas|ulica|cesta|nábřeží|náměstí|tänav|tn|"
-    "pst|mnt|puiestee|katu|tie|Straat|Laan|Street|gatan|gade|vej|gate"
-)
-_BEFORE_NAME = (
-    "[Vv]ia|[Vv]iale|[Pp]iazza|[Cc]orso|[Vv]icolo|[Ll]argo|[Cc]alle|[Cc]/|[Cc]arrer|[Aa]venida|[Aa]v\\.|[Pp]laza|[Pp]aseo|[Rr]ua|R\\.|[Tt]ravessa|[Aa]lameda|[Pp]raça|[Rr]odovia|[Ee]strada|"
-    "[Uu]l\\.|[Uu]lica|[Uu]lici|ul|ulicy|[Aa]leja|[Aa]l\\.|[Pp]lac|[Oo]siedle|os\\.|[Ss]tr\\.|[Ss]trada|[Bb]ulevardul|[Bb]d\\.|[Cc]alea|[Aa]leea|[Ss]oseaua|[Șș]oseaua|[Oo]dos|[Οο]δός|[Οο]δού|[Λλ]εωφόρος|[Λλ]εωφ\\.|"
-    "[Уу]л\\.|улица|[Бб]ул\\.|булевард|[Жж]\\.к\\.|[Tt]riq|[Ss]qaq|[Tt]rg|[Uu]lice|[Nn]áměstí|[Nn]ám\\.|[Nn]ámestie|[Tt]řída|[Cc]esta|[Cc]esti"
+_BOXES = frozenset(
+    "postfach box bp postale apartado correos postal pocztowa postbus postboks postafiók pf. priečinok pretinac predal θυρίδα кутия п.к. poștală postali pósthólf".split()
 )
 _LITTLE = r"(?:(?:de la|de las|de los|de l'|de|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
-_ADDRESS = re.compile(
-    rf"(?:[^\W\d_]{{2,}}(?:{_TAILS}) {_HOUSE}{_END}"
-    rf"|(?<!\w)[^\W\d_a-zß-öø-ÿ][\w\-]+ (?:{_AFTER_NAME}) {_HOUSE}{_END}"
-    rf"|(?<![\w])[0-9]{{1,4}}(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|Triq) {_LITTLE}{_NAME}"
+_ENDING = tuple(_TAILS + [f" {word}" for word in _AFTER])
+_STREET_LAST = re.compile(rf"[^\W\d_][^\W_\d.\-]*(?:-[^\W\d_]+)*\.?(?: [^\W\d_]+\.?)? {_HOUSE}{_END}")
+_STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}{_NAME}{_LINK}{_HOUSE}{_END}")
+_NUMBER_FIRST = re.compile(
+    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|triq) {_LITTLE}{_NAME}"
     rf"|{_NAME} (?:Street|Road|Lane|Avenue|Drive|Close|Crescent|Terrace|Court|Gardens|Grove|Hill|Way|Place|Square|Mews|St|Rd|Ave|Ln|Dr))(?!\w)"
-    rf"(?:,? [^\W\d_a-zß-öø-ÿ][^\W\d_]+)?(?:,? [0-9]{{4,5}} [^\W\d_a-z][^\W\d_]+)?"
-    rf"|(?<![\w])(?:{_BEFORE_NAME}) {_LITTLE}{_NAME}{_LINK}{_HOUSE}{_END}"
-    r"|(?<!\w)(?i:Postfach|P\. ?O\. ?Box|PO Box|B\.?P\.?|Boîte postale|Casella postale|Apartado(?: de correos)?|Caixa postal|Skrytka pocztowa|Postbus|Postboks|"
-    r"Postafiók|Pf\.|Poštový priečinok|Poštanski pretinac|Poštni predal|Θυρίδα|Τ\.Θ\.|Пощенска кутия|п\.к\.|Căsuța poștală|Kaxxa Postali|Pósthólf) [0-9]{2,6}(?![\w.,]?[0-9]))"
+    rf"(?:,? {_TOWN})?(?:,? [0-9]{{4,5}} {_TOWN})?"
+)
+_BOX = re.compile(
+    r"(?<!\w)(?i:Postfach|P\. ?O\. ?Box|PO Box|B\.?P\.?|Boîte postale|Casella postale|Apartado(?: de correos)?|Caixa postal|Skrytka pocztowa|Postbus|Postboks|"
+    r"Postafiók|Pf\.|Poštový priečinok|Poštanski pretinac|Poštni predal|Θυρίδα|Пощенска кутия|п\.к\.|Căsuța poștală|Kaxxa Postali|Pósthólf) "
+    r"[0-9]{2,6}(?![\w.,]?[0-9])"
 )
 _POSTCODES = re.compile(
-    r"(?<![\w\-])(?:(?:GIR 0AA|[A-PR-UWYZ](?:[0-9]{1,2}|[A-HK-Y][0-9]{1,2}|[0-9][A-HJKPSTUW]|[A-HK-Y][0-9][ABEHMNPRVWXY]) [0-9][ABD-HJLNP-UW-Z]{2})"
+    r"(?:(?:GIR 0AA|[A-PR-UWYZ](?:[0-9]{1,2}|[A-HK-Y][0-9]{1,2}|[0-9][A-HJKPSTUW]|[A-HK-Y][0-9][ABEHMNPRVWXY]) [0-9][ABD-HJLNP-UW-Z]{2})"
     r"|(?:[AC-FHKNPRTV-Y][0-9]{2}|D6W) [0-9AC-FHKNPRTV-Y]{4}(?<! [A-Z]{4}))(?![\w\-])"
 )
 """British postcodes (about fifteen houses) and Irish Eircodes (one house)."""
-
-STREETS = "|".join(
-    (
-        f"(?:{_TAILS}) [0-9]",
-        f" (?:{_AFTER_NAME}) [0-9]",
-        r"[0-9](?: ?(?:bis|ter|[a-zA-Z]))?,? (?:rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|triq) ",
-        r"[0-9](?: ?[a-zA-Z])?,? \p{L}[^0-9]* (?:street|road|lane|avenue|drive|close|crescent|terrace|court|gardens|grove|hill|way|place|square|mews|st|rd|ave|ln|dr)",
-        f"(?:{_BEFORE_NAME}) [^0-9]+[0-9]",
-        r"(?:postfach|box|b[.]?p[.]?|postale|apartado(?: de correos)?|postal|pocztowa|postbus|postboks|postafiók|pf[.]|priečinok|pretinac|predal|θυρίδα|τ[.]θ[.]|кутия|п[.]к[.]|poștală|postali|pósthólf) [0-9]",
-        r"[A-Z][0-9][0-9A-Z]? [0-9][A-Z][A-Z]|[A-Z][A-Z][0-9][0-9A-Z]? [0-9][A-Z][A-Z]|(?:[A-Z][0-9][0-9]|D6W) [0-9A-Z][0-9A-Z][0-9A-Z][0-9A-Z]",
-    )
-)
-"""What a text must hold before it is read for addresses (RE2, case folded)."""
+_DIGITS = re.compile(r"[0-9]+")
+_LOOK_BACK = 64
 
 
 def plates(view: str) -> Iterator[Span]:
@@ -87,6 +83,63 @@ def plates(view: str) -> Iterator[Span]:
 
 def addresses(view: str) -> Iterator[Span]:
     """Find streets with a house number, post boxes, and postcodes that stand for a few houses; towns alone stay."""
-    for pattern in (_ADDRESS, _POSTCODES):
-        for match in pattern.finditer(view):
-            yield match.start(), match.end(), "ADDRESS"
+    done = 0
+    for run in _DIGITS.finditer(view):
+        place = run.start()
+        if place < done:
+            continue
+        match = _address_at(view, place, run.end())
+        if match and match.start() >= done and match.end() > place:
+            done = match.end()
+            yield match.start(), done, "ADDRESS"
+
+
+def _address_at(view: str, place: int, end: int) -> re.Match[str] | None:
+    """Return the address to which some digits belong, if any."""
+    before = view[place - 1 : place]
+    if before and before in " ":
+        found = end - place < 7 and _street_before(view, place)
+        if found:
+            return found
+    if before.isupper():
+        return (
+            _POSTCODES.match(view, place - 1 - view[max(0, place - 2) : place - 1].isupper())
+            if _apart(view, place)
+            else None
+        )
+    if end - place > 4 or before.isalnum() or before == "_":
+        return None
+    return _NUMBER_FIRST.match(view, place)
+
+
+def _apart(view: str, place: int) -> bool:
+    """Say whether one or two capitals before a place begin a word."""
+    start = place - 1 - view[max(0, place - 2) : place - 1].isupper()
+    return not start or not (view[start - 1].isalnum() or view[start - 1] in "_-")
+
+
+def _street_before(view: str, place: int) -> re.Match[str] | None:
+    window = view[max(0, place - _LOOK_BACK) : place - 1].lower()
+    if len(window) != place - 1 - max(0, place - _LOOK_BACK):  # a capital whose small form is longer
+        window = view[max(0, place - _LOOK_BACK) : place - 1]
+    offset = max(0, place - _LOOK_BACK)
+    words = window.split(" ")
+    if words[-1] in _BOXES:
+        box = _BOX.search(view, offset)
+        if box:
+            return box
+    if window.endswith(_ENDING):
+        start = offset + len(window) - len(words[-1])
+        if len(words[-1]) < 4 or words[-1] in _AFTER:
+            start -= len(words[-2]) + 1 if len(words) > 1 else 0
+        match = _STREET_LAST.match(view, start) if view[start : start + 1].isupper() or len(words[-1]) > 6 else None
+        if match and match.end() > place:
+            return match
+    start = offset
+    for word in words:
+        if word in _BEFORE:
+            match = _STREET_FIRST.match(view, start)
+            if match and match.end() > place:
+                return match
+        start += len(word) + 1
+    return None

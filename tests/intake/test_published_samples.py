@@ -143,7 +143,7 @@ def test_the_odd_vectors_are_quarantined_each_with_its_reason(tmp_path):
 
 def test_jetstream_events_are_items_tombstones_and_people(tmp_path):
     path = DATA / "bluesky_jetstream_corpus" / "expected_v1.jsonl"
-    taken = take(tmp_path, "bluesky", DATA / "bluesky_jetstream_corpus")
+    taken = take(tmp_path, "bluesky", path)
     truth = Counter()
     for line in path.read_text("utf-8").splitlines():
         event = json.loads(line)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--mapping", help="For the source `table`: mapping file, or the name of a shipped one.")
 @click.option("--service", help="Prefix of ids where the source knows none.")
+@click.option("--signals", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Folder of sites' robots.txt, ai.txt, headers … (docs/signals.md).")  # fmt: skip
 @click.option("--at", type=INSTANT, default=None, help="Instant of the import (default: now).")
 @pass_context
 @guarded
@@ -33,6 +35,7 @@ def intake(
     paths: tuple[Path, ...],
     mapping: str | None,
     service: str | None,
+    signals: Path | None,
     at: datetime | None,
 ) -> None:
     """Read exports, feeds or tables into the workspace.
@@ -46,7 +49,7 @@ def intake(
     source_named(source)
 
     with working(context, first=True) as parts:
-        report = take_in(parts, source, paths, mapping=mapping, service=service, at=at or clock.now())
+        report = take_in(parts, source, paths, mapping=mapping, service=service, at=at or clock.now(), signals=signals)
     show(context, report.as_json(), lambda: _text(report))
     hint(context, "Next: `demur people import EVENTS` or `demur notice record`, then `demur corpus build`")
 

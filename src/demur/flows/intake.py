@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from demur.clock import iso
 from demur.flows.parts import Parts
 from demur.flows.pending import last_look
-from demur.intake import IntakeReport, intake, read_mapping
+from demur.intake import IntakeReport, SiteSignals, intake, read_mapping
 from demur.ledger import Entry, EntryKind
 from demur.people import Recorded
 from demur.store import Workspace
@@ -31,9 +31,19 @@ class Campaign:
 
 
 def take_in(
-    parts: Parts, source: str, paths: Sequence[Path], *, mapping: str | None, service: str | None, at: datetime
+    parts: Parts,
+    source: str,
+    paths: Sequence[Path],
+    *,
+    mapping: str | None,
+    service: str | None,
+    at: datetime,
+    signals: Path | None = None,
 ) -> IntakeReport:
-    """Read content and people into the tables, and the people into the registry."""
+    """Read content and people into the tables, and the people into the registry.
+
+    ``signals`` is a folder of sites' robots.txt, ai.txt … (docs/signals.md).
+    """
     report = intake(
         source,
         list(paths),
@@ -43,6 +53,7 @@ def take_in(
         progress=parts.progress,
         mapping=read_mapping(mapping) if mapping else None,
         service=service,
+        signals=None if signals is None else SiteSignals(signals),
     )
     parts.progress("registry", 0, None)
     parts.registry.import_people(

@@ -10,6 +10,7 @@ Read first: source.py (what a plugin is), check.py (what a row must keep to), wr
 from demur.intake.mapping import read_mapping
 from demur.intake.places import country_of
 from demur.intake.quarantine import REASONS
+from demur.intake.signals_site import SiteSignals
 from demur.intake.snapshot import snapshot
 from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Source, Unreadable, source_named, sources
 from demur.intake.write import IntakeReport, intake, state_digest
@@ -22,6 +23,7 @@ __all__ = [
     "ItemBatch",
     "ItemRow",
     "PersonRow",
+    "SiteSignals",
     "Source",
     "Unreadable",
     "country_of",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from demur.errors import InputError
 from demur.intake import archive, jsonstream, mastodon
 from demur.intake.fediverse import SERVICE, Fault, instant, language, media_rows, named, named_or_none, narrowest
+from demur.intake.signals import fediverse
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
 from demur.intake.text import plain_text
 
@@ -298,6 +299,7 @@ def _object(found: Mapping[str, Any], kind: str, within: Mapping[str, Any]) -> I
         text=text,
         language=spoken,
         mentions=[account for person in mentioned if (account := named_or_none(person))] or None,
+        **fediverse(found, "activitypub").columns(),
     )
     yield row
     yield from media_rows(row, _attachments(found))
@@ -364,7 +366,6 @@ def _actor(found: Mapping[str, Any], kind: str, *, public: bool) -> Iterator[Row
     host = urlsplit(str(found["id"])).hostname
     user, name, about = found.get("preferredUsername"), found.get("name"), found.get("summary")
     locked = found.get("manuallyApprovesFollowers")
-    refused = [field for field in ("indexable", "discoverable") if found.get(field) is False]
     created, changed = instant(found.get("published")), instant(found.get("updated"))
     status = "suspended" if found.get("suspended") is True else _ACTORS[kind]
     status = "memorial" if found.get("memorial") is True else status
@@ -376,8 +377,7 @@ def _actor(found: Mapping[str, Any], kind: str, *, public: bool) -> Iterator[Row
         status="transferred" if found.get("movedTo") else status,
         private=locked if isinstance(locked, bool) else None,
         created_at=created,
-        signal="n" if refused else None,
-        signal_origin=f"activitypub:{refused[0]}" if refused else None,
+        **fediverse(found, "activitypub").columns(),
     )
     for part, text in (("profile_name", name), ("bio", about)):
         if isinstance(text, str) and text.strip():

@@ -1,8 +1,9 @@
-"""Bluesky's Jetstream: one JSON event a line (commit, identity, account). Reads no signatures and follows no links.
+"""Bluesky: Jetstream's events (JSON lines), repositories (CAR) and the firehose's frames, all as the same events.
 
-Records of the AT protocol are public by nature: there are no private repositories. Deletes are tombstones. The
-repository's owner may declare what it wants: a record of ``org.user-intents.declaration`` is a signal (REQUIREMENTS
-§5.8) of the whole account.
+A version's time is one that all three know: of a new record the TID that is its key, of a change the ``rev`` of its
+commit, so the same post from any of them is one version. Records of the AT protocol are public by nature: there are no
+private repositories. Deletes are tombstones. The repository's owner may declare what it wants: a record of
+``org.user-intents.declaration`` is a signal (REQUIREMENTS §5.8) of the whole account.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
-from demur.intake import archive, jsonstream
+from demur.intake import archive, atproto, jsonstream
 from demur.intake.fediverse import Fault, instant, language
+from demur.intake.signals import at_declaration, combined
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
 
 SERVICE = "bluesky"
 _POST, _REPOST, _PROFILE = "app.bsky.feed.post", "app.bsky.feed.repost", "app.bsky.actor.profile"
 _INTENTS = "org.user-intents.declaration"
 _KINDS = {_POST: "post", _REPOST: "reshare"}
-_ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".ndjson.zst")
+_READERS = {".jsonl": jsonstream.lines, ".ndjson": jsonstream.lines, ".car": atproto.repository, ".bin": atproto.frames}
+_ENDINGS = tuple(f"{kind}{packed}" for kind in _READERS for packed in ("", ".gz", ".zst"))
 _STATUSES = {
     "takendown": "suspended",
     "suspended": "suspended",
@@ -32,12 +35,12 @@ _EMBEDDED = {"app.bsky.embed.images": ("images", "image", "photo"), "app.bsky.em
 
 
 class Bluesky:
-    """Reads files of Jetstream events."""
+    """Reads files of events, repositories and frames."""
 
     name = "bluesky"
 
     def inputs(self, paths: Sequence[Path]) -> Sequence[Input]:
-        """Return the files of events; in a folder, those that end in .jsonl or .ndjson, compressed or not.
+        """Return the files; in a folder, those that end in .jsonl, .ndjson, .car or .bin, compressed or not.
 
         Raises:
             InputError: a path holds none.
@@ -46,14 +49,17 @@ class Bluesky:
         for path in paths:
             files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.name.endswith(_ENDINGS))
             if not files:
-                raise InputError(f"expected files of Jetstream events (.jsonl, .ndjson) in {path.name}, found none")
-            found += [Input((file,), SERVICE) for file in files]
+                raise InputError(
+                    f"expected events (.jsonl), repositories (.car) or frames (.bin) in {path.name}, found none"
+                )
+            found += [Input((file,), SERVICE, {"format": _format(file.name)}) for file in files]
         return found
 
     def read(self, given: Input, context: Context) -> Iterator[Row]:
-        """Read one file of events."""
+        """Read one file."""
+        read = _READERS[given.options["format"]]
         with archive.opened(given.path) as stream:
-            for event in jsonstream.lines(stream, context, given.path.name):
+            for event in read(stream, context, given.path.name):
                 if isinstance(event, Unreadable):
                     yield event
                     continue
@@ -65,13 +71,21 @@ class Bluesky:
                     yield context.unreadable("wrong_type", "a Jetstream event", repr(event))
 
 
+def _format(name: str) -> str:
+    """Return the ending that says how a file is read; a file without one is lines."""
+    return next((end for end in _READERS if name.removesuffix(".gz").removesuffix(".zst").endswith(end)), ".jsonl")
+
+
 def _event(event: Mapping[str, Any], context: Context) -> Iterator[Row]:
     kind = event.get("kind")
-    at = _microseconds(event.get("time_us"))
     account = f"{SERVICE}:{event['did']}"
     if kind == "commit":
-        yield from _commit(event["did"], event["commit"], at, context)
-    elif kind == "identity":
+        commit = event["commit"]
+        yield from _commit(event["did"], commit, _began(commit) or _microseconds(event.get("time_us")), context)
+        return
+    # what the relay says is the same everywhere; when Jetstream passed it on is Jetstream's own
+    at = instant((event.get(str(kind)) or {}).get("time")) or _microseconds(event.get("time_us"))
+    if kind == "identity":
         handle = event["identity"].get("handle")
         yield PersonRow(account_id=account, version_at=at, handle=f"@{handle}" if handle else None)
     elif kind == "account":
@@ -81,6 +95,16 @@ def _event(event: Mapping[str, Any], context: Context) -> Iterator[Row]:
         yield PersonRow(account_id=account, version_at=at, status=status, private=False)
     else:
         raise Fault("not_content", "an event of kind commit, identity or account")
+
+
+def _began(commit: Mapping[str, Any]) -> datetime | None:
+    """Return when a version began by the repository's own clock; ``None`` = the commit has no ``rev``.
+
+    A key is chosen by the author's program, so it is believed only up to the commit, which relays hold to the present.
+    """
+    committed = atproto.tid_instant(commit.get("rev"))
+    made = atproto.tid_instant(commit.get("rkey")) if commit.get("operation") == "create" else None
+    return min(made, committed) if made is not None and committed is not None else committed
 
 
 def _microseconds(value: Any) -> datetime | None:
@@ -133,7 +157,7 @@ def _item(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterator[
         raise Fault("wrong_type", "text in text")
     row = ItemRow(
         item_id=_uri(did, commit),
-        # createdAt is what the author's program claims; when the network saw it is what the order of versions needs
+        # createdAt is what the author's program claims; the order of versions needs the repository's own clock
         version_at=at,
         kind=kind,
         account_id=f"{SERVICE}:{did}",
@@ -208,9 +232,6 @@ def _profile(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterat
 
 
 def _declared(did: str, commit: Mapping[str, Any], at: datetime | None) -> PersonRow:
-    """Return what a declaration says about generating content; a missing ``allow`` says nothing (tri-state)."""
-    said = ((commit.get("record") or {}).get("preferences") or {}).get("syntheticContentGeneration") or {}
-    allowed = said.get("allow") if commit["operation"] != "delete" else None
-    signal = "y" if allowed is True else "n" if allowed is False else None
-    origin = f"{_INTENTS}#syntheticContentGeneration" if signal else None
-    return PersonRow(account_id=f"{SERVICE}:{did}", version_at=at, signal=signal, signal_origin=origin)
+    """Return what a declaration says about generating content; one that is taken back says nothing."""
+    record = commit.get("record") if commit["operation"] != "delete" else None
+    return PersonRow(account_id=f"{SERVICE}:{did}", version_at=at, **combined(at_declaration(record)).columns())

@@ -14,6 +14,7 @@ import orjson
 import yaml
 
 from demur.intake.fediverse import Fault, instant, language, media_rows, named, named_or_none
+from demur.intake.signals import fediverse
 from demur.intake.source import Context, ItemRow, PersonRow, Row
 from demur.intake.text import plain_text
 
@@ -109,6 +110,7 @@ def _status(status: Mapping[str, Any], depth: int) -> Iterator[Row]:
         text=None if boosted else _text(status),
         language=language(status.get("language")),
         mentions=[f"@{person['acct']}" for person in status.get("mentions") or () if person.get("acct")] or None,
+        **fediverse(status, "mastodon").columns(),
     )
     yield row
     media = [] if boosted else status.get("media_attachments") or []
@@ -153,7 +155,6 @@ def _account(account: Mapping[str, Any]) -> Iterator[Row]:
     if name is None:
         raise Fault("missing_id", "an account with its uri")
     host = urlsplit(name.partition(":")[2]).hostname
-    signal = _signal(account)
     status = next((word for field, word in _STATUSES if account.get(field)), None)
     automatic = "organisation" if account.get("group") else "bot" if account.get("bot") else "active"
     seen = instant(account.get("last_status_at"))
@@ -167,8 +168,7 @@ def _account(account: Mapping[str, Any]) -> Iterator[Row]:
         private=account.get("locked") if isinstance(account.get("locked"), bool) else None,
         created_at=created,
         last_active_at=seen,
-        signal="n" if signal else None,
-        signal_origin=signal,
+        **fediverse(account, "mastodon").columns(),
     )
     for part, text in (("profile_name", account.get("display_name")), ("bio", plain_text(account.get("note") or ""))):
         if text:
@@ -181,10 +181,3 @@ def _account(account: Mapping[str, Any]) -> Iterator[Row]:
                 audience="public",
                 text=text,
             )
-
-
-def _signal(account: Mapping[str, Any]) -> str | None:
-    """Return where an account says that it does not want to be indexed or found, or ``None``."""
-    refused = [field for field in ("indexable", "discoverable") if account.get(field) is False]
-    refused += ["noindex"] if account.get("noindex") is True else []
-    return f"mastodon:{refused[0]}" if refused else None

@@ -24,6 +24,8 @@ from demur.intake.archive import BombError
 from demur.intake.check import ITEM_RULES, PERSON_RULES, TableRules, latest_instant
 from demur.intake.columns import whole_table
 from demur.intake.index import VersionIndex, ids_of
+from demur.intake.signals import joined
+from demur.intake.signals_site import SiteSignals
 from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Row, Source, Unreadable, source_named
 from demur.store import digest_file, digest_json, read_json, write_json, write_table
 from demur.terms.progress import Progress, silent
@@ -33,7 +35,7 @@ BATCH_ROWS = 50_000
 BATCH_TEXT = 64 * 2**20
 """Characters of text after which a part is written even when it has fewer rows: memory is bounded by text too."""
 _COLLECT_EVERY = 100_000
-CODE = "demur-intake-1"
+CODE = "demur-intake-2"
 """Raised whenever the same file would give other rows."""
 
 _LOG = logging.getLogger(__name__)
@@ -116,8 +118,9 @@ class _TableWriter:
 class _Import:
     """One call of ``intake``: the writers, the counts, and the unit that is being read."""
 
-    def __init__(self, source: Source, store: Path, quarantine: Path, imported_at: datetime) -> None:
-        self.source, self._store, self._quarantine = source, store, quarantine
+    def __init__(self, source: Source, places: tuple[Path, Path, datetime], signals: SiteSignals | None = None) -> None:
+        store, quarantine, imported_at = places
+        self.source, self._store, self._quarantine, self._signals = source, store, quarantine, signals
         self._imported_at, self._latest = imported_at, latest_instant(imported_at)
         self.items = _TableWriter(ITEM_RULES, store / "items", store)
         self.people = _TableWriter(PERSON_RULES, store / "people", store)
@@ -165,6 +168,8 @@ class _Import:
             row.setdefault("state", "live")
             if row.get("audience") is None:
                 row["audience"] = "unknown"
+            if self._signals is not None:
+                row.update(joined(row, self._signals.statements(str(row.get("item_id")), row["service"])))
         row["source"] = self.source.name
         reason = table.rules.fault(row, self._latest)
         if reason is None:
@@ -183,7 +188,9 @@ class _Import:
     def _batch(self, batch: ItemBatch, context: Context, key: str) -> None:
         """Take in many rows; where not all of them are plainly good, each is judged alone."""
         same = {"service": context.service, "state": "live", "source": self.source.name}
-        table = whole_table(self.items.rules, same | dict(batch.columns), len(batch), self._imported_at)
+        alone = self._signals is not None  # each row's site has its own signals
+        columns = same | dict(batch.columns)
+        table = None if alone else whole_table(self.items.rules, columns, len(batch), self._imported_at)
         if table is not None:
             self.items.take_table(table)
             return
@@ -227,6 +234,7 @@ def intake(
     progress: Progress = silent,
     mapping: Mapping[str, Any] | None = None,
     service: str | None = None,
+    signals: SiteSignals | None = None,
 ) -> IntakeReport:
     """Read exports, feeds or tables into the items and people tables of a workspace.
 
@@ -239,6 +247,7 @@ def intake(
         progress: told after each unit.
         mapping: checked mapping of the ``table`` source (``demur.intake.read_mapping``).
         service: prefix of ids where the source knows none; ``None`` = the source's own.
+        signals: files of the sites that the items come from (robots.txt, ai.txt …); ``None`` = none are known.
 
     Returns:
         What was added, seen before, ignored and quarantined.
@@ -249,7 +258,8 @@ def intake(
     found = source_named(source) if isinstance(source, str) else source
     _all_there(paths)
     with _rare_collections():
-        return _read(found, paths, (store_folder, quarantine_folder, imported_at), progress, mapping, service)
+        places = (store_folder, quarantine_folder, imported_at)
+        return _read(found, paths, places, progress, mapping, service, signals)
 
 
 @contextlib.contextmanager
@@ -270,15 +280,17 @@ def _read(
     progress: Progress,
     mapping: Mapping[str, Any] | None,
     service: str | None,
+    signals: SiteSignals | None,
 ) -> IntakeReport:
     store_folder, _, imported_at = places
     units = found.inputs(paths)
-    work = _Import(found, *places)
+    work = _Import(found, places, signals)
+    also = {"mapping": dict(mapping or {})} | ({} if signals is None else {"signals": signals.digest})
     report = IntakeReport(found.name)
     digests: dict[Path, str] = {}
     for done, given in enumerate(units):
         named = given.service or service or found.name
-        key = _key(found, given, named, mapping, digests)
+        key = _key(found, given, named, also, digests)
         record = store_folder / "inputs" / f"{key}.json"
         if record.exists():
             facts = read_json(record)
@@ -311,15 +323,13 @@ def _all_there(paths: Sequence[Path]) -> None:
         raise InputError("expected files or folders to read, found none at these paths; correct them", missing)
 
 
-def _key(
-    source: Source, given: Input, service: str, mapping: Mapping[str, Any] | None, digests: dict[Path, str]
-) -> str:
+def _key(source: Source, given: Input, service: str, also: Mapping[str, Any], digests: dict[Path, str]) -> str:
     for path in given.files:
         if path not in digests:
             digests[path] = digest_file(path)
     contents = [digests[path] for path in given.files]
     options = {name: value for name, value in given.options.items() if not name.startswith("_")}
-    return digest_json([CODE, source.name, service, contents, options, dict(mapping or {})])
+    return digest_json([CODE, source.name, service, contents, options, also])
 
 
 def _name(given: Input) -> str:

@@ -1,0 +1,214 @@
+"""One picture: bytes in, a clean JPEG and what was seen out. Runs in the shut-in worker only.
+
+Pixels are copied into a new picture, so nothing else of the file can come along: no EXIF, XMP, IPTC, colour profile,
+comment, text chunk, embedded thumbnail, second picture or appended film. What was hidden is gone before encoding.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from demur.media.detect import Box, Detector, shrunk
+from demur.media.reading import Reader, Reading
+from demur.media.recipe import Left, MediaRecipe
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
+"""What is decoded; HEIF only where the operator installed ``pillow-heif``."""
+
+HASH_EDGE = 384
+"""The fingerprint is taken of a picture of this longer edge: 2 to 8 of 256 bits from that of the whole picture."""
+
+_CELLS = 4
+"""A hidden face keeps this many cells across, each its mean: a colour and a place, no person."""
+
+_ARCHIVE_END = b"PK\x05\x06"
+_OTHER_TONGUES = re.compile(rb"%PDF-|<\?php|<html|<script|<!doctype|#!/", re.IGNORECASE)
+
+
+class LeftOutError(Exception):
+    """This file has no clean form, for this reason.
+
+    Args:
+        reason: why.
+    """
+
+    def __init__(self, reason: Left) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen in a picture; what the worker answers."""
+
+    width: int = 0
+    height: int = 0
+    faces: int = 0
+    plates: int = 0
+    hidden_lines: int = 0
+    frames: int = 1
+    hash: str | None = None
+    hash_mirrored: str | None = None
+    hash_quality: int = 0
+    ocr_text: str | None = None
+    flags: list[str] = field(default_factory=list)
+
+
+def refuse_polyglots(content: bytes) -> None:
+    """Refuse a picture that is also an archive, a document, a page or a script.
+
+    Raises:
+        LeftOutError: polyglot.
+
+    Source: PKWARE APPNOTE §4.3.16 (the end record's comment reaches to the end of the file); ISO 32000-1 §7.5.2 and its
+    note on headers within the first 1,024 bytes.
+    """
+    place = content.rfind(_ARCHIVE_END, max(0, len(content) - 65_557))
+    if place >= 0 and place + 22 + int.from_bytes(content[place + 20 : place + 22], "little") == len(content):
+        raise LeftOutError(Left.POLYGLOT)
+    if _OTHER_TONGUES.search(content[:1024]):
+        raise LeftOutError(Left.POLYGLOT)
+
+
+def opened(content: bytes, recipe: MediaRecipe) -> tuple[Image.Image, list[str]]:
+    """Decode the first picture of a file, upright, RGB, at most ``max_edge`` long; return it and its flags.
+
+    Raises:
+        LeftOutError: too many pixels or frames.
+    """
+    Image.MAX_IMAGE_PIXELS = recipe.max_pixels
+    with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as source:
+        warnings.simplefilter("ignore")
+        if source.width * source.height > recipe.max_pixels:
+            raise LeftOutError(Left.TOO_MANY_PIXELS)
+        frames = int(getattr(source, "n_frames", 1)) if source.format != "JPEG" else 1
+        if frames * source.width * source.height > 4 * recipe.max_pixels:
+            raise LeftOutError(Left.TOO_MANY_FRAMES)
+        turn = _orientation(source)
+        longer = max(source.size)
+        parts = 1
+        while longer >= parts * 2 * 3 * recipe.max_edge // 4 and parts < 8:
+            parts *= 2
+        source.draft("RGB", (source.width // parts, source.height // parts))  # JPEG only: decodes no more than needed
+        source.load()
+        plain = _on_white(source)
+    if turn is not None:
+        plain = plain.transpose(turn)
+    if max(plain.size) > recipe.max_edge:
+        plain = Image.fromarray(shrunk(np.asarray(plain), recipe.max_edge)[0])
+    return plain, ["animated"] if frames > 1 else []
+
+
+def _orientation(source: Image.Image) -> Image.Transpose | None:
+    """Return how to turn it; an EXIF block that cannot be read turns nothing."""
+    try:
+        number = source.getexif().get(0x0112)
+    except Exception:  # whatever a broken block does, the picture itself may be fine
+        return None
+    return {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(number if isinstance(number, int) else 0)
+
+
+def _on_white(source: Image.Image) -> Image.Image:
+    if source.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        return ImageOps.autocontrast(source.convert("F").convert("L")).convert("RGB")
+    if "A" in source.getbands() or "transparency" in source.info:
+        over = source.convert("RGBA")
+        white = Image.new("RGB", over.size, "white")
+        white.paste(over, mask=over.getchannel("A"))
+        return white
+    return source.convert("RGB")
+
+
+def cleaned(content: bytes, recipe: MediaRecipe, detectors: list[Detector], reader: Reader | None) -> tuple[Any, Seen]:
+    """Return a picture's pixels with everything hidden that must be, and what was seen.
+
+    Raises:
+        LeftOutError: a limit, or the recipe leaves such a picture out.
+    """
+    refuse_polyglots(content)
+    picture, flags = opened(content, recipe)
+    pixels = np.array(picture)
+    seen = Seen(width=pixels.shape[1], height=pixels.shape[0], flags=flags)
+    fingerprint(pixels, seen)
+    hide(pixels, seen, recipe, detectors, reader)
+    return pixels, seen
+
+
+def fingerprint(pixels: Any, seen: Seen) -> None:
+    """Take PDQ of the picture as it came, and of its mirror image: re-uploads keep neither size nor side."""
+    import pdqhash
+
+    small = np.ascontiguousarray(shrunk(pixels, HASH_EDGE)[0])
+    eight, quality = pdqhash.compute_dihedral(small)
+    seen.hash, seen.hash_mirrored = (np.packbits(eight[place]).tobytes().hex() for place in (0, 5))
+    seen.hash_quality = int(quality)
+
+
+def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector], reader: Reader | None) -> None:
+    """Hide faces, plates and identifiers in place; count what was found.
+
+    Raises:
+        LeftOutError: the recipe leaves such a picture out.
+    """
+    ways = {"face": recipe.faces, "plate": recipe.plates}
+    found: dict[str, list[Box]] = {"face": [], "plate": []}
+    for detector in detectors:
+        if ways[detector.kind] != "keep":
+            found[detector.kind] += detector.find(pixels)
+    reading = reader.read(pixels) if reader is not None else Reading()
+    for kind, reason in (("face", Left.FACE), ("plate", Left.PLATE)):
+        if found[kind] and ways[kind] == "leave_out":
+            raise LeftOutError(reason)
+    if reading.chat:
+        if recipe.chats == "leave_out":
+            raise LeftOutError(Left.CHAT_SCREENSHOT)
+        seen.flags.append("chat_screenshot")
+    for box in found["face"]:
+        mosaic(pixels, box)
+    for box in found["plate"] + reading.hidden:
+        fill(pixels, box)
+    seen.faces, seen.plates = len(found["face"]), len(found["plate"])
+    seen.hidden_lines, seen.ocr_text = len(reading.hidden), reading.text
+
+
+def mosaic(pixels: Any, box: Box) -> None:
+    """Replace a box by a few cells of their mean colours; what was between them is not in the picture any more."""
+    left, top, right, bottom = box
+    rows = np.linspace(top, bottom, _CELLS + 1).astype(int)
+    columns = np.linspace(left, right, _CELLS + 1).astype(int)
+    for up, down in pairwise(rows):
+        for near, far in pairwise(columns):
+            cell = pixels[up:down, near:far]
+            if cell.size:
+                cell[:] = cell.reshape(-1, 3).mean(axis=0).astype(np.uint8)
+
+
+def fill(pixels: Any, box: Box) -> None:
+    """Replace a box by its one mean colour: letters can be read out of a mosaic, not out of this."""
+    left, top, right, bottom = box
+    part = pixels[top:bottom, left:right]
+    if part.size:
+        part[:] = part.reshape(-1, 3).mean(axis=0).astype(np.uint8)
+
+
+def encoded(pixels: Any, quality: int) -> bytes:
+    """Return a baseline JPEG of these pixels and nothing else."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
+    return out.getvalue()

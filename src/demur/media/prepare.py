@@ -1,0 +1,204 @@
+"""The room's stage: files of items in, clean files and one row an item out (COR-07, SEC-07).
+
+Results are kept in ``cache`` by the digest of the bytes under the name of the recipe and its tools: the same file is
+worked on once, a build that was stopped goes on where it was, and a changed recipe or tool never meets old results.
+One file is in memory at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from demur.errors import InputError
+from demur.media.darkroom import Darkroom, Developed
+from demur.media.recipe import Left, MediaRecipe
+from demur.media.sniff import kind_of
+from demur.store import commit_record, digest_bytes, read_json, write_bytes, write_json
+
+BATCH_ROWS = 1_024
+
+MEDIA: Any = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("kind", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("form", pa.string()),
+        ("media_digest", pa.string()),
+        ("clean_path", pa.string()),
+        ("clean_digest", pa.string()),
+        ("clean_type", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("frames", pa.int32()),
+        ("hash", pa.string()),
+        ("hash_mirrored", pa.string()),
+        ("hash_quality", pa.int32()),
+        ("faces", pa.int32()),
+        ("plates", pa.int32()),
+        ("hidden_lines", pa.int32()),
+        ("ocr_text", pa.string()),
+        ("transcript", pa.string()),
+        ("flags", pa.list_(pa.string())),
+    ]
+)
+"""Row of ``media.parquet``. ``status``: ``clean`` or ``left_out``; ``form``: ``picture``, ``film``, ``voice``;
+``clean_path`` is relative to the cache and null where only a transcript goes on."""
+
+_TYPES = {"picture": ("jpg", "image/jpeg"), "film": ("jpg", "image/jpeg"), "voice": ("flac", "audio/flac")}
+_SEEN = ("width", "height", "frames", "hash", "hash_mirrored", "hash_quality", "faces", "plates", "hidden_lines")
+
+
+def prepare_media(
+    folder: Path,
+    *,
+    rows: str,
+    root: str,
+    recipe: dict[str, Any],
+    redactor: str,
+    cache: str | None = None,
+) -> None:
+    """Write ``media.parquet``, one row for each row asked for, in their order; then commit.
+
+    Args:
+        folder: where to write.
+        rows: Parquet file with ``item_id``, ``kind``, ``media_path`` and ``media_type``.
+        root: folder that ``media_path`` is relative to; a path out of it is left out.
+        recipe: a media recipe's plain form.
+        redactor: ``module:function`` that finds identifiers in texts; empty = no text is told, every line is hidden.
+        cache: folder of results, shared by builds; ``None`` = in ``folder``.
+
+    Raises:
+        InputError: the columns are not there.
+        ConfigError: the recipe cannot be followed, or needs what is not installed.
+    """
+    settings = MediaRecipe.of(recipe)
+    counts: Counter[str] = Counter()
+    with (
+        pq.ParquetFile(rows) as source,
+        Darkroom(settings, redactor) as room,
+        pq.ParquetWriter(folder / "media.parquet", MEDIA, compression="zstd", write_statistics=False) as sink,
+    ):
+        missing = [
+            name for name in ("item_id", "kind", "media_path", "media_type") if name not in source.schema_arrow.names
+        ]
+        if missing:
+            raise InputError("expected a table of media files, found columns missing; write them", missing)
+        results = Results(Path(cache) if cache else folder / "cache", room.name)
+        for batch in source.iter_batches(
+            batch_size=BATCH_ROWS, columns=["item_id", "kind", "media_path", "media_type"]
+        ):
+            done = [_row(row, Path(root), room, results) for row in batch.to_pylist()]
+            counts.update(row["reason"] or "clean" for row in done)
+            sink.write_table(pa.Table.from_pylist(done, schema=MEDIA))
+        facts = {"results": room.name, "holds": list(room.holds), "worker_starts": room.starts}
+    commit_record(folder, {"rows": sum(counts.values()), "counts": dict(sorted(counts.items())), **facts})
+
+
+class Results:
+    """Results of one recipe on disk, each file whole or not there."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._root = root
+        self._name = name
+
+    def read(self, digest: str) -> dict[str, Any] | None:
+        """Return what became of a file, ``None`` = it was not worked on yet."""
+        path = self._path(digest, "json")
+        return read_json(path) if path.exists() else None
+
+    def write(self, digest: str, form: str, developed: Developed) -> dict[str, Any]:
+        """Keep what became of a file; the facts come last, so that they are never there without the clean file."""
+        found: dict[str, Any] = {"status": "left_out", "reason": developed.left and developed.left.value, "form": form}
+        if developed.left is None:
+            ending, media_type = _TYPES[form]
+            found |= {"status": "clean", "transcript": developed.transcript, **_plain(developed.seen)}
+            if developed.clean:
+                path = self._path(digest, ending)
+                write_bytes(path, developed.clean)
+                found |= {
+                    "clean_path": path.relative_to(self._root).as_posix(),
+                    "clean_digest": digest_bytes(developed.clean),
+                    "clean_type": media_type,
+                }
+        write_json(self._path(digest, "json"), found)
+        return found
+
+    def _path(self, digest: str, ending: str) -> Path:
+        return self._root / self._name[:16] / digest[:2] / f"{digest}.{ending}"
+
+
+def purge_media(cache: Path, keep: Iterable[str]) -> int:
+    """Destroy every result whose file's digest is not to be kept, of every recipe; return how many files went.
+
+    Args:
+        cache: folder of results.
+        keep: SHA-256 of the files that still may be used, as hex digits.
+    """
+    kept, gone = set(keep), 0
+    for path in sorted(cache.glob("*/*/*.*")):
+        if path.name.lstrip(".").split(".")[0] not in kept:
+            path.unlink()
+            gone += 1
+    return gone
+
+
+def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results) -> dict[str, Any]:
+    out: dict[str, Any] = dict.fromkeys(MEDIA.names) | {"item_id": row["item_id"], "kind": row["kind"]}
+    found = _read(row["media_path"], root, room.recipe.max_bytes)
+    if isinstance(found, Left):
+        return out | {"status": "left_out", "reason": found.value, "flags": []}
+    digest = digest_bytes(found)
+    form = kind_of(found)
+    if form is None:
+        facts: dict[str, Any] = {"status": "left_out", "reason": Left.UNKNOWN_TYPE.value}
+    elif not _as_said(form, row["media_type"]):
+        facts = {"status": "left_out", "reason": Left.TYPE_MISMATCH.value, "form": form}
+    else:
+        facts = results.read(digest) or results.write(digest, form, room.develop(form, found))
+    return out | {"media_digest": digest, "flags": []} | facts
+
+
+def _read(path: str | None, root: Path, most_bytes: int) -> bytes | Left:
+    """Return a file's bytes; only a plain file under the root is read."""
+    if not path or "\0" in path:
+        return Left.NO_FILE
+    whole = (root / path).resolve()
+    if not whole.is_relative_to(root.resolve()):
+        return Left.OUTSIDE_ROOT
+    if not whole.is_file():
+        return Left.NO_FILE
+    size = whole.stat().st_size
+    if size == 0 or size > most_bytes:
+        return Left.EMPTY if size == 0 else Left.TOO_MANY_BYTES
+    return whole.read_bytes()
+
+
+def _as_said(form: str, media_type: str | None) -> bool:
+    """Tell whether a file is what its item says; who says nothing says nothing wrong."""
+    said = (media_type or "").split("/")[0].strip().lower()
+    allowed = {"picture": ("image",), "film": ("video",), "voice": ("audio",)}
+    return said not in ("image", "video", "audio") or said in allowed[form] or (form == "film" and said == "audio")
+
+
+def _plain(seen: dict[str, Any]) -> dict[str, Any]:
+    """Return what was seen, only the columns there are and only of their types."""
+    out: dict[str, Any] = {name: seen[name] for name in _SEEN if isinstance(seen.get(name), int | str)}
+    text = seen.get("ocr_text")
+    flags = seen.get("flags")
+    out["ocr_text"] = text if isinstance(text, str) else None
+    out["flags"] = [flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list) else []
+    return out
+
+
+def iterate(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a stage that is done."""
+    with pq.ParquetFile(folder / "media.parquet") as source:
+        for batch in source.iter_batches(batch_size=BATCH_ROWS):
+            yield from batch.to_pylist()

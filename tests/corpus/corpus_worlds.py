@@ -318,7 +318,8 @@ def made(world: World, folder: Path, **options: Any) -> tuple[CorpusManifest, Pa
     narrowed_at = options.pop("narrowed_at", AS_OF)
     recipe = options.pop("recipe", RECIPE)
     parts, seed = options.pop("parts", 1), options.pop("seed", 0)
-    inputs = world.inputs(folder / "in", parts=parts, seed=seed, narrowed_at=narrowed_at, recipe=recipe)
+    given = {"narrowed_at": narrowed_at, "recipe": recipe, "source_digest": options.pop("source", "s")}
+    inputs = world.inputs(folder / "in", parts=parts, seed=seed, **given)
     options = {"runner": here, "work": folder / "work", "out": folder / "corpora"} | options
     manifest = build(inputs, keys=ring(folder), **options)
     return manifest, options["out"] / manifest.corpus_id

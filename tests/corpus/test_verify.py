@@ -150,7 +150,7 @@ def _sealed_again(corpus: Path, folder: Path, kind: str, change: Callable[[Rows]
     rows = [row for table in SealedFile(path, kind, secret=secret).all() for row in table.to_pylist()]
     change(rows)
     owner = {"lineage": "person_id", "fates": "item_id"}[kind]
-    parts = [(bucket_of(secret, row[owner], 64), pa.Table.from_pylist([row], schema=SEALED[kind])) for row in rows]
+    parts = [(bucket_of(row[owner], 64), pa.Table.from_pylist([row], schema=SEALED[kind])) for row in rows]
     write_sealed(path, kind, parts, secret=secret, buckets=64)
     _remanifest(corpus)
 

@@ -21,6 +21,7 @@ from typing import Any
 from demur.clock import iso
 from demur.corpus.disk import parquet_files
 from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
+from demur.corpus.mentions import words_digest
 from demur.corpus.plain import policy_facts
 from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
@@ -38,7 +39,7 @@ BUCKET_ROWS = 200_000
 StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
 """(``module:function``, folder, arguments) → the facts of the stage's commit record."""
 
-_LIBRARIES = ("daft", "duckdb", "pyarrow", "numpy", "eldc", "py3langid", "cryptography")
+_LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "py3langid", "cryptography")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,18 @@ def build(
         keys.secret(purpose)  # made here, so that stages find the files
     facts = _facts(inputs)
     folder = work / f"corpus-{digest_json([facts, str(replaces)])[:16]}"
-    stages = _Stages(inputs, folder, str(keys.folder), digest_json(facts), bucket_rows, runner)
+    before = _measured_alike(replaces, facts["named"])
+    same_source = before is not None and before.inputs["source"] == inputs.source_digest
+    stages = _Stages(
+        inputs,
+        folder,
+        str(keys.folder),
+        digest_json(facts),
+        bucket_rows,
+        runner,
+        replaces if before else None,
+        same_source,
+    )
     written = stages.run(progress, replaces, workers)
     slices = tuple(SliceDigest(**one) for one in written["slices"])
     digest = corpus_digest(inputs.recipe, slices)
@@ -109,7 +121,7 @@ def build(
         inputs=facts["named"],
         slices=slices,
         counts=stages.counts,
-        versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        versions=_versions(),
         replaces=read_manifest(replaces).corpus_id if replaces else None,
         sealed=written["sealed"],
     )
@@ -120,6 +132,14 @@ def build(
     if not keep_work:
         _clear(work)
     return manifest
+
+
+def _measured_alike(replaces: Path | None, named: dict[str, Any]) -> CorpusManifest | None:
+    """Return the manifest of the corpus before if its measures are what this build would measure (``inputs.rules``)."""
+    if replaces is None:
+        return None
+    manifest = read_manifest(replaces)
+    return manifest if manifest.inputs.get("rules") == named["rules"] else None
 
 
 def purge(corpus: Path, *, work: Path | None = None) -> None:
@@ -168,11 +188,15 @@ class _Stages:
     call: str
     bucket_rows: int
     runner: StageRunner
+    before: Path | None
+    """Corpus whose measures are carried on."""
+    same_source: bool
     counts: dict[str, Any] = field(default_factory=dict)
 
     def run(self, progress: Progress, replaces: Path | None, workers: int) -> dict[str, Any]:
         """Run every stage up to the written files; return the facts of the last."""
         recipe = self.inputs.recipe
+        before = str(self.before) if self.before else None
         progress("corpus: select", 0, None)
         selected = self._stage(
             "select",
@@ -182,34 +206,43 @@ class _Stages:
             standing=str(self.inputs.standing),
             protecting=protecting(self.inputs.policy.third_party_scope),
             bucket_rows=self.bucket_rows,
+            before=before,
+            same_source=self.same_source,
+            copy_min_words=self.inputs.policy.copy_min_words,
+            mentions=self._mentions,
+            keys=self.keys,
             inputs=self.call,
         )
         texts = self._texts(selected, progress, workers)
+        common: dict[str, Any] = {
+            "selected": str(self.folder / "select"),
+            "texts": texts,
+            "source": str(self.inputs.items),
+            "gauge": self._gauge,
+        }
         progress("corpus: deduplicate", 0, None)
         deduplicated = self._stage(
             "deduplicate",
             "deduplicate:deduplicate",
-            buckets=texts,
+            **common,
             threshold=recipe.near_duplicate_jaccard,
+            copy_min_words=self.inputs.policy.copy_min_words,
+            fresh=selected["fresh"],
             upstream=[selected["call"]],
         )
         progress("corpus: place", 0, None)
+        groups = max(1, -(-selected["allowed"] // self.bucket_rows))
         placed = self._stage(
             "place",
             "place:place",
-            texts=texts,
-            decisions=[str(self.folder / "select" / "decisions" / f"{n:05d}.parquet") for n in range(len(texts))],
-            owners=str(self.folder / "select" / "owners.parquet"),
+            **common,
             deduplicated=str(self.folder / "deduplicate"),
-            keys=self.keys,
-            shards=recipe.shards,
-            slices=recipe.slices,
-            groups=max(1, -(-selected["allowed"] // self.bucket_rows)),
+            before=before,
+            groups=groups,
             upstream=deduplicated["call"],
         )
-        self.counts = {name: counter for name, counter in placed.items() if name != "call"}
         progress("corpus: write", 0, None)
-        return self._stage(
+        written = self._stage(
             "write",
             "write:write",
             placed=str(self.folder / "place"),
@@ -217,9 +250,13 @@ class _Stages:
             regions=sorted({*recipe.regions.values(), recipe.other_region}),
             shards=recipe.shards,
             slices=recipe.slices,
+            groups=groups,
             replaced=str(replaces) if replaces else None,
+            before=before,
             upstream=placed["call"],
         )
+        self.counts = {name: counter for name, counter in placed.items() if name != "call"} | {"size": written["size"]}
+        return written
 
     def verified(self, draft: CorpusManifest) -> CorpusManifest:
         """Run the verifier over the written files; return the manifest with its verdict.
@@ -246,25 +283,34 @@ class _Stages:
             raise
         return replace(draft, verdict=verdict)
 
+    @property
+    def _mentions(self) -> bool:
+        return self.inputs.policy.third_party_scope is ThirdPartyScope.COPIES_AND_MENTIONS
+
+    @property
+    def _gauge(self) -> dict[str, Any]:
+        return {
+            "recipe": self.inputs.recipe.as_json(),
+            "keys": self.keys,
+            "standing": str(self.inputs.standing),
+            "mentions": self._mentions,
+            "copy_min_words": self.inputs.policy.copy_min_words,
+        }
+
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
-        scope = self.inputs.policy.third_party_scope
-        mentions = scope is ThirdPartyScope.COPIES_AND_MENTIONS
         total = int(selected["buckets"])
 
         def one(bucket: int) -> str:
             self._stage(
                 f"text-{bucket:05d}",
                 "text:prepare",
-                rows=str(self.folder / "select" / f"bucket-{bucket:05d}" / "rows.parquet"),
-                keys=self.keys,
-                recipe=self.inputs.recipe.as_json(),
-                copy_min_words=self.inputs.policy.copy_min_words,
-                standing=str(self.inputs.standing) if mentions else None,
-                suppressed=str(self.inputs.standing / "suppressed_words.parquet"),
+                selected=str(self.folder / "select"),
+                bucket=bucket,
+                gauge=self._gauge,
                 upstream=selected["call"],
             )
             progress("corpus: text", bucket + 1, total)
-            return str(self.folder / f"text-{bucket:05d}" / "rows.parquet")
+            return str(self.folder / f"text-{bucket:05d}")
 
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
             return list(pool.map(one, range(total)))
@@ -305,6 +351,8 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
         "narrowed_at": iso(inputs.narrowed_at or inputs.known_at),
         "purpose": inputs.purpose,
         "recipe": inputs.recipe.as_json(),
+        "suppressed_words": words_digest(inputs.standing),
+        "rules": digest_json([inputs.recipe.as_json(), inputs.policy.copy_min_words, _versions()]),
     }
     read = {
         meaning: [digest_file(part) for part in parquet_files(folder, meaning)]
@@ -331,6 +379,10 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
         target.rename(old)
     fresh.rename(target)
     remove_tree(old)
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def settle(corpora: Path) -> None:

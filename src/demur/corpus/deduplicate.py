@@ -1,4 +1,4 @@
-"""Stage 3: exact and near copies by local rules, and the protected-owner rule (COR-05).
+"""Stage 3: copies by local rules, and the protected-owner rule (COR-05).
 
 With the order key of a text = (created_at, keyed hash of its item id):
 
@@ -12,8 +12,11 @@ Every text is compared with *all* different protected texts that share a band wi
 more than ``GUARDED`` of them, nothing is compared: its texts are taken for copies and counted (``crowded``). That bound
 looks at protected texts only, so one objection more can never let a text in. For rule 2, a filter, the first
 ``LEADERS`` allowed texts of a bucket are enough. So time is linear even when a template fills a bucket. Rules see order
-keys, never rows' places: any split or order of the input gives the same result. Memory: about 200 bytes a text, not the
-texts themselves.
+keys, never rows' places: any split or order of the input gives the same result.
+
+What a text becomes depends only on texts that share a band with it. So with a corpus before, only texts that share one
+with something that changed are judged again (``neighbourhood``); all others keep what they became. Memory: about 60
+bytes a judged text, one band at a time; the texts themselves stay on disk.
 
 Does not know persons; owners are joined where records are placed.
 """
@@ -27,10 +30,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from demur.corpus.disk import writing
-from demur.corpus.similarity import jaccard_pairs
+from demur.corpus.measures import live, looked_at
+from demur.corpus.neighbourhood import Judged, neighbourhood
+from demur.corpus.readings import Readings
+from demur.corpus.similarity import BANDS, jaccard_pairs
+from demur.corpus.spill import write_bucket
 from demur.store import commit_record
 from demur.terms.reasons import Exclusion
 
@@ -39,26 +45,36 @@ _LOG = logging.getLogger(__name__)
 LEADERS = 16
 GUARDED = 512
 """Different protected texts of one bucket that are compared with; more of them is a crowd."""
-CHUNK_PAIRS = 100_000
+CHUNK_PAIRS = 400_000
 
-VERDICTS: Any = pa.schema([("item_id", pa.string()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
+VERDICTS: Any = pa.schema([("row", pa.int32()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
+"""One row a judged allowed text: its row in the bucket; no exclusion = it is a record."""
 COPIES: Any = pa.schema([("item_id", pa.string()), ("copy_item_id", pa.string()), ("copy_person_id", pa.string())])
 
 
 @dataclass(slots=True)
 class Texts:
-    """Columns over all texts, in order of their order key: the place in an array is the rank."""
+    """Columns over all compared texts, in order of their order key: the place in an array is the rank."""
 
-    file: Any
-    """int32: which bucket file."""
+    bucket: Any
+    """int16."""
     row: Any
     """int32: which row of it."""
     protected: Any
     copyable: Any
+    judged: Any
+    """bool: the others are there only to be compared with."""
     exact: Any
     """int64: number of the group of equal texts."""
-    bands: Any
-    """(texts, bands) uint64."""
+    order: Any
+    """int64: place of each rank in the files of bands."""
+    bands: Path
+    """Folder with one file a band."""
+
+    def band(self, number: int) -> Any:
+        """Return the keys of one band by rank."""
+        keys: Any = np.fromfile(self.bands / f"{number:02d}.u64", np.uint64)[self.order]
+        return keys
 
 
 @dataclass(slots=True)
@@ -74,70 +90,90 @@ class Fates:
 
 
 @writing("the found copies")
-def deduplicate(folder: Path, *, buckets: list[str], threshold: float, upstream: list[str]) -> None:
-    """Write ``verdicts.parquet`` (what is excluded and why) and ``copies.parquet`` (record → its copies); then commit.
+def deduplicate(
+    folder: Path,
+    *,
+    selected: str,
+    texts: list[str],
+    source: str,
+    threshold: float,
+    copy_min_words: int,
+    fresh: bool,
+    gauge: dict[str, Any],
+    upstream: list[str],
+) -> None:
+    """Write ``verdicts/`` (what judged texts become, by bucket) and ``copies/`` (record → its copies); then commit.
 
     Args:
         folder: where to write.
-        buckets: files of the text stage, in any order.
+        selected: folder of the select stage.
+        texts: folders of the text stage, by bucket.
+        source: folder of the snapshot, for texts that were measured before and must be compared again.
         threshold: least Jaccard similarity of word n-grams that counts as a near copy.
+        copy_min_words: shorter texts belong to nobody.
+        fresh: there is no corpus before, all texts are judged.
+        gauge: what the text stage measures with.
         upstream: calls of the stages before.
     """
     assert upstream
-    files = [Path(bucket) for bucket in sorted(buckets)]
-    texts = _load(files)
-    pairs, crowd = _near_pairs(texts, files, threshold)
+    judged = neighbourhood(Path(selected), texts, fresh=fresh)
+    compared = _load(folder, Path(selected), texts, judged, copy_min_words)
+    readings = Readings(Path(selected), texts, Path(source), gauge)
+    pairs, crowd = _near_pairs(compared, readings, threshold)
     if len(crowd):
         _LOG.warning("%d texts stand beside over %d protected ones, taken for copies unread", len(crowd), GUARDED)
-    fates = _judge(texts, pairs, crowd)
-    counts = _write(folder, texts, fates, pairs, files)
+    fates = _judge(compared, pairs, crowd)
+    counts = _write(folder, compared, fates, pairs, readings, len(texts))
+    for file in (folder / "bands").iterdir():
+        file.unlink()
     commit_record(folder, {**counts, "verified_pairs": len(pairs), "crowded": len(crowd)})
 
 
-def _load(files: list[Path]) -> Texts:
-    columns = ["created_us", "tie", "protected", "copyable", "exact", "bands", "exclusion"]
+def _load(folder: Path, selected: Path, texts: list[str], judged: Judged, copy_min_words: int) -> Texts:
+    (folder / "bands").mkdir()
+    files = [(folder / "bands" / f"{band:02d}.u64").open("wb") for band in range(BANDS)]
     parts: list[dict[str, Any]] = []
-    for number, file in enumerate(files):
-        table = pq.read_table(file, columns=columns).combine_chunks()
-        live = np.flatnonzero(table["exclusion"].is_null().to_numpy(zero_copy_only=False))
-        table = table.take(pa.array(live))
+    for bucket in range(len(texts)):
+        table = looked_at(selected, texts, bucket)
+        chosen = np.flatnonzero(judged.compared(bucket) & live(table))
+        kept = table.take(pa.array(chosen)).combine_chunks()
+        keys = kept["bands"].combine_chunks().flatten().to_numpy().reshape(len(chosen), BANDS)
+        for band, file in enumerate(files):
+            file.write(np.ascontiguousarray(keys[:, band]).tobytes())
+        exact = np.frombuffer(b"".join(kept["exact"].to_pylist()), ">u8").astype(np.uint64).reshape(-1, 2)
         parts.append(
             {
-                "file": np.full(len(live), number, dtype=np.int32),
-                "row": live.astype(np.int32),
-                "created": table["created_us"].to_numpy(),
-                "tie": _halves(table["tie"]),
-                "protected": table["protected"].to_numpy(zero_copy_only=False).astype(bool),
-                "copyable": table["copyable"].to_numpy(zero_copy_only=False).astype(bool),
-                "exact": _halves(table["exact"]),
-                "bands": _matrix(table["bands"]),
+                "bucket": np.full(len(chosen), bucket, np.int16),
+                "row": chosen.astype(np.int32),
+                "created": kept["created_us"].to_numpy(),
+                "tie": kept["tie"].to_numpy(),
+                "protected": kept["protected"].to_numpy(zero_copy_only=False).astype(bool),
+                "copyable": kept["words"].to_numpy() >= copy_min_words,
+                "judged": judged.again(bucket)[chosen],
+                "high": exact[:, 0],
+                "low": exact[:, 1],
             }
         )
-    columns_of = {
-        name: np.concatenate([part[name] for part in parts if len(part["row"])] or [parts[0][name]])
-        for name in parts[0]
-    }
-    tie = columns_of.pop("tie")
-    order = np.lexsort((tie[:, 1], tie[:, 0], columns_of.pop("created")))
-    sorted_columns = {name: column[order] for name, column in columns_of.items()}
-    _, group = np.unique(sorted_columns.pop("exact"), axis=0, return_inverse=True)
-    return Texts(exact=group.reshape(-1), **sorted_columns)
+    for file in files:
+        file.close()
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((columns.pop("tie"), columns.pop("created")))
+    sorted_columns = {name: columns.pop(name)[order] for name in list(columns)}
+    exact_groups = _groups(sorted_columns.pop("high"), sorted_columns.pop("low"))
+    return Texts(**sorted_columns, exact=exact_groups, order=order, bands=folder / "bands")
 
 
-def _halves(column: Any) -> Any:
-    """Return a column of 16 bytes as (rows, 2) big-endian uint64."""
-    raw = b"".join(column.to_pylist())
-    return np.frombuffer(raw, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+def _groups(high: Any, low: Any) -> Any:
+    """Return the number of the group of equal 128-bit keys for each."""
+    order = np.lexsort((low, high))
+    fresh = np.zeros(len(order), np.int64)
+    fresh[1:] = (high[order][1:] != high[order][:-1]) | (low[order][1:] != low[order][:-1])
+    groups = np.empty(len(order), np.int64)
+    groups[order] = np.cumsum(fresh)
+    return groups
 
 
-def _matrix(column: Any) -> Any:
-    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if len(lists) == 0:
-        return np.zeros((0, 0), dtype=np.uint64)
-    return lists.flatten().to_numpy().reshape(len(lists), -1)
-
-
-def _near_pairs(texts: Texts, files: list[Path], threshold: float) -> tuple[Any, Any]:
+def _near_pairs(texts: Texts, readings: Readings, threshold: float) -> tuple[Any, Any]:
     """Return verified pairs (later or unprotected text, earlier or protected text), and texts that are not judged.
 
     Returns:
@@ -146,11 +182,12 @@ def _near_pairs(texts: Texts, files: list[Path], threshold: float) -> tuple[Any,
     found = np.zeros(0, dtype=np.int64)
     crowd = np.zeros(0, dtype=np.int64)
     chosen = _representatives(texts)
-    for band in range(texts.bands.shape[1]):
-        pairs, crowded = _candidates(_Buckets.of(chosen, texts.bands[chosen, band], texts.protected))
+    for band in range(BANDS):
+        pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
+        pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
         found = np.union1d(found, (pairs[:, 0] << 32) | pairs[:, 1])
         crowd = np.union1d(crowd, crowded)
-    return _verified(texts, files, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
+    return _verified(texts, readings, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
 
 
 def _representatives(texts: Texts) -> Any:
@@ -178,14 +215,17 @@ class _Buckets:
     @classmethod
     def of(cls, chosen: Any, keys: Any, protected: Any) -> _Buckets:
         """Group some ranks, sorted, by their keys; who is alone is left out."""
-        order = np.argsort(keys, kind="stable")
-        rank, ordered = chosen[order], keys[order]
-        fresh = np.ones(len(rank), dtype=bool)
+        order = np.argsort(keys)
+        ordered = keys[order]
+        beside = np.zeros(len(order), bool)
+        beside[1:] = ordered[1:] == ordered[:-1]
+        beside[:-1] |= beside[1:]
+        rank, ordered = chosen[order[beside]], ordered[beside]
+        within = np.lexsort((rank, ordered))
+        rank, ordered = rank[within], ordered[within]
+        fresh = np.zeros(len(rank), np.int64)
         fresh[1:] = ordered[1:] != ordered[:-1]
-        bucket = np.cumsum(fresh) - 1
-        together = (np.bincount(bucket) > 1)[bucket] if len(rank) else fresh
-        rank, bucket = rank[together], bucket[together]
-        _, bucket = np.unique(bucket, return_inverse=True)
+        bucket = np.cumsum(fresh)
         guard = protected[rank]
         guards = np.bincount(bucket[guard], minlength=int(bucket[-1]) + 1 if len(bucket) else 0)
         return cls(rank, bucket, guard, np.where(guard, _place(bucket, guard), _place(bucket, ~guard)), guards)
@@ -225,28 +265,16 @@ def _beside(buckets: _Buckets, members: Any, chosen: Any) -> Any:
     return np.stack([buckets.rank[members], of_bucket[buckets.bucket[members]]], axis=1)
 
 
-def _verified(texts: Texts, files: list[Path], pairs: Any, threshold: float) -> Any:
+def _verified(texts: Texts, readings: Readings, pairs: Any, threshold: float) -> Any:
     """Keep the pairs that are truly alike; a chunk at a time, so that only a chunk's texts are in memory."""
     alike = np.zeros(len(pairs), dtype=bool)
     for start in range(0, len(pairs), CHUNK_PAIRS):
         chunk = pairs[start : start + CHUNK_PAIRS]
         wanted, places = np.unique(chunk, return_inverse=True)
-        left, right = places.reshape(-1, 2).T.tolist()
-        plain = _column(texts, files, wanted, "plain")
-        alike[start : start + CHUNK_PAIRS] = jaccard_pairs(plain, left, right) >= threshold
+        left, right = places.reshape(-1, 2).T
+        strings = readings.plain(texts.bucket[wanted], texts.row[wanted])
+        alike[start : start + CHUNK_PAIRS] = jaccard_pairs(strings, left, right) >= threshold
     return pairs[alike]
-
-
-def _column(texts: Texts, files: list[Path], ranks: Any, name: str) -> list[Any]:
-    """Return a column's values for some ranks, reading each file once and keeping only what was asked for."""
-    values: list[Any] = [None] * len(ranks)
-    for number in np.unique(texts.file[ranks]):
-        places = np.flatnonzero(texts.file[ranks] == number)
-        column = pq.read_table(files[number], columns=[name])[name]
-        taken = column.take(pa.array(texts.row[ranks[places]])).to_pylist()
-        for place, value in zip(places.tolist(), taken, strict=True):
-            values[place] = value
-    return values
 
 
 def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
@@ -270,38 +298,38 @@ def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
     )
 
 
-def _write(folder: Path, texts: Texts, fates: Fates, pairs: Any, files: list[Path]) -> dict[str, int]:
+def _write(folder: Path, texts: Texts, fates: Fates, pairs: Any, readings: Readings, buckets: int) -> dict[str, int]:
     ranks = np.arange(len(texts.row), dtype=np.int64)
     allowed = ~texts.protected
     exact = allowed & (fates.twin_of != ranks)
     near = allowed & ~exact & (fates.near_of >= 0)
-    excluded = np.flatnonzero(fates.protected_copy | exact | near)
-    reason = np.where(
-        fates.protected_copy[excluded],
-        Exclusion.PROTECTED_COPY.value,
-        np.where(exact[excluded], Exclusion.DUPLICATE_EXACT.value, Exclusion.DUPLICATE_NEAR.value),
-    )
-    leader = np.where(
-        fates.protected_copy[excluded],
-        -1,
-        np.where(exact[excluded], fates.twin_of[excluded], fates.near_of[excluded]),
-    )
-    led = np.flatnonzero(leader >= 0)
-    duplicate_of: list[str | None] = [None] * len(excluded)
-    for place, item in zip(led.tolist(), _column(texts, files, leader[led], "item_id"), strict=True):
-        duplicate_of[place] = item
-    columns = [_column(texts, files, excluded, "item_id"), reason.tolist(), duplicate_of]
-    pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], schema=VERDICTS), folder / "verdicts.parquet")
-    is_record = allowed.copy()
-    is_record[excluded] = False
-    links = _copies(texts, fates, pairs, is_record)
+    leader = np.where(fates.protected_copy, -1, np.where(exact, fates.twin_of, np.where(near, fates.near_of, -1)))
+    names = (Exclusion.PROTECTED_COPY.value, Exclusion.DUPLICATE_EXACT.value, Exclusion.DUPLICATE_NEAR.value)
+    kind = np.where(fates.protected_copy, 0, np.where(exact, 1, np.where(near, 2, -1)))
+    judged = np.flatnonzero(texts.judged & allowed)
+    leaders = np.unique(leader[judged][leader[judged] >= 0])
+    led_by = pa.array(_ids(texts, readings, leaders, "item_id"), pa.string())
+    for bucket in range(buckets):
+        mine = judged[texts.bucket[judged] == bucket]
+        exclusion = pa.array(names, pa.string()).take(pa.array(kind[mine], mask=kind[mine] < 0))
+        led = np.searchsorted(leaders, leader[mine])
+        duplicate_of = led_by.take(pa.array(led, mask=leader[mine] < 0))
+        columns = [pa.array(texts.row[mine]), exclusion, duplicate_of]
+        write_bucket(folder / "verdicts", bucket, pa.table(columns, schema=VERDICTS))
+    is_record = allowed & (kind < 0)
+    links = _copies(texts, fates, pairs, is_record & texts.judged)
     columns = [
-        _column(texts, files, links[:, 0], "item_id"),
-        _column(texts, files, links[:, 1], "item_id"),
-        _column(texts, files, links[:, 1], "person_id"),
+        pa.array(_ids(texts, readings, links[:, 0], "item_id"), pa.string()),
+        pa.array(_ids(texts, readings, links[:, 1], "item_id"), pa.string()),
+        pa.array(_ids(texts, readings, links[:, 1], "person_id"), pa.string()),
     ]
-    pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], schema=COPIES), folder / "copies.parquet")
-    return {"texts": len(ranks), "excluded": len(excluded), "copies": len(links)}
+    write_bucket(folder / "copies", 0, pa.table(columns, schema=COPIES))
+    excluded = int((kind[judged] >= 0).sum())
+    return {"compared": len(ranks), "judged": int(texts.judged.sum()), "excluded": excluded, "copies": len(links)}
+
+
+def _ids(texts: Texts, readings: Readings, ranks: Any, name: str) -> list[Any]:
+    return readings.column(texts.bucket[ranks], texts.row[ranks], name)
 
 
 def _copies(texts: Texts, fates: Fates, pairs: Any, is_record: Any) -> Any:
@@ -314,12 +342,9 @@ def _copies(texts: Texts, fates: Fates, pairs: Any, is_record: Any) -> Any:
     allowed = ranks[~texts.protected]
     grouped = allowed[np.argsort(texts.exact[allowed], kind="stable")]
     keys = texts.exact[grouped]
-    found = [np.stack([fates.twin_of[twins], twins], axis=1)]
-    starts, ends = (
-        np.searchsorted(keys, texts.exact[near[:, 0]]),
-        np.searchsorted(keys, texts.exact[near[:, 0]], "right"),
-    )
-    for record, begin, end in zip(near[:, 1].tolist(), starts.tolist(), ends.tolist(), strict=True):
-        members = grouped[begin:end]
-        found.append(np.stack([np.full(len(members), record), members], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+    begins = np.searchsorted(keys, texts.exact[near[:, 0]])
+    counts = np.searchsorted(keys, texts.exact[near[:, 0]], "right") - begins
+    ends = np.cumsum(counts)
+    within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
+    neighbours = np.stack([np.repeat(near[:, 1], counts), grouped[np.repeat(begins, counts) + within]], axis=1)
+    return np.unique(np.concatenate([np.stack([fates.twin_of[twins], twins], axis=1), neighbours]), axis=0)

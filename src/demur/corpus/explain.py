@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
+from demur.corpus.mentions import saying
 from demur.errors import InputError
 from demur.lineage import SealedFile
 from demur.store import KeyRing
@@ -107,14 +108,12 @@ def touched(corpus: Path, persons: Sequence[str], *, keys: KeyRing, names: Seque
 
 
 def _mentioning(corpus: Path, names: list[str], known: set[SliceRef]) -> set[SliceRef]:
-    from demur.corpus.redact_names import contains_names
-
     found = set()
     for one in read_manifest(corpus).slices:
         ref = SliceRef(one.region, one.shard, one.slice)
         if one.records and ref not in known:
             texts = pq.read_table(corpus / one.path, columns=["text"])["text"].combine_chunks()
-            if pc.any(contains_names(texts, names)).as_py():
+            if pc.any(saying(texts, names)).as_py():
                 found.add(ref)
     return found
 

@@ -1,27 +1,31 @@
-"""Stage 4: give every record its id, region, shard and slice; write down what became of every item.
+"""Stage 4: what became of every item, which records come and go, and who owns a part of which record.
 
-Rows leave here in groups of shards that fit in memory. Lineage rows and fates (the decision, and what became of the
-item in the corpus) go to work files by their sealed bucket; the next stage seals them and removes these.
+A record that stays as it was is not touched: its text lies in the corpus before and its lineage is carried on. Records
+leave here in groups of shards that fit in memory. Rows go to work files by sealed bucket; the next stage seals them.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from demur.corpus.deduplicate import COPIES, VERDICTS
 from demur.corpus.disk import writing
-from demur.corpus.shard import Placement
-from demur.lineage import bucket_of
+from demur.corpus.measures import MEASURES, SEALED_BUCKETS, Before, looked_at
+from demur.corpus.owners import OWNERS
+from demur.corpus.readings import Readings
+from demur.corpus.select import DECIDED
+from demur.corpus.spill import Spill, bucket_numbers, read_bucket
 from demur.store import KeyRing, commit_record
 from demur.terms.tables import LINEAGE
-
-SEALED_BUCKETS = 64
 
 PLACED: Any = pa.schema(
     [
@@ -31,199 +35,268 @@ PLACED: Any = pa.schema(
         ("record_id", pa.string()),
         ("text", pa.string()),
         ("language", pa.string()),
+        ("other_language", pa.string()),
         ("dialect", pa.string()),
         ("kind", pa.string()),
     ]
 )
+REMOVED: Any = pa.schema([PLACED.field(name) for name in ("region", "shard", "slice", "record_id")])
+"""Records of the corpus before that go, or come again with another text."""
 
 FATES: Any = pa.schema(
-    [
-        ("item_id", pa.string()),
-        ("allowed", pa.bool_()),
-        ("primary_reason", pa.string()),
-        ("reason_bits", pa.int64()),
-        ("person_id", pa.string()),
-        ("country", pa.string()),
-        ("kind", pa.string()),
-        ("audience", pa.string()),
-        ("exclusion", pa.string()),
-        ("duplicate_of", pa.string()),
-        ("record_id", pa.string()),
-    ]
+    [*DECIDED, ("exclusion", pa.string()), ("duplicate_of", pa.string()), ("record_id", pa.string())]
 )
 """A decision and what the corpus made of it. Sealed: it links items, persons and records."""
 
+LINKS: Any = pa.schema([pa.field(field.name, field.type) for field in LINEAGE])
+"""LINEAGE without its sentences."""
+
 COUNTED = ("items", "decisions", "exclusions", "records", "regions", "languages", "dialects", "kinds", "size")
 """What the manifest counts; every name is there also when nothing was counted."""
-
-Owners = dict[str, list[tuple[str, str, str]]]
-"""Item → (item it comes from, person, role)."""
-
-
-class _Parts:
-    """Parquet files opened when their first row comes, by number."""
-
-    def __init__(self, folder: Path, schema: Any) -> None:
-        folder.mkdir(parents=True)
-        self._folder, self._schema = folder, schema
-        self._open: dict[int, Any] = {}
-        self._waiting: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        self._count = 0
-
-    def add(self, number: int, row: dict[str, Any]) -> None:
-        self._waiting[number].append(row)
-        self._count += 1
-        if self._count >= 100_000:
-            self.flush()
-
-    def flush(self) -> None:
-        for number in sorted(self._waiting):
-            if number not in self._open:
-                path = self._folder / f"{number:05d}.parquet"
-                self._open[number] = pq.ParquetWriter(path, self._schema, compression="zstd")
-            self._open[number].write_table(pa.Table.from_pylist(self._waiting[number], schema=self._schema))
-        self._waiting.clear()
-        self._count = 0
-
-    def close(self) -> None:
-        self.flush()
-        for writer in self._open.values():
-            writer.close()
 
 
 @writing("placed records")
 def place(
     folder: Path,
     *,
+    selected: str,
     texts: list[str],
-    decisions: list[str],
-    owners: str,
     deduplicated: str,
-    keys: str,
-    shards: int,
-    slices: int,
+    source: str,
+    before: str | None,
     groups: int,
+    gauge: dict[str, Any],
     upstream: str,
 ) -> None:
-    """Write ``groups/``, ``lineage/`` and ``fates/``; then commit the counts.
+    """Write records that come and go, lineage, fates and measures, each by its bucket; then commit the counts.
 
     Args:
         folder: where to write.
-        texts: files of the text stage, one a bucket.
-        decisions: decisions of the same buckets, in the same order.
-        owners: further owners of allowed items.
+        selected: folder of the select stage.
+        texts: folders of the text stage, by bucket.
         deduplicated: folder of the deduplicate stage.
-        keys: folder of the key ring.
-        shards: shards in every region.
-        slices: slices in every shard.
+        source: folder of the snapshot.
+        before: folder of the corpus whose measures were carried on, or ``None``.
         groups: into how many files the records are divided; a shard is never divided.
+        gauge: what the text stage measures with.
         upstream: call of the stage before.
     """
     assert upstream
-    ring = KeyRing(Path(keys))
-    placement = Placement(ring.secret("placement"), ring.secret("records"), shards, slices)
-    verdicts = _verdicts(Path(deduplicated) / "verdicts.parquet")
-    owned = _owned(Path(owners), Path(deduplicated) / "copies.parquet")
-    placed, lineage = _Parts(folder / "groups", PLACED), _Parts(folder / "lineage", LINEAGE)
-    fates = _Parts(folder / "fates", FATES)
-    secret = ring.secret("lineage")
+    keys = KeyRing(Path(gauge["keys"]))
+    earlier = Before(Path(before) if before else None, keys, len(texts))
+    readings = Readings(Path(selected), texts, Path(source), gauge)
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     counts["items"]["all"] = counts["records"]["all"] = 0
-    for text_file, decision_file in zip(texts, decisions, strict=True):
-        became: dict[str, dict[str, Any]] = {}
-        for row in _rows(Path(text_file), _COLUMNS):
-            if row["protected"]:
-                continue
-            exclusion, duplicate_of = verdicts.get(row["item_id"], (row["exclusion"], None))
-            became[row["item_id"]] = {"exclusion": exclusion, "duplicate_of": duplicate_of, "record_id": None}
-            if exclusion is None:
-                record = _record(row, placement)
-                became[row["item_id"]]["record_id"] = record["record_id"]
-                placed.add(_group(record, groups), record)
-                for link in _links(row, record, owned):
-                    lineage.add(bucket_of(secret, link["person_id"], SEALED_BUCKETS), link)
-                _count_record(counts, record)
-        for decision in _rows(Path(decision_file), FATES.names[:8]):
-            fate = decision | became.get(decision["item_id"], {})
-            fates.add(bucket_of(secret, decision["item_id"], SEALED_BUCKETS), fate)
-            _count_fate(counts, fate)
-    for parts in (placed, lineage, fates):
-        parts.close()
+    late: list[tuple[int, Any, Any]] = []
+    unlinked = [pa.array([], pa.string())]
+    with (
+        Spill(folder / "groups", PLACED, groups) as placed,
+        Spill(folder / "removed", REMOVED, groups) as removed,
+        Spill(folder / "fates", FATES, SEALED_BUCKETS) as fates,
+        Spill(folder / "measures", MEASURES, SEALED_BUCKETS) as measures,
+        Spill(folder / "links", LINKS, 1) as links,
+    ):
+        for bucket in range(len(texts)):
+            one = _Bucket.of(bucket, Path(selected), texts, Path(deduplicated), earlier, readings.carried[bucket])
+            fates.add(one.fates, bucket_numbers(one.fates["item_id"], SEALED_BUCKETS))
+            measures.add(one.table, bucket_numbers(one.table["item_id"], SEALED_BUCKETS))
+            _count(counts, one)
+            gone, forgotten = one.leaving()
+            removed.add(gone, _groups(gone, groups))
+            unlinked.append(forgotten)
+            links.add(one.authors(), np.zeros(len(one.relinked), np.int64))
+            fresh, again = one.coming()
+            if len(fresh):
+                _put(placed, one.table, fresh, readings.final(np.full(len(fresh), bucket), fresh), groups)
+            if len(again):
+                late.append((bucket, again, one.table.take(pa.array(again))))
+        if late:
+            _put_late(placed, late, readings, groups)
+    pq.write_table(pa.table({"record_id": pa.concat_arrays(unlinked)}), folder / "unlinked.parquet")
+    _link(folder, Path(selected), Path(deduplicated))
     commit_record(folder, {name: dict(sorted(counter.items())) for name, counter in sorted(counts.items())})
 
 
-_COLUMNS = ["item_id", "person_id", "kind", "protected", "exclusion", "text", "language", "dialect", "region"]
+@dataclass(slots=True)
+class _Bucket:
+    """What became of the items of one bucket."""
 
+    table: Any
+    """MEASURES and ``touched`` of everything looked at."""
+    fates: Any
+    carried: int
+    """So many rows of the table were measured before."""
+    record: Any
+    """bool: which rows are records."""
+    was: Any
+    """bool: which rows were records of the corpus before."""
+    relinked: Any
+    """Rows whose lineage is written anew."""
+    old: Any
+    """Measures of the corpus before that were left behind."""
+    records_before: Any
+    """Arrow array: ids of all records that the corpus before had of this bucket."""
 
-def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(file) as part:
-        for batch in part.iter_batches(columns=columns, batch_size=16_384):
-            yield from batch.to_pylist()
-
-
-def _verdicts(file: Path) -> dict[str, tuple[str, str | None]]:
-    table = pq.read_table(file)
-    return dict(
-        zip(
-            table["item_id"].to_pylist(),
-            zip(table["exclusion"].to_pylist(), table["duplicate_of"].to_pylist(), strict=True),
-            strict=True,
+    @classmethod
+    def of(
+        cls, bucket: int, selected: Path, texts: list[str], deduplicated: Path, earlier: Before, carried: int
+    ) -> _Bucket:
+        """Bring together what the stages found."""
+        table = looked_at(selected, texts, bucket)
+        decided = read_bucket(selected / "decisions", DECIDED, bucket)
+        verdicts = read_bucket(deduplicated / "verdicts", VERDICTS, bucket)
+        fates = earlier.fates(bucket, FATES)
+        old = fates.take(pc.index_in(table["item_id"], fates["item_id"]))
+        became, duplicate_of, judged = _became(table, verdicts, old)
+        allowed = pc.invert(table["protected"]).to_numpy(zero_copy_only=False).astype(bool)
+        record = allowed & became.is_null().to_numpy(zero_copy_only=False)
+        shown = pc.if_else(pa.array(record), table["record_id"], pa.scalar(None, pa.string()))
+        at = pc.index_in(decided["item_id"], table["item_id"])
+        nothing = pa.scalar(None, pa.string())
+        mine = pc.if_else(table["protected"], nothing, became)
+        columns = [decided[name] for name in DECIDED.names]
+        columns += [mine.take(at), duplicate_of.take(at), shown.take(at)]
+        return cls(
+            table=table,
+            fates=pa.table(columns, schema=FATES),
+            carried=carried,
+            record=record,
+            was=old["record_id"].is_valid().to_numpy(zero_copy_only=False).astype(bool),
+            relinked=np.flatnonzero(record & judged),
+            old=read_bucket(selected / "gone", MEASURES, bucket),
+            records_before=fates["record_id"].combine_chunks().drop_null(),
         )
-    )
+
+    def leaving(self) -> tuple[Any, Any]:
+        """Return the records that go from their slices, and those whose lineage is not carried on."""
+        before_rows = np.arange(self.table.num_rows) < self.carried
+        stays = before_rows & self.record & self.was
+        kept = self.table["record_id"].filter(pa.array(stays))
+        gone = self.records_before.filter(pc.invert(pc.is_in(self.records_before, kept)))
+        places = pa.concat_tables(
+            [self.old.select(REMOVED.names), self.table.slice(0, self.carried).select(REMOVED.names)]
+        ).combine_chunks()
+        relinked = np.zeros(self.table.num_rows, bool)
+        relinked[self.relinked] = True
+        carried_on = self.table["record_id"].filter(pa.array(stays & ~relinked))
+        forgotten = self.records_before.filter(pc.invert(pc.is_in(self.records_before, carried_on)))
+        return places.take(pc.index_in(gone, places["record_id"])), forgotten
+
+    def coming(self) -> tuple[Any, Any]:
+        """Return the rows of new records: those measured now, and those measured before that were none."""
+        before_rows = np.arange(self.table.num_rows) < self.carried
+        return np.flatnonzero(self.record & ~before_rows), np.flatnonzero(self.record & before_rows & ~self.was)
+
+    def authors(self) -> Any:
+        """Return the lineage of authors."""
+        rows = self.table.take(pa.array(self.relinked))
+        return _links(rows, rows["item_id"], rows["person_id"], "author")
 
 
-def _owned(owners: Path, copies: Path) -> Owners:
-    """Return the owners beside the author: co-authors, original authors, and everybody who owns a copy of it."""
-    found: Owners = defaultdict(list)
-    for row in _rows(owners, ["item_id", "person_id", "role"]):
-        found[row["item_id"]].append((row["item_id"], row["person_id"], row["role"]))
-    of_copies: Owners = defaultdict(list)
-    for row in _rows(copies, ["item_id", "copy_item_id", "copy_person_id"]):
-        copy = row["copy_item_id"]
-        persons = {row["copy_person_id"], *(person for _, person, _ in found.get(copy, []))}
-        of_copies[row["item_id"]] += [(copy, person, "copy_owner") for person in persons]
-    for item, links in of_copies.items():
-        found[item] = found.get(item, []) + links
-    return found
+def _became(table: Any, verdicts: Any, old: Any) -> tuple[Any, Any, Any]:
+    """Return exclusion and original of each row, and which rows were judged now; the others keep what they became."""
+    rows = verdicts["row"].to_numpy().astype(np.int64)
+    judged = np.zeros(table.num_rows, bool)
+    judged[rows] = True
+    at = np.full(table.num_rows, 0, np.int64)
+    at[rows] = np.arange(len(rows))
+    places = pa.array(at, mask=~judged)
+    own, chosen = table["exclusion"], pa.array(judged)
+    became = pc.coalesce(own, pc.if_else(chosen, verdicts["exclusion"].take(places), old["exclusion"]))
+    duplicate_of = pc.if_else(chosen, verdicts["duplicate_of"].take(places), old["duplicate_of"])
+    led = pc.and_(pc.invert(table["protected"]), pc.is_null(own))
+    return _one(became), _one(pc.if_else(led, duplicate_of, pa.scalar(None, pa.string()))), judged
 
 
-def _record(row: dict[str, Any], placement: Placement) -> dict[str, Any]:
-    ref = placement.slice_of(row["region"], row["person_id"])
-    return {
-        "region": ref.region,
-        "shard": ref.shard,
-        "slice": ref.slice,
-        "record_id": placement.record_id(row["item_id"]),
-        "text": row["text"],
-        "language": row["language"],
-        "dialect": row["dialect"],
-        "kind": row["kind"],
-    }
+def _put(placed: Spill, table: Any, rows: Any, texts: list[str | None], groups: int) -> None:
+    chosen = table.take(pa.array(rows))
+    chosen = chosen.append_column("text", pa.array(texts, pa.string()))
+    placed.add(chosen.select(PLACED.names), _groups(chosen, groups))
 
 
-def _group(record: dict[str, Any], groups: int) -> int:
-    return zlib.crc32(f"{record['region']}/{record['shard']}".encode()) % groups
+def _put_late(placed: Spill, late: list[tuple[int, Any, Any]], readings: Readings, groups: int) -> None:
+    """Place records that were measured before: their texts are read again, all at once."""
+    buckets = np.concatenate([np.full(len(rows), bucket) for bucket, rows, _ in late])
+    texts = readings.final(buckets, np.concatenate([rows for _, rows, _ in late]))
+    table = pa.concat_tables([table for _, _, table in late])
+    _put(placed, table, np.arange(table.num_rows), texts, groups)
 
 
-def _links(row: dict[str, Any], record: dict[str, Any], owned: Owners) -> Iterator[dict[str, Any]]:
-    where = {name: record[name] for name in ("record_id", "region", "shard", "slice")}
-    author = (row["item_id"], row["person_id"], "author")
-    for item, person, role in [author, *owned.get(row["item_id"], [])]:
-        yield {**where, "item_id": item, "person_id": person, "role": role}
+def _groups(table: Any, groups: int) -> Any:
+    """Return the group of each record: a function of its region and shard."""
+    pairs = zip(table["region"].to_pylist(), table["shard"].to_pylist(), strict=True)
+    known: dict[tuple[str, int], int] = {}
+    found = []
+    for pair in pairs:
+        if pair not in known:
+            known[pair] = group_of(*pair, groups)
+        found.append(known[pair])
+    return np.array(found, np.int64)
 
 
-def _count_record(counts: dict[str, Counter[str]], record: dict[str, Any]) -> None:
-    counts["records"]["all"] += 1
-    counts["regions"][record["region"]] += 1
-    counts["languages"][record["language"]] += 1
-    counts["dialects"][record["dialect"] or "none"] += 1
-    counts["kinds"][record["kind"]] += 1
-    counts["size"]["words"] += len(record["text"].split())
-    counts["size"]["characters"] += len(record["text"])
+def group_of(region: str, shard: int, groups: int) -> int:
+    """Return the file that the records of a shard go to."""
+    return zlib.crc32(f"{region}/{shard}".encode()) % groups
 
 
-def _count_fate(counts: dict[str, Counter[str]], fate: dict[str, Any]) -> None:
-    counts["items"]["all"] += 1
-    counts["decisions"]["allowed" if fate["allowed"] else fate["primary_reason"]] += 1
-    if fate.get("exclusion"):
-        counts["exclusions"][fate["exclusion"]] += 1
+def _link(folder: Path, selected: Path, deduplicated: Path) -> None:
+    """Write the lineage of every relinked record: author, further owners, and whoever owns a copy of it."""
+    authors = read_bucket(folder / "links", LINKS, 0)
+    owners = pq.read_table(selected / "owners.parquet", schema=OWNERS)
+    copies = read_bucket(deduplicated / "copies", COPIES, 0)
+    own = _matching(authors, owners["item_id"])
+    further = _links(own.rows, own.of(owners["item_id"]), own.of(owners["person_id"]), own.of(owners["role"]))
+    copied = _matching(authors, copies["item_id"])
+    mine = _links(copied.rows, copied.of(copies["copy_item_id"]), copied.of(copies["copy_person_id"]), "copy_owner")
+    also = mine.join(owners.select(["item_id", "person_id"]), "item_id", right_suffix="_owner", join_type="inner")
+    theirs = _links(also, also["item_id"], also["person_id_owner"], "copy_owner")
+    copy_owners = pa.concat_tables([mine, theirs]).group_by(LINKS.names, use_threads=False).aggregate([])
+    with Spill(folder / "lineage", LINKS, SEALED_BUCKETS) as lineage:
+        for table in (authors, further, copy_owners.select(LINKS.names)):
+            lineage.add(table, bucket_numbers(table["person_id"], SEALED_BUCKETS))
+
+
+@dataclass(slots=True)
+class _Matching:
+    """Rows of authors beside rows of another table of the same item."""
+
+    rows: Any
+    _found: Any
+
+    def of(self, column: Any) -> Any:
+        """Return a column of the other table beside the rows."""
+        return column.filter(self._found)
+
+
+def _matching(authors: Any, items: Any) -> _Matching:
+    at = pc.index_in(items, authors["item_id"])
+    return _Matching(authors.take(at.drop_null()), at.is_valid())
+
+
+def _links(records: Any, items: Any, persons: Any, role: Any) -> Any:
+    roles = pa.array(np.full(len(items), role, dtype=object), pa.string()) if isinstance(role, str) else role
+    where = {name: records[name] for name in ("record_id", "region", "shard", "slice")}
+    columns = where | {"item_id": items, "person_id": persons, "role": roles}
+    return pa.table([columns[name] for name in LINKS.names], schema=LINKS)
+
+
+def _count(counts: dict[str, Counter[str]], one: _Bucket) -> None:
+    fates, records = one.fates, one.table.filter(pa.array(one.record))
+    counts["items"]["all"] += fates.num_rows
+    allowed = pc.fill_null(fates["allowed"], fill_value=False)
+    counts["decisions"].update(_tally(pc.if_else(allowed, "allowed", fates["primary_reason"])))
+    counts["exclusions"].update(_tally(fates["exclusion"].drop_null()))
+    counts["records"]["all"] += records.num_rows
+    counts["regions"].update(_tally(records["region"]))
+    counts["languages"].update(_tally(records["language"]))
+    counts["dialects"].update(_tally(pc.fill_null(records["dialect"], "none")))
+    counts["kinds"].update(_tally(records["kind"]))
+
+
+def _tally(column: Any) -> dict[str, int]:
+    found = pc.value_counts(_one(column))
+    return {one["values"]: one["counts"] for one in found.to_pylist()}
+
+
+def _one(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,43 +1,78 @@
-"""Stage 1: join decisions to items and find everybody who owns a part of an allowed item.
+"""Stage 1: which items are looked at, what is known of them already, and who else owns a part of them.
 
-Allowed items go on with their text. Protected items (a reason in PROTECTING) go on with their text too, only so that
-their copies can be found; they never become records. The joins run in the engine, one bucket of items at a time, so
-that memory depends on the size of a bucket and not of the platform. "Minus the withheld" is a left join and a
-fail-closed CASE: an item without a decision is not allowed, and its being there is an error (EVIDENCE §5d).
+Allowed items go on. Protected items (a reason in PROTECTING) go on too, only so that their copies can be found; they
+never become records. Of each it is asked whether the corpus before measured this very version: then its measures are
+carried on, else its text is wanted. With nothing before, everything is wanted: a first build is the same stage.
 
-Does not decide anything: a decision is read, never made here.
+One bucket of items is in memory at a time. "Minus the withheld" is fail-closed: an item without a decision is not
+allowed, and its being there is an error (EVIDENCE §5d). Does not decide anything: a decision is read, never made here.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur import engine
 from demur.corpus.disk import batches, parquet_files, writing
+from demur.corpus.measures import MEASURES, TOUCHED, Before
+from demur.corpus.mentions import mentioning
+from demur.corpus.owners import find_owners, owner_hashes
+from demur.corpus.spill import Spill, bucket_numbers, buckets_for, read_bucket, write_bucket
 from demur.errors import BrokenError
-from demur.store import commit_record
-from demur.terms.tables import DECISIONS, ITEMS
+from demur.store import KeyRing, commit_record
+from demur.terms.reasons import Exclusion
+from demur.terms.tables import DECISIONS
 
-ITEM_COLUMNS = ["item_id", "co_account_ids", "created_at", "text", "language", "original_id"]
-MAX_CHAIN = 64
-"""Longest chain of copies of copies that is followed; longer ones are withheld by the decision already."""
-
-OWNERS: Any = pa.schema([("item_id", pa.string()), ("person_id", pa.string()), ("role", pa.string())])
-LINKS: Any = pa.schema([("item_id", pa.string()), ("original_id", pa.string())])
+DECIDED: Any = pa.schema(
+    [
+        pa.field(name, DECISIONS.field(name).type)
+        for name in ("item_id", "allowed", "primary_reason", "reason_bits", "person_id", "country", "kind", "audience")
+    ]
+)
+TEXTS_OF: Any = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("version_id", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+        ("text", pa.string()),
+        ("language", pa.string()),
+    ]
+)
+"""What of an item a text is measured from."""
+WANTED: Any = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("person_id", pa.string()),
+        ("kind", pa.string()),
+        ("protected", pa.bool_()),
+        ("owners", pa.uint64()),
+    ]
+)
 
 
 @writing("the selected items")
 def select(
-    folder: Path, *, items: str, decisions: str, standing: str, protecting: int, bucket_rows: int, inputs: str
+    folder: Path,
+    *,
+    items: str,
+    decisions: str,
+    standing: str,
+    protecting: int,
+    bucket_rows: int,
+    before: str | None,
+    same_source: bool,
+    copy_min_words: int,
+    mentions: bool,
+    keys: str,
+    inputs: str,
 ) -> None:
-    """Write ``bucket-nnn/`` (rows for the text stage), ``decisions-nnn.parquet`` and ``owners/``; then commit.
+    """Write ``decisions/``, ``carried/``, ``gone/``, ``wanted/``, ``items/`` by bucket and ``owners.parquet``; commit.
 
     Args:
         folder: where to write.
@@ -46,168 +81,185 @@ def select(
         standing: folder of the exported people tables.
         protecting: mask of the reasons that protect a content wherever it stands.
         bucket_rows: about how many items a bucket holds; the results do not depend on it.
+        before: folder of a corpus with the same measuring rules whose measures are carried on, or ``None``.
+        same_source: that corpus was built from this very snapshot.
+        copy_min_words: shorter texts belong to nobody.
+        mentions: names of people who objected are taken out of texts.
+        keys: folder of the key ring.
         inputs: digest of what the folders hold, so that other inputs mean another run.
     """
     assert inputs
+    ring, earlier = KeyRing(Path(keys)), Path(before) if before else None
     item_files = parquet_files(Path(items), "items")
-    total = sum(batch.num_rows for batch in batches(item_files, ["item_id"]))
-    buckets = max(1, -(-total // bucket_rows))
-    split(batches(item_files, ITEM_COLUMNS), _plain(ITEMS, ITEM_COLUMNS), folder / "items", buckets)
-    split(
-        batches(parquet_files(Path(decisions), "decisions"), DECISIONS.names),
-        _plain(DECISIONS, DECISIONS.names),
-        folder / "decisions",
-        buckets,
+    total = sum(_rows(file) for file in item_files)
+    buckets = buckets_for(total, bucket_rows)
+    with Spill(folder / "decisions", DECIDED, buckets) as spill:
+        for table in batches(parquet_files(Path(decisions), "decisions"), DECIDED.names):
+            spill.add(table, bucket_numbers(table["item_id"], buckets))
+    carrying = earlier is not None and same_source
+    if not carrying:
+        _split_items(item_files, folder / "items", buckets, None)
+    owners = find_owners(item_files, folder / "decisions", DECIDED, buckets, Path(standing))
+    pq.write_table(owners, folder / "owners.parquet", compression="zstd")
+    counts = {"allowed": 0, "wanted": 0, "carried": 0, "gone": 0}
+    compare = _Compare(
+        folder=folder,
+        before=Before(earlier, ring, buckets),
+        owners=owner_hashes(owners),
+        protecting=protecting,
+        copy_min_words=copy_min_words,
+        refreshed=mentioning(earlier, Path(standing), mentions=mentions, keys=ring)
+        if earlier
+        else pa.array([], pa.string()),
+        split=not carrying,
     )
-    allowed = 0
+    wanted: list[Any] = []
+    carried: list[int] = []
+    seen = 0
     for bucket in range(buckets):
-        allowed += _join(folder, bucket, protecting)
-    _owners(folder, Path(standing), buckets)
-    commit_record(folder, {"items": total, "buckets": buckets, "allowed": allowed})
+        found = compare.bucket(bucket)
+        for name in counts:
+            counts[name] += found[name]
+        seen += found["items"]
+        carried.append(found["carried"])
+        wanted += [found["ids"]] if carrying else []
+    if seen != total:
+        raise _unlike(total, seen, 0)
+    if carrying:
+        _split_items(item_files, folder / "items", buckets, pa.chunked_array(wanted, pa.string()).combine_chunks())
+    facts = {"items": total, "buckets": buckets, "fresh": earlier is None, "split": not carrying}
+    commit_record(folder, {**facts, **counts, "carried_rows": carried})
 
 
-def _plain(schema: Any, columns: list[str]) -> Any:
-    return pa.schema([pa.field(name, schema.field(name).type) for name in columns])
-
-
-def bucket_numbers(ids: Sequence[str], buckets: int) -> Any:
-    """Return the bucket of each id; only a division of work, nothing that any result depends on."""
-    return np.fromiter((zlib.crc32(one.encode()) % buckets for one in ids), dtype=np.int64, count=len(ids))
-
-
-def split(tables: Iterator[Any], schema: Any, folder: Path, buckets: int) -> None:
-    """Write rows into one file a bucket, by the bucket of their first column."""
-    folder.mkdir(parents=True)
-    writers = [
-        pq.ParquetWriter(folder / f"{bucket:05d}.parquet", schema, compression="zstd", write_statistics=False)
-        for bucket in range(buckets)
-    ]
+def _rows(file: Path) -> int:
     try:
-        for table in tables:
-            plain = table.select(schema.names).cast(schema)
-            numbers = bucket_numbers(plain.column(0).to_pylist(), buckets)
-            for bucket in np.unique(numbers):
-                writers[bucket].write_table(plain.filter(pa.array(numbers == bucket)))
-    finally:
-        for writer in writers:
-            writer.close()
-
-
-def _join(folder: Path, bucket: int, mask: int) -> int:
-    name = f"{bucket:05d}.parquet"
-    column, literal = engine.col, engine.lit
-    decided = engine.scan([folder / "decisions" / name]).select(
-        column("item_id"), column("allowed"), column("reason_bits"), column("person_id"), column("kind")
-    )
-    protecting = (~column("allowed")) & ((column("reason_bits") & literal(mask)) != literal(0))
-    joined = engine.scan([folder / "items" / name]).join(decided, on="item_id", how="left")
-    marked = joined.select(
-        column("item_id"),
-        column("person_id"),
-        column("kind"),
-        column("created_at"),
-        column("text"),
-        column("language"),
-        column("allowed").is_null().alias("undecided"),
-        engine.when(column("allowed").is_null(), literal(False)).otherwise(column("allowed")).alias("allowed"),
-        engine.when(column("allowed").is_null(), literal(False)).otherwise(protecting).alias("protected"),
-    )
-    parts = engine.write(marked, folder / f"joined-{bucket:05d}")
-    table = pa.concat_tables([pq.read_table(part) for part in parts])
-    _check_one_decision_each(table, folder, name)
-    kept = table.filter(pa.compute.or_(table["allowed"], table["protected"])).drop_columns(["undecided"])
-    (folder / f"bucket-{bucket:05d}").mkdir()
-    pq.write_table(kept.combine_chunks(), folder / f"bucket-{bucket:05d}" / "rows.parquet", compression="zstd")
-    for part in parts:
-        part.unlink()
-    return int(pa.compute.sum(table["allowed"].cast(pa.int64())).as_py() or 0)
-
-
-def _check_one_decision_each(table: Any, folder: Path, name: str) -> None:
-    items = pq.read_metadata(folder / "items" / name).num_rows
-    decisions = pq.read_metadata(folder / "decisions" / name).num_rows
-    undecided = int(pa.compute.sum(table["undecided"].cast(pa.int64())).as_py() or 0)
-    unlike = len(set(table["item_id"].to_pylist())) != items
-    ownerless = table.filter(pa.compute.and_(table["allowed"], table["person_id"].is_null())).num_rows
-    faults = []
-    if undecided or unlike or items != decisions or table.num_rows != items:
-        faults.append(
-            f"every item needs exactly one decision: {items} items, {decisions} decisions, {undecided} items without"
-        )
-    if ownerless:
-        faults.append(f"{ownerless} allowed items have no person; an unknown author can never be allowed")
-    if faults:
+        return int(pq.read_metadata(file).num_rows)
+    except (pa.ArrowException, OSError) as error:
         raise BrokenError(
-            "expected decisions made from this very snapshot, found others; decide again, then build", faults
-        )
+            f"expected a whole Parquet file in {file.name}, found a damaged one; restore it or import again"
+        ) from error
 
 
-def _owners(folder: Path, standing: Path, buckets: int) -> None:
-    """Write who else owns a part of an allowed item: co-authors and the authors of what it carries."""
-    names = [f"{bucket:05d}.parquet" for bucket in range(buckets)]
-    item_files = [folder / "items" / name for name in names]
-    decision_files = [folder / "decisions" / name for name in names]
-    parts = [
-        *_co_authors(folder, item_files, decision_files, standing),
-        *_originals(folder, item_files, decision_files),
-    ]
-    tables = [pq.read_table(part).select(OWNERS.names).cast(OWNERS) for part in parts]
-    owners = pa.concat_tables([OWNERS.empty_table(), *tables])
-    unique = owners.group_by(OWNERS.names).aggregate([])
-    pq.write_table(unique.filter(unique["person_id"].is_valid()), folder / "owners.parquet", compression="zstd")
+def _split_items(files: list[Path], folder: Path, buckets: int, ids: Any) -> None:
+    """Write the columns that measuring needs by bucket: of all items, or of those asked for."""
+    with Spill(folder, TEXTS_OF, buckets) as spill:
+        for table in items_of(files, ids):
+            spill.add(table, bucket_numbers(table["item_id"], buckets))
 
 
-def _co_authors(folder: Path, items: list[Path], decisions: list[Path], standing: Path) -> list[Path]:
-    column = engine.col
-    allowed = engine.scan(decisions).where(column("allowed")).select(column("item_id"))
-    shared = engine.scan(items).where(column("co_account_ids").not_null())
-    each = (
-        shared.join(allowed, on="item_id", how="inner")
-        .select(column("item_id"), column("created_at"), column("co_account_ids").alias("account_id"))
-        .explode("account_id")
-        .where(column("account_id").not_null())
+def items_of(files: list[Path], ids: Any) -> Iterator[Any]:
+    """Yield what texts are measured from, of all items or of those asked for, in one reading of the snapshot."""
+    if ids is not None and not len(ids):
+        return
+    for table in batches(files, TEXTS_OF.names):
+        yield table if ids is None else table.filter(pc.is_in(table["item_id"], ids))
+
+
+class _Compare:
+    """Holds what a bucket is compared with."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        before: Before,
+        owners: tuple[Any, Any],
+        protecting: int,
+        copy_min_words: int,
+        refreshed: Any,
+        split: bool,
+    ) -> None:
+        self._folder, self._before, self._owners = folder, before, owners
+        self._protecting, self._copy_min_words = protecting, copy_min_words
+        self._refreshed, self._split = refreshed, split
+
+    def bucket(self, bucket: int) -> dict[str, Any]:
+        """Write what is carried on, what is gone and what is wanted; return the counts."""
+        decided = read_bucket(self._folder / "decisions", DECIDED, bucket)
+        versions = self._versions(bucket, decided)
+        table, allowed = self._selected(decided)
+        old = self._before.measures(bucket)
+        places = pc.index_in(table["item_id"], old["item_id"])
+        known = self._known(table, old, places, versions)
+        carried = self._carried(table.filter(known), old.take(places.filter(known)))
+        untouched = places.filter(known).filter(pc.invert(carried["touched"]))
+        gone = np.ones(old.num_rows, bool)
+        gone[untouched.to_numpy(zero_copy_only=False).astype(np.int64)] = False
+        wanted = table.filter(pc.invert(known)).select(WANTED.names)
+        write_bucket(self._folder / "carried", bucket, carried)
+        write_bucket(self._folder / "gone", bucket, old.filter(pa.array(gone)))
+        write_bucket(self._folder / "wanted", bucket, wanted)
+        return {
+            "items": decided.num_rows,
+            "allowed": allowed,
+            "wanted": wanted.num_rows,
+            "carried": carried.num_rows,
+            "gone": int(gone.sum()),
+            "ids": wanted["item_id"].combine_chunks(),
+        }
+
+    def _versions(self, bucket: int, decided: Any) -> Any:
+        """Return the version of each decided item where it may have changed; check that each has one decision.
+
+        Raises:
+            BrokenError: items and decisions do not fit.
+        """
+        ids = decided["item_id"]
+        if len(pc.unique(ids)) != len(ids):
+            raise _unlike(len(pc.unique(ids)), len(ids), 0)
+        if not self._split:
+            return None
+        items = read_bucket(self._folder / "items", TEXTS_OF, bucket)
+        places = pc.index_in(ids, items["item_id"])
+        undecided = items.num_rows - (len(ids) - places.null_count)
+        if places.null_count or items.num_rows != len(ids):
+            raise _unlike(items.num_rows, len(ids), max(0, undecided))
+        return items["version_id"].take(places)
+
+    def _selected(self, decided: Any) -> tuple[Any, int]:
+        allowed = pc.fill_null(decided["allowed"], fill_value=False)
+        bits = pc.bit_wise_and(pc.fill_null(decided["reason_bits"], 0), self._protecting)
+        protected = pc.and_(pc.invert(allowed), pc.not_equal(bits, 0))
+        ownerless = pc.sum(pc.and_(allowed, decided["person_id"].is_null())).as_py() or 0
+        if ownerless:
+            raise BrokenError(
+                "expected decisions made from this very snapshot, found others; decide again, then build",
+                [f"{ownerless} allowed items have no person; an unknown author can never be allowed"],
+            )
+        ids, hashes = self._owners
+        mine = pc.fill_null(hashes.take(pc.index_in(decided["item_id"], ids)), pa.scalar(0, pa.uint64()))
+        table = decided.append_column("protected", protected).append_column("owners", mine)
+        number = pa.array(np.arange(decided.num_rows))
+        table = table.append_column("row", number).filter(pc.or_(allowed, protected))
+        return table, int(pc.sum(allowed).as_py() or 0)
+
+    def _known(self, table: Any, old: Any, places: Any, versions: Any) -> Any:
+        """Say of which rows the corpus before knows all that their text says."""
+        before = old.take(places)
+        known = pc.fill_null(pc.equal(before["person_id"], table["person_id"]), fill_value=False)
+        same = pc.equal(before["protected"], table["protected"])
+        became = pc.and_(table["protected"], before["exclusion"].is_null())
+        known = pc.and_(known, pc.fill_null(pc.or_(same, became), fill_value=False))
+        if versions is not None:
+            now = pc.utf8_slice_codeunits(versions.take(table["row"]), 0, 32)
+            known = pc.and_(known, pc.fill_null(pc.equal(before["version"], now), fill_value=False))
+        return pc.and_(known, pc.invert(pc.is_in(before["record_id"], self._refreshed)))
+
+    def _carried(self, table: Any, old: Any) -> Any:
+        flipped = pc.not_equal(old["protected"], table["protected"])
+        touched = pc.or_(flipped, pc.not_equal(old["owners"], table["owners"]))
+        short = pc.and_(flipped, pc.less(old["words"], self._copy_min_words))
+        exclusion = pc.if_else(short, Exclusion.TOO_SHORT.value, old["exclusion"])
+        changed = {"protected": table["protected"], "owners": table["owners"], "exclusion": exclusion}
+        for name in ("region", "shard", "slice", "record_id", "language", "other_language", "dialect"):
+            column = old[name]
+            changed[name] = pc.if_else(table["protected"], pa.scalar(None, column.type), column)
+        columns = [changed.get(name, old[name] if name in MEASURES.names else None) for name in MEASURES.names]
+        return pa.table([*columns, touched], schema=TOUCHED)
+
+
+def _unlike(items: int, decisions: int, undecided: int) -> BrokenError:
+    return BrokenError(
+        "expected decisions made from this very snapshot, found others; decide again, then build",
+        [f"every item needs exactly one decision: {items} items, {decisions} decisions, {undecided} items without"],
     )
-    epochs = engine.scan([standing / "accounts.parquet"]).select(
-        column("account_id"), column("person_id"), column("owned_from"), column("owned_until")
-    )
-    begun = (
-        column("owned_from").is_null() | column("created_at").is_null() | (column("owned_from") <= column("created_at"))
-    )
-    not_over = (
-        column("owned_until").is_null()
-        | column("created_at").is_null()
-        | (column("created_at") < column("owned_until"))
-    )
-    owned = each.join(epochs, on="account_id", how="inner").where(begun & not_over)
-    return engine.write(
-        owned.select(column("item_id"), column("person_id"), engine.lit("co_author").alias("role")),
-        folder / "owners-co",
-    )
-
-
-def _originals(folder: Path, items: list[Path], decisions: list[Path]) -> list[Path]:
-    """Follow ``original_id`` to the root: the author of every item on the way owns a part of the copy.
-
-    No column is compared with another one in a filter on a file: Daft 0.7.26 prunes row groups by statistics and
-    drops rows there (found by the order law; docs/corpus.md). Circles end with MAX_CHAIN; they are withheld anyway.
-    """
-    column = engine.col
-    persons = engine.scan(decisions).select(column("item_id").alias("original_id"), column("person_id"))
-    allowed = engine.scan(decisions).where(column("allowed")).select(column("item_id"))
-    links = engine.scan(items).where(column("original_id").not_null()).select(column("item_id"), column("original_id"))
-    step = engine.write(links.join(allowed, on="item_id", how="inner"), folder / "chain-00")
-    found: list[Path] = []
-    for depth in range(1, MAX_CHAIN):
-        if sum(pq.read_metadata(part).num_rows for part in step) == 0:
-            break
-        here = engine.scan(step)
-        owned = here.join(persons, on="original_id", how="inner").select(
-            column("item_id"), column("person_id"), engine.lit("original_author").alias("role")
-        )
-        found += engine.write(owned, folder / f"owners-original-{depth:02d}")
-        onward = links.select(column("item_id").alias("original_id"), column("original_id").alias("next_id"))
-        further = here.join(onward, on="original_id", how="inner").select(
-            column("item_id"), column("next_id").alias("original_id")
-        )
-        step = engine.write(further, folder / f"chain-{depth:02d}")
-    return found

@@ -45,6 +45,29 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(bare.casefold()))
 
 
+def measure(texts: Any) -> tuple[Any, Any, Words]:
+    """Return what copies are found by: each text is cut into words once.
+
+    Args:
+        texts: Arrow string array of redacted texts; null counts as empty.
+
+    Returns:
+        Arrow binary(16) array of exact keys, Arrow list(uint64, BANDS) array of band keys, int64 numbers of words.
+    """
+    strings = _strings(texts)
+    exact: list[bytes] = []
+    counts: list[int] = []
+    keys = [np.empty((0, BANDS), np.uint64)]
+    for at in range(0, len(strings), _CHUNK_ROWS):
+        rows = [words(text or "") for text in strings[at : at + _CHUNK_ROWS]]
+        exact += [_exact_key(row) for row in rows]
+        counts += map(len, rows)
+        keys.append(band_keys(_signed(*_hash_words(rows))))
+    flat = pa.array(np.concatenate(keys).reshape(-1), pa.uint64())
+    bands = pa.FixedSizeListArray.from_arrays(flat, BANDS)
+    return pa.array(exact, pa.binary(16)), bands, np.array(counts, np.int64)
+
+
 def exact_keys(texts: Any) -> Any:
     """Return 128-bit keys that are equal for texts which differ only in case, punctuation and placeholders.
 
@@ -60,7 +83,11 @@ def exact_keys(texts: Any) -> Any:
 
 def exact_key(text: str) -> bytes:
     """Return the 128-bit key of one text."""
-    return hashlib.blake2b(" ".join(words(text)).encode(), digest_size=16, person=b"demur-exact-1").digest()
+    return _exact_key(words(text))
+
+
+def _exact_key(row: Sequence[str]) -> bytes:
+    return hashlib.blake2b(" ".join(row).encode(), digest_size=16, person=b"demur-exact-1").digest()
 
 
 def signatures(texts: Any) -> npt.NDArray[np.uint64]:
@@ -105,7 +132,7 @@ def jaccard(left: str, right: str) -> float:
     return shared / (len(one) + len(two) - shared) if one and two else 0.0
 
 
-def jaccard_pairs(texts: Any, left: Sequence[int], right: Sequence[int]) -> npt.NDArray[np.float64]:
+def jaccard_pairs(texts: Any, left: Any, right: Any) -> npt.NDArray[np.float64]:
     """Return the true similarity of many pairs of a batch; each text is cut up once.
 
     Args:
@@ -114,14 +141,32 @@ def jaccard_pairs(texts: Any, left: Sequence[int], right: Sequence[int]) -> npt.
         right: row numbers, as many.
     """
     strings = _strings(texts)
-    needed = sorted({*left, *right})
-    sets = dict(zip(needed, _shingle_sets([strings[row] for row in needed]), strict=True))
-    values = np.zeros(len(left), np.float64)
-    for place, (a, b) in enumerate(zip(left, right, strict=True)):
-        one, two = sets[a], sets[b]
-        shared = len(one & two)
-        values[place] = shared / (len(one) + len(two) - shared) if one and two else 0.0
-    return values
+    needed, places = np.unique(np.concatenate([left, right]).astype(np.int64), return_inverse=True)
+    flat, sizes = _shingle_rows([strings[row] for row in needed.tolist()])
+    starts = np.cumsum(sizes) - sizes
+    _, numbered = np.unique(flat, return_inverse=True)
+    one, two = places[: len(left)], places[len(left) :]
+    sides = [_keyed(numbered, starts, sizes, side, len(numbered)) for side in (one, two)]
+    keys = np.sort(np.concatenate(sides))
+    shared = np.bincount(keys[1:][keys[1:] == keys[:-1]] // max(len(numbered), 1), minlength=len(one))
+    whole = sizes[one] + sizes[two] - shared
+    return np.where((sizes[one] > 0) & (sizes[two] > 0), shared / np.maximum(whole, 1), 0.0)
+
+
+def _keyed(numbered: Any, starts: Any, sizes: Any, side: Any, most: int) -> Any:
+    """Return the shingles of one side of all pairs, each with its pair's number mixed in without loss."""
+    counts = sizes[side]
+    ends = np.cumsum(counts)
+    within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
+    pair = np.repeat(np.arange(len(side)), counts)
+    return pair * max(most, 1) + numbered[np.repeat(starts[side], counts) + within]
+
+
+def _shingle_rows(texts: Sequence[str | None]) -> tuple[Any, Any]:
+    """Return the different shingles of each text in one row, and how many each has."""
+    sets = _shingle_sets(texts)
+    flat = np.fromiter(chain.from_iterable(sets), np.uint64, sum(map(len, sets)))
+    return flat, np.fromiter(map(len, sets), np.int64, len(sets))
 
 
 def _shingle_sets(texts: Sequence[str | None]) -> list[frozenset[int]]:
@@ -137,8 +182,12 @@ def _shingle_sets(texts: Sequence[str | None]) -> list[frozenset[int]]:
 
 
 def _signatures(texts: Sequence[str | None]) -> npt.NDArray[np.uint64]:
-    flat, sizes = _hash_words([words(text or "") for text in texts])
-    signed = np.full((len(texts), BANDS * ROWS), _EMPTY, np.uint64)
+    return _signed(*_hash_words([words(text or "") for text in texts]))
+
+
+def _signed(flat: Words, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Return the signatures of texts from the hashes of all their words in one row, and how many each text has."""
+    signed = np.full((len(sizes), BANDS * ROWS), _EMPTY, np.uint64)
     present = sizes > 0
     if not present.any():
         return signed

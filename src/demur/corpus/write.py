@@ -1,6 +1,7 @@
 """Stage 5: the slice files and the sealed files. Rows in order of their record id; bytes a function of the records.
 
-A slice whose content equals the replaced corpus' is not written again but linked to the same bytes (COR-11).
+A slice is the one before without the records that go and with those that come. One whose content stays is not written
+again but linked to the same bytes (COR-11).
 """
 
 from __future__ import annotations
@@ -9,18 +10,23 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.disk import writing
 from demur.corpus.manifest import read_manifest
-from demur.corpus.place import FATES, PLACED, SEALED_BUCKETS
+from demur.corpus.measures import MEASURES, SEALED_BUCKETS
+from demur.corpus.place import FATES, LINKS, PLACED, REMOVED, group_of
 from demur.corpus.shard import slice_path
-from demur.errors import OutsideError
-from demur.lineage import write_sealed
+from demur.corpus.spill import read_bucket, streamed
+from demur.errors import BrokenError, OutsideError
+from demur.lineage import SealedFile, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, write_table
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
@@ -28,10 +34,10 @@ from demur.terms.tables import LINEAGE, RECORDS
 CORPUS = "corpus"
 """Folder inside the stage's that holds what will be the corpus."""
 SEALED = {"lineage": LINEAGE, "fates": FATES}
-"""Sealed files of a corpus: kind → schema."""
+"""Sealed files of a corpus that say what became of whom: kind → schema."""
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
-_NULL = (2**64 - 1).to_bytes(8, "big")
+_NULL = b"\xff" * 8
 
 
 @writing("slices")
@@ -43,42 +49,42 @@ def write(
     regions: list[str],
     shards: int,
     slices: int,
+    groups: int,
     replaced: str | None,
+    before: str | None,
     upstream: str,
 ) -> None:
     """Write ``corpus/data/`` and ``corpus/sealed/``; then commit the digests.
 
     Args:
         folder: where to write.
-        placed: folder of the place stage; its lineage and fates are removed once sealed.
+        placed: folder of the place stage.
         keys: folder of the key ring.
         regions: every region of the recipe: each has all its slices, also the empty ones, so that the list of
             files says nothing about who is there.
         shards: shards in every region.
         slices: slices in every shard.
+        groups: into how many files the records were divided.
         replaced: folder of the corpus that this one replaces, for slices that stay; ``None`` = none.
+        before: the same where its measures were carried on: its slices are changed and not made anew.
         upstream: call of the stage before.
     """
     assert upstream
-    corpus = folder / CORPUS
-    old = _old_slices(Path(replaced)) if replaced else {}
-    wanted = {SliceRef(region, shard, part) for region in regions for shard in range(shards) for part in range(slices)}
-    found: list[SliceDigest] = []
-    reused = 0
-    for ref, records in _slices(Path(placed) / "groups"):
-        wanted.discard(ref)
-        digest, linked = _write_slice(corpus, ref, records, old)
-        found.append(digest)
-        reused += linked
-    empty = _BARE.empty_table()
-    for ref in sorted(wanted, key=slice_path):
-        digest, linked = _write_slice(corpus, ref, empty, old)
-        found.append(digest)
-        reused += linked
-    rows = {kind: _seal(corpus, Path(placed) / kind, kind, KeyRing(Path(keys))) for kind in SEALED}
-    listed = sorted((asdict(one) for one in found), key=lambda one: one["path"])
-    sealed = {f"sealed/{kind}.sealed": digest_file(corpus / "sealed" / f"{kind}.sealed") for kind in SEALED}
-    commit_record(folder, {"slices": listed, "reused": reused, "sealed_rows": rows, "sealed": sealed})
+    slicing = _Slicing(folder / CORPUS, Path(placed), Path(replaced) if replaced else None, before is not None)
+    by_group: dict[int, list[SliceRef]] = {}
+    for region in regions:
+        for shard in range(shards):
+            mine = [SliceRef(region, shard, part) for part in range(slices)]
+            by_group.setdefault(group_of(region, shard, groups), []).extend(mine)
+    for group in sorted(by_group):
+        slicing.group(group, by_group[group])
+    ring = KeyRing(Path(keys))
+    rows = {kind: _seal(folder / CORPUS, kind, tables, ring) for kind, tables in _sealed(Path(placed), before, ring)}
+    listed = sorted((asdict(one) for one in slicing.found), key=lambda one: one["path"])
+    sealed = {f"sealed/{kind}.sealed": digest_file(folder / CORPUS / "sealed" / f"{kind}.sealed") for kind in rows}
+    size = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
+    facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "sealed": sealed}
+    commit_record(folder, {**facts, "size": size if any(one["records"] for one in listed) else {}})
 
 
 def content_digest(records: Any) -> str:
@@ -87,54 +93,137 @@ def content_digest(records: Any) -> str:
     >>> content_digest(_BARE.empty_table())[:8]
     'e3b0c442'
     """
+    if not records.num_rows:
+        return hashlib.sha256().hexdigest()
     digest = hashlib.sha256()
-    columns = [records[name].to_pylist() for name in _BARE.names]
-    for row in zip(*columns, strict=True):
-        for value in row:
-            raw = None if value is None else value.encode()
-            digest.update(_NULL if raw is None else len(raw).to_bytes(8, "big") + raw)
+    for batch in records.combine_chunks().to_batches():
+        fields = []
+        for name in _BARE.names:
+            column = batch.column(name)
+            lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
+            raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
+            size = pc.if_else(column.is_valid(), raw.cast(pa.large_binary()), pa.scalar(_NULL, pa.large_binary()))
+            fields += [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
+        joined = pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary()))
+        ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1]
+        digest.update(memoryview(joined.buffers()[2])[int(ends[0]) : int(ends[-1])])
     return digest.hexdigest()
 
 
-def _slices(groups: Path) -> Iterator[tuple[SliceRef, Any]]:
-    keys = ["region", "shard", "slice", "record_id"]
-    for file in sorted(groups.glob("*.parquet")):
-        table = pq.read_table(file, schema=PLACED).sort_by([(key, "ascending") for key in keys])
-        places = list(zip(*(table[key].to_pylist() for key in keys[:3]), strict=True))
-        begin = 0
-        for end in range(1, len(places) + 1):
-            if end == len(places) or places[end] != places[begin]:
-                yield SliceRef(*places[begin]), table.slice(begin, end - begin).select(_BARE.names).cast(_BARE)
-                begin = end
+class _Slicing:
+    """Writes slices, a group of shards at a time."""
 
+    def __init__(self, folder: Path, placed: Path, replaced: Path | None, changing: bool) -> None:
+        self._folder, self._placed, self._replaced, self._changing = folder, placed, replaced, changing
+        self._old: dict[str, SliceDigest] = {}
+        if replaced is not None:
+            self._old = {one.path: one for one in read_manifest(replaced).slices}
+        self.found: list[SliceDigest] = []
+        self.reused = 0
 
-def _old_slices(replaced: Path) -> dict[str, tuple[SliceDigest, Path]]:
-    manifest = read_manifest(replaced)
-    return {one.path: (one, replaced / one.path) for one in manifest.slices}
+    def group(self, group: int, refs: list[SliceRef]) -> None:
+        """Write the slices of one group."""
+        coming = _by_slice(read_bucket(self._placed / "groups", PLACED, group))
+        going = _by_slice(read_bucket(self._placed / "removed", REMOVED, group))
+        for ref in sorted(refs, key=slice_path):
+            self._slice(ref, coming.get(ref), going.get(ref))
 
+    def _slice(self, ref: SliceRef, coming: Any, going: Any) -> None:
+        path = slice_path(ref)
+        old = self._old.get(path)
+        if self._changing and old is not None and coming is None and going is None:
+            self._link(old)
+            return
+        records = self._before(old) if self._changing and old is not None else _BARE.empty_table()
+        if going is not None:
+            records = records.filter(pc.invert(pc.is_in(records["record_id"], going["record_id"].combine_chunks())))
+        if coming is not None:
+            records = pa.concat_tables([records, coming.select(_BARE.names).cast(_BARE)])
+        records = records.sort_by("record_id").combine_chunks()
+        content = content_digest(records)
+        if old is not None and old.content_digest == content and self._whole(old):
+            self._link(old)
+            return
+        write_table(self._folder / path, records)
+        self.found.append(
+            SliceDigest(
+                region=ref.region,
+                shard=ref.shard,
+                slice=ref.slice,
+                path=path,
+                records=records.num_rows,
+                content_digest=content,
+                file_digest=digest_file(self._folder / path),
+                words=_words(records["text"]),
+                characters=int(pc.sum(pc.utf8_length(records["text"])).as_py() or 0),
+            )
+        )
 
-def _write_slice(
-    folder: Path, ref: SliceRef, records: Any, old: dict[str, tuple[SliceDigest, Path]]
-) -> tuple[SliceDigest, bool]:
-    path = slice_path(ref)
-    content = content_digest(records)
-    before = old.get(path)
-    target = folder / path
-    if before and before[0].content_digest == content and digest_file(before[1]) == before[0].file_digest:
+    def _before(self, old: SliceDigest) -> Any:
+        assert self._replaced is not None
+        if not self._whole(old):
+            raise BrokenError(
+                f"expected {old.path} of the corpus before as it was written, found it missing or changed; "
+                "restore it, or build without it"
+            )
+        return pq.read_table(self._replaced / old.path, use_threads=False).cast(_BARE)
+
+    def _whole(self, old: SliceDigest) -> bool:
+        assert self._replaced is not None
+        path = self._replaced / old.path
+        return path.exists() and digest_file(path) == old.file_digest
+
+    def _link(self, old: SliceDigest) -> None:
+        assert self._replaced is not None
+        target = self._folder / old.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(before[1], target)
-        return before[0], True
-    write_table(target, records)
-    digest = SliceDigest(
-        region=ref.region,
-        shard=ref.shard,
-        slice=ref.slice,
-        path=path,
-        records=records.num_rows,
-        content_digest=content,
-        file_digest=digest_file(target),
-    )
-    return digest, False
+        link_or_copy(self._replaced / old.path, target)
+        self.found.append(old)
+        self.reused += 1
+
+
+def _words(texts: Any) -> int:
+    """Return how many words texts hold: in normalised text, one more than its runs of space.
+
+    >>> _words(pa.array(["one two", "three", ""])), _words(pa.array(["four" + chr(10) * 2 + "five"]))
+    (3, 2)
+    """
+    filled = texts.filter(pc.not_equal(texts, "")) if len(texts) else texts
+    runs = sum(pc.sum(pc.count_substring(filled, mark)).as_py() or 0 for mark in (" ", "\n"))
+    return int(len(filled) + runs - (pc.sum(pc.count_substring(filled, "\n\n")).as_py() or 0))
+
+
+def _by_slice(table: Any) -> dict[SliceRef, Any]:
+    """Return the rows of each slice."""
+    if not table.num_rows:
+        return {}
+    keys = ["region", "shard", "slice"]
+    table = table.sort_by([(key, "ascending") for key in keys]).combine_chunks()
+    numbers = [table[key].combine_chunks().dictionary_encode().indices.to_numpy() for key in keys]
+    fresh = np.any([column[1:] != column[:-1] for column in numbers], axis=0)
+    begins = [0, *(np.flatnonzero(fresh) + 1).tolist(), table.num_rows]
+    found = {}
+    for begin, end in pairwise(begins):
+        ref = SliceRef(*(table[key][begin].as_py() for key in keys))
+        found[ref] = table.slice(begin, end - begin)
+    return found
+
+
+def _sealed(placed: Path, before: str | None, keys: KeyRing) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
+    yield "lineage", _lineage(placed, Path(before) if before else None, keys)
+    yield "fates", streamed(placed / "fates", FATES, SEALED_BUCKETS)
+    yield "measures", streamed(placed / "measures", MEASURES, SEALED_BUCKETS)
+
+
+def _lineage(placed: Path, before: Path | None, keys: KeyRing) -> Iterator[tuple[int, Any]]:
+    """Yield the lineage by bucket: what the corpus before says of records that stayed, and what is new."""
+    unlinked = pq.read_table(placed / "unlinked.parquet")["record_id"].combine_chunks()
+    if before is not None:
+        old = SealedFile(before / "sealed" / "lineage.sealed", "lineage", secret=keys.secret("lineage"))
+        for bucket in range(old.buckets):
+            for table in old.numbered([bucket]):
+                yield bucket, table.filter(pc.invert(pc.is_in(table["record_id"], unlinked)))
+    yield from streamed(placed / "lineage", LINKS, SEALED_BUCKETS)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -152,14 +241,7 @@ def link_or_copy(source: Path, target: Path) -> None:
             raise OutsideError(f"cannot write {target.name}; free space and run the same command again") from error
 
 
-def _seal(folder: Path, parts: Path, kind: str, keys: KeyRing) -> int:
+def _seal(folder: Path, kind: str, tables: Iterator[tuple[int, Any]], keys: KeyRing) -> int:
     """Seal the work files of one kind; they are removed with the build's work folder."""
-
-    def tables() -> Iterator[tuple[int, Any]]:
-        for file in sorted(parts.glob("*.parquet")):
-            with pq.ParquetFile(file) as part:
-                for batch in part.iter_batches(batch_size=50_000):
-                    yield int(file.stem), pa.Table.from_batches([batch])
-
     path = folder / "sealed" / f"{kind}.sealed"
-    return write_sealed(path, kind, tables(), secret=keys.secret("lineage"), buckets=SEALED_BUCKETS)
+    return write_sealed(path, kind, tables, secret=keys.secret("lineage"), buckets=SEALED_BUCKETS)

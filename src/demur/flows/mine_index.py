@@ -21,7 +21,7 @@ from demur.flows.parts import Parts, current
 from demur.intake import snapshot, state_digest
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
-from demur.store import KeyRing, Workspace, digest_json
+from demur.store import Workspace, digest_json
 
 CODE = "demur-mine-1"
 EXCERPT = 160
@@ -82,7 +82,7 @@ def _build(parts: Parts, path: Path, at: datetime) -> None:
     with tempfile.TemporaryDirectory(prefix="mine-", dir=parts.workspace.work) as folder:
         if parts.workspace.source.exists():
             snapshot(parts.workspace.source, Path(folder) / "source", known_at=at)
-        tables = _tables(Path(folder) / "source" / "items", fates, parts.keys)
+        tables = _tables(Path(folder) / "source" / "items", fates)
         write_sealed(path, "mine", tables, secret=parts.keys.secret("lineage"), buckets=_BUCKETS)
     for stale in path.parent.glob("*.sealed"):
         if stale != path:
@@ -100,9 +100,8 @@ def _fates(parts: Parts) -> Any:
     return pa.concat_tables([table.select(["item_id", *_FATE]) for table in sealed.all()])
 
 
-def _tables(items: Path, fates: Any, keys: KeyRing) -> Iterator[tuple[int, Any]]:
+def _tables(items: Path, fates: Any) -> Iterator[tuple[int, Any]]:
     """Yield (bucket, rows): a part of the source at a time, so that memory is bounded by one and the decisions."""
-    secret = keys.secret("lineage")
     known = fates["item_id"].combine_chunks()
     for part in sorted(items.glob("*.parquet")):
         for batch in pq.ParquetFile(part).iter_batches(_ROWS, columns=[*_COLUMNS, "text"]):
@@ -113,12 +112,12 @@ def _tables(items: Path, fates: Any, keys: KeyRing) -> Iterator[tuple[int, Any]]
                 table = table.append_column(name, fates[name].take(places))
             short = pc.utf8_slice_codeunits(table["text"], 0, EXCERPT + 1)
             table = table.drop_columns(["text"]).append_column("excerpt", short)
-            yield from _by_bucket(table, secret)
+            yield from _by_bucket(table)
 
 
-def _by_bucket(table: Any, secret: bytes) -> Iterator[tuple[int, Any]]:
+def _by_bucket(table: Any) -> Iterator[tuple[int, Any]]:
     accounts = table["account_id"].combine_chunks().dictionary_encode()
-    of_account = pa.array([bucket_of(secret, name, _BUCKETS) for name in accounts.dictionary.to_pylist()], pa.int32())
+    of_account = pa.array([bucket_of(name, _BUCKETS) for name in accounts.dictionary.to_pylist()], pa.int32())
     buckets = of_account.take(accounts.indices)
     order = pc.sort_indices(buckets)
     table, buckets = table.take(order), buckets.take(order)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,13 +32,13 @@ CHUNK_ROWS = 50_000
 _INDEX_BUCKET = 0xFFFFFFFF
 
 
-def bucket_of(secret: bytes, name: str, buckets: int) -> int:
-    """Return the bucket of an id: a keyed hash, so that the file's layout tells nobody anything.
+def bucket_of(name: str, buckets: int) -> int:
+    """Return the bucket of an id: its CRC-32. Which chunk is of which bucket is sealed, so the layout tells nothing.
 
-    >>> bucket_of(b"k" * 32, "x:1", 1)
+    >>> bucket_of("x:1", 1)
     0
     """
-    return int.from_bytes(keyed_hash(secret, "bucket", name)[:4], "big") % buckets
+    return zlib.crc32(name.encode()) % buckets
 
 
 def write_sealed(path: Path, kind: str, parts: Iterable[tuple[int, Any]], *, secret: bytes, buckets: int) -> int:
@@ -105,7 +106,6 @@ class SealedFile:
 
     def __init__(self, path: Path, kind: str, *, secret: bytes) -> None:
         self._path = path
-        self._secret = secret
         with self._open() as stream:
             self._header = self._read_header(stream)
             facts = orjson.loads(self._header)
@@ -117,8 +117,12 @@ class SealedFile:
 
     def bucket(self, name: str) -> Iterator[Any]:
         """Yield the tables of the bucket that the id belongs to; other buckets stay sealed."""
-        wanted = bucket_of(self._secret, name, self.buckets)
-        yield from self._tables(lambda bucket: bucket == wanted)
+        yield from self.numbered([bucket_of(name, self.buckets)])
+
+    def numbered(self, buckets: Iterable[int]) -> Iterator[Any]:
+        """Yield the tables of some buckets by number."""
+        wanted = set(buckets)
+        yield from self._tables(lambda bucket: bucket in wanted)
 
     def all(self) -> Iterator[Any]:
         """Yield every table, a chunk at a time."""

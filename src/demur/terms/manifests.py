@@ -22,7 +22,7 @@ class CorpusRecipe:
     redaction: str = "demur-redaction-1"
     """Name of the frozen rule set."""
     language: str = "demur-language-1"
-    code: str = "demur-corpus-1"
+    code: str = "demur-corpus-2"
     """Raised whenever the same inputs would give other records."""
 
     def as_json(self) -> dict[str, Any]:
@@ -44,6 +44,8 @@ class SliceDigest:
     """SHA-256 over the ordered, length-prefixed records: what equality of corpora means."""
     file_digest: str
     """SHA-256 of the file's bytes: what integrity means."""
+    words: int = 0
+    characters: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,6 +268,7 @@ RECORDS: Any = pa.schema(
         ),
         _field("text", pa.string(), "redacted text", required=True),
         _field("language", pa.string(), "BCP 47 language", required=True),
+        _field("other_language", pa.string(), "second language of a text that mixes two; null = none or unknown"),
         _field("dialect", pa.string(), "dialect or region tag; null = standard or unknown"),
         _field("kind", pa.string(), "kind of the item", required=True),
     ]

@@ -1,0 +1,101 @@
+"""Texts by bucket and row, wherever they are: in the work files, or, if they were measured before, in the snapshot.
+
+What was measured before left no text behind; it is redacted again, which costs what is asked for and no more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demur.corpus.disk import parquet_files
+from demur.corpus.measures import TEXTS, TOUCHED, looked_at
+from demur.corpus.select import TEXTS_OF, items_of
+from demur.corpus.spill import read_bucket, together
+from demur.corpus.text import CHUNK_ROWS, Gauge
+from demur.errors import BrokenError
+from demur.store import read_commit
+
+
+class Readings:
+    """Looks texts and columns up.
+
+    Args:
+        selected: folder of the select stage.
+        texts: folders of the text stage, by bucket.
+        source: folder of the snapshot.
+        gauge: what the text stage measures with, in plain values.
+    """
+
+    def __init__(self, selected: Path, texts: list[str], source: Path, gauge: dict[str, Any]) -> None:
+        self._selected, self._texts, self._source, self._gauge = selected, texts, source, gauge
+        facts = read_commit(selected)
+        assert facts is not None
+        self.carried: list[int] = facts["carried_rows"]
+        """So many rows of each bucket were measured before; they come first."""
+        self._split: bool = facts["split"]
+
+    def plain(self, buckets: Any, rows: Any) -> list[str | None]:
+        """Return the texts that decide what is a copy of what.
+
+        Args:
+            buckets: number of the bucket of each.
+            rows: row of each in it, as ``looked_at`` counts.
+        """
+        return self._strings(buckets, rows, "plain")
+
+    def final(self, buckets: Any, rows: Any) -> list[str | None]:
+        """Return the texts that become records."""
+        return self._strings(buckets, rows, "text")
+
+    def column(self, buckets: Any, rows: Any, name: str) -> list[Any]:
+        """Return a column of the measures."""
+        values = np.full(len(rows), None, dtype=object)
+        for bucket in np.unique(buckets).tolist():
+            places = np.flatnonzero(buckets == bucket)
+            column = looked_at(self._selected, self._texts, bucket)[name]
+            values[places] = column.take(pa.array(rows[places])).to_pylist()
+        found: list[Any] = values.tolist()
+        return found
+
+    def _strings(self, buckets: Any, rows: Any, name: str) -> list[str | None]:
+        values = np.full(len(rows), None, dtype=object)
+        before = rows < np.array(self.carried, np.int64)[buckets]
+        for bucket in np.unique(buckets[~before]).tolist():
+            places = np.flatnonzero((buckets == bucket) & ~before)
+            column = read_bucket(Path(self._texts[bucket]) / "texts", TEXTS, bucket)[name]
+            values[places] = column.take(pa.array(rows[places] - self.carried[bucket])).to_pylist()
+        if before.any():
+            values[before] = self._again(buckets[before], rows[before], name)
+        found: list[str | None] = values.tolist()
+        return found
+
+    def _again(self, buckets: Any, rows: Any, name: str) -> list[str]:
+        """Redact texts again that a corpus before has measured."""
+        ids = np.full(len(rows), None, dtype=object)
+        for bucket in np.unique(buckets).tolist():
+            places = np.flatnonzero(buckets == bucket)
+            column = read_bucket(self._selected / "carried", TOUCHED, bucket)["item_id"]
+            ids[places] = column.take(pa.array(rows[places])).to_pylist()
+        wanted = pa.array(ids.tolist(), pa.string())
+        raw = self._raw(pc.unique(wanted), np.unique(buckets).tolist())
+        found = pc.index_in(wanted, raw["item_id"])
+        if found.null_count:
+            raise BrokenError(
+                "expected every measured item in the snapshot, found some gone; build without the corpus before"
+            )
+        gauge = Gauge.of(**self._gauge)
+        column = 0 if name == "plain" else 1
+        parts = [gauge.texts(raw["text"].slice(at, CHUNK_ROWS))[column] for at in range(0, raw.num_rows, CHUNK_ROWS)]
+        strings: list[str] = pa.concat_arrays([pa.array([], pa.string()), *parts]).take(found).to_pylist()
+        return strings
+
+    def _raw(self, ids: Any, buckets: list[int]) -> Any:
+        if not self._split:
+            return together(items_of(parquet_files(self._source, "items"), ids), TEXTS_OF)
+        items = (read_bucket(self._selected / "items", TEXTS_OF, bucket) for bucket in buckets)
+        return together((table.filter(pc.is_in(table["item_id"], ids)) for table in items), TEXTS_OF)

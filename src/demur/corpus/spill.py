@@ -1,0 +1,132 @@
+"""Work files in buckets: rows go to the bucket of their item's id, so that memory depends on a bucket and not on all.
+
+A bucket is a division of work only: no result depends on how many there are. Files are Arrow streams; they live in
+the work folder and go with it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+FLUSH_BYTES = 64 << 20
+"""Rows that wait in memory before they are written, in bytes."""
+MOST = 4096
+"""Buckets at most; a power of two, as every number of buckets is."""
+
+
+def buckets_for(rows: int, bucket_rows: int) -> int:
+    """Return how many buckets hold about ``bucket_rows`` rows each: a power of two, so that buckets nest.
+
+    >>> [buckets_for(rows, 100) for rows in (0, 100, 101, 1000)]
+    [1, 1, 2, 16]
+    """
+    wanted = max(1, -(-rows // bucket_rows))
+    return min(MOST, 1 << (wanted - 1).bit_length())
+
+
+def bucket_numbers(ids: Any, buckets: int) -> Any:
+    """Return the bucket of each id of an Arrow string array, int64: CRC-32 modulo the number of buckets."""
+    strings = ids.to_pylist()
+    sums = np.fromiter((zlib.crc32(one.encode()) for one in strings), dtype=np.int64, count=len(strings))
+    return sums & (buckets - 1)
+
+
+class Spill:
+    """Rows of one schema by bucket, written in few large pieces.
+
+    Args:
+        folder: where the files go; made here.
+        schema: of every row.
+        buckets: how many; files of buckets without rows are not made.
+    """
+
+    def __init__(self, folder: Path, schema: Any, buckets: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._schema, self._buckets = folder, schema, buckets
+        self._open: dict[int, tuple[Any, Any]] = {}
+        self._waiting: list[tuple[Any, Any]] = []
+        self._bytes = 0
+
+    def __enter__(self) -> Spill:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what waits and close."""
+        self.close()
+
+    def add(self, table: Any, numbers: Any) -> None:
+        """Take rows in.
+
+        Args:
+            table: rows with at least the schema's columns.
+            numbers: the bucket of each.
+        """
+        if table.num_rows:
+            self._waiting.append((table.select(self._schema.names).cast(self._schema), numbers))
+            self._bytes += table.nbytes
+        if self._bytes >= FLUSH_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what waits and close every file."""
+        self._flush()
+        for writer, stream in self._open.values():
+            writer.close()
+            stream.close()
+        self._open.clear()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.concat_tables([one for one, _ in self._waiting])
+            numbers = np.concatenate([one for _, one in self._waiting])
+            order = np.argsort(numbers, kind="stable")
+            table, numbers = table.take(pa.array(order)), numbers[order]
+            begins = np.searchsorted(numbers, np.arange(self._buckets + 1))
+            for bucket in np.unique(numbers).tolist():
+                begin, end = int(begins[bucket]), int(begins[bucket + 1])
+                self._writer(bucket).write_table(table.slice(begin, end - begin))
+        self._waiting.clear()
+        self._bytes = 0
+
+    def _writer(self, bucket: int) -> Any:
+        if bucket not in self._open:
+            stream = pa.OSFile(str(self._folder / f"{bucket:05d}.arrow"), "wb")
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            self._open[bucket] = (pa.ipc.new_stream(stream, self._schema, options=options), stream)
+        return self._open[bucket][0]
+
+
+def read_bucket(folder: Path, schema: Any, bucket: int) -> Any:
+    """Return all rows of one bucket as a table of single chunks."""
+    path = folder / f"{bucket:05d}.arrow"
+    if not path.exists():
+        return schema.empty_table()
+    with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
+        return reader.read_all().combine_chunks()
+
+
+def write_bucket(folder: Path, bucket: int, table: Any) -> None:
+    """Write one bucket whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    path = str(folder / f"{bucket:05d}.arrow")
+    with pa.OSFile(path, "wb") as stream, pa.ipc.new_stream(stream, table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def together(tables: Iterable[Any], schema: Any) -> Any:
+    """Return tables as one of single chunks; no table is an empty one."""
+    return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)]).combine_chunks()
+
+
+def streamed(folder: Path, schema: Any, buckets: int) -> Iterator[tuple[int, Any]]:
+    """Yield (bucket, rows) in order."""
+    for bucket in range(buckets):
+        yield bucket, read_bucket(folder, schema, bucket)

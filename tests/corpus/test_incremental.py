@@ -1,0 +1,166 @@
+"""A build that carries measures on is the build from nothing: same slices, same fates, same lineage, same measures."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus_worlds import AS_OF, RECIPE, World, fates, lineage, made, network, ring, sentence
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from demur.corpus import check_files, read_manifest
+from demur.errors import BrokenError
+from demur.lineage import SealedFile
+from demur.store import read_commit
+
+EXAMPLES = 300 if os.environ.get("DEMUR_NIGHTLY") else 6
+LAW = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+seeds = st.integers(0, 100_000)
+
+
+def measures(corpus: Path, folder: Path) -> list[str]:
+    sealed = SealedFile(corpus / "sealed" / "measures.sealed", "measures", secret=ring(folder).secret("lineage"))
+    return sorted(str(row) for table in sealed.all() for row in table.to_pylist())
+
+
+def everything(corpus: Path, folder: Path) -> dict[str, Any]:
+    keys = ring(folder)
+    return {
+        "slices": [(one.path, one.content_digest, one.file_digest) for one in read_manifest(corpus).slices],
+        "counts": read_manifest(corpus).counts,
+        "fates": fates(corpus, keys),
+        "lineage": sorted(map(str, lineage(corpus, keys))),
+        "measures": measures(corpus, folder),
+    }
+
+
+def object_to(world: World, chance: random.Random) -> bool:
+    one = world.people[chance.choice(list(world.people))]
+    one["objected"] = not one["objected"]
+    return True
+
+
+def rename(world: World, chance: random.Random) -> bool:
+    """Somebody who objected has (or had) a name that stands in other people's texts."""
+    one = world.people[chance.choice(list(world.people))]
+    text = next((row["text"] for row in world.items.values() if row["text"] and len(row["text"].split()) > 2), "a b")
+    one["display"], one["objected"] = " ".join(text.split()[:2]), True
+    return True
+
+
+def turn_out_a_minor(world: World, chance: random.Random) -> bool:
+    world.people[chance.choice(list(world.people))]["born_on"] = None
+    return True
+
+
+def delete(world: World, chance: random.Random) -> bool:
+    row = world.items[chance.choice(list(world.items))]
+    row["state"], row["version_id"] = "deleted", row["item_id"] + "+deleted"
+    return False
+
+
+def edit(world: World, chance: random.Random) -> bool:
+    row = world.items[chance.choice(list(world.items))]
+    other = world.items[chance.choice(list(world.items))]
+    row["text"] = other["text"] if chance.random() < 0.5 else sentence(chance, chance.randint(1, 20))
+    row["version_id"] += f"+{chance.random()}"
+    return False
+
+
+def add(world: World, chance: random.Random) -> bool:
+    other = world.items[chance.choice(list(world.items))]
+    text = other["text"] if chance.random() < 0.5 else sentence(chance)
+    carries = {"kind": "reshare", "original_id": other["item_id"]} if chance.random() < 0.4 else {}
+    early = timedelta(days=chance.randint(-400, 100))  # it may lead the copies that were there
+    world.item(f"new:{len(world.items)}", chance.choice(list(world.people)), text, **carries,
+               created_at=other["created_at"] + early)  # fmt: skip
+    return False
+
+
+def remove(world: World, chance: random.Random) -> bool:
+    del world.items[chance.choice(list(world.items))]
+    return False
+
+
+CHANGES = (object_to, rename, turn_out_a_minor, delete, edit, add, remove)
+
+
+@LAW
+@given(seed=seeds, chosen=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4), rows=st.integers(7, 90))
+def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
+    seed: int, chosen: list[Any], rows: int
+) -> None:
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        world = network(seed % 997, items=45)
+        before, corpus = made(world, Path(one), bucket_rows=rows)
+        for step, change in enumerate(chosen, start=1):
+            same = change(world, chance)
+            options = {
+                "narrowed_at": AS_OF + timedelta(days=step),
+                "source": before.inputs["source"] if same else f"s{step}",
+            }
+            before, corpus = made(
+                world, Path(one), replaces=corpus, bucket_rows=chance.choice([rows, 20, 200]), **options
+            )
+        _, clean = made(
+            copy.deepcopy(world),
+            Path(other),
+            narrowed_at=AS_OF + timedelta(days=len(chosen)),
+            source=options["source"],
+        )
+        found, wanted = everything(corpus, Path(one)), everything(clean, Path(other))
+        for name, value in wanted.items():
+            if isinstance(value, dict) and name == "fates":
+                assert {k: v for k, v in found[name].items() if value.get(k) != v} == {}
+            assert found[name] == value, name
+        check_files(corpus, before)
+
+
+def test_an_objection_is_measured_by_what_it_touches(tmp_path: Path) -> None:
+    world = network(3, people=40, items=400)
+    _, corpus = made(world, tmp_path)
+    person = next(
+        name for name, one in world.people.items() if not one["objected"] and one["born_on"] and one["delivered"]
+    )
+    world.people[person]["objected"] = True
+    manifest, new = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1), keep_work=True)
+    work = next((tmp_path / "work").glob("corpus-*/write")).parent
+    selected, judged = read_commit(work / "select"), read_commit(work / "deduplicate")
+    assert selected
+    assert judged
+    assert selected["wanted"] <= 8, "hardly anything is redacted and measured again"
+    assert judged["judged"] < 0.5 * manifest.counts["records"]["all"]
+    linked = sum((corpus / one.path).samefile(new / one.path) for one in manifest.slices)
+    assert linked == read_commit(work / "write")["reused"] > 0
+
+
+def test_measures_of_other_rules_are_not_carried_on(tmp_path: Path) -> None:
+    world = network(8)
+    _, corpus = made(world, tmp_path)
+    other = replace(RECIPE, min_words=6)
+    manifest, _ = made(world, tmp_path, replaces=corpus, recipe=other)
+    clean, _ = made(world, tmp_path / "clean", recipe=other)
+    assert manifest.digest == clean.digest
+
+
+def test_a_changed_slice_of_the_corpus_before_is_found(tmp_path: Path) -> None:
+    world = network(4)
+    manifest, corpus = made(world, tmp_path)
+    for one in manifest.slices:
+        if one.records:
+            with (corpus / one.path).open("r+b") as stream:
+                stream.seek(60)
+                stream.write(b"\xff\xff\xff")
+    for name in world.people:
+        world.people[name]["objected"] = True
+    with pytest.raises((BrokenError, OSError)):
+        made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))

@@ -1,4 +1,4 @@
-"""Commands about versions of a corpus over time: corpus expire, corpus expired, corpus schedule, corpus openlineage."""
+"""Commands about versions of a corpus over time: corpus schedule, use, expire, expired, openlineage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from demur import clock
-from demur.cli.frame import Context, guarded, hint, pass_context, reading, show, working
+from demur.cli.frame import Context, guarded, hint, pass_context, reading, show, workers, working
 from demur.cli.look import grid, note, plain, say
 
 
@@ -103,3 +103,75 @@ def expired(context: Context) -> None:
     show(context, {"expired": facts, "holds": holds}, text)
     if not holds:
         raise SystemExit(1)
+
+
+@click.command("schedule", epilog="Examples: demur corpus schedule    demur corpus schedule --run")
+@click.option("--run", "due", is_flag=True, help="Build the next version if its time has come; let versions expire.")
+@click.option("--now", is_flag=True, help="Build it also before its time.")
+@pass_context
+@guarded
+def schedule(context: Context, due: bool, now: bool) -> None:
+    """Show when the next version of the corpus is built by itself; with --run do what is due.
+
+    How often stands in site.toml (`[schedule]`), and `demur work` does it then. The build repeats the current one at
+    the present instant. While a model is served the new version stands beside: `demur corpus use` adopts it.
+    """
+    from demur.flows.schedule import due_at
+    from demur.flows.schedule import run as build_what_is_due
+    from demur.flows.site import read_site
+
+    site = read_site(context.workspace)
+    if due or now:
+        with working(context) as parts:
+            done = build_what_is_due(parts, site, clock=clock.now, workers=workers(), now=now)
+        built = done.built.corpus_id if done.built else None
+        show(context, {"built": built, "adopted": done.adopted, "expired": [str(one) for one in done.expired]})
+        if done.built is not None and not done.adopted:
+            hint(context, f"A model is served: `demur corpus use {built}` adopts the new version, then `demur train`")
+        return
+    with reading(context) as parts:
+        at = due_at(parts, site.schedule)
+    facts = {
+        "every_hours": site.schedule.every_hours,
+        "policy": site.schedule.policy or "that of the current corpus",
+        "due_at": clock.iso(at) if at else None,
+        "keep_days": site.retention.keep_days,
+        "keep_versions": site.retention.keep_versions,
+    }
+    show(context, facts)
+
+
+@click.command("use", epilog="Example: demur corpus use 6f760ef1d13f318a")
+@click.argument("corpus_id")
+@pass_context
+@guarded
+def use(context: Context, corpus_id: str) -> None:
+    """Make another version the current one, with the model that was trained from it, if there is one.
+
+    Refused while something waits to be taken out of it.
+    """
+    from demur.flows.schedule import adopt
+
+    with working(context) as parts:
+        model = adopt(parts, corpus_id)
+    show(context, {"corpus": corpus_id, "model": model})
+    if model is None:
+        hint(context, "Next: `demur train`; until then no model is served")
+
+
+@click.command("openlineage")
+@pass_context
+@guarded
+def openlineage(context: Context) -> None:
+    """Write what was built from what as OpenLineage events; post them where site.toml names a URL.
+
+    They are derived from the ledger and the manifests, so nothing is told twice and nothing personal is in them.
+    `demur work` does the same by itself.
+    """
+    from demur.flows.openlineage import EVENTS, tell
+    from demur.flows.site import read_site
+
+    with working(context) as parts:
+        count = tell(parts, read_site(context.workspace).openlineage)
+    path = context.workspace.root / "lineage" / EVENTS
+    show(context, {"events": count, "file": str(path)}, lambda: say(f"{plain(count)} events appended to {path}"))

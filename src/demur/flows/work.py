@@ -11,7 +11,21 @@ import fcntl
 import time
 from collections.abc import Callable, Mapping
 
-from demur.flows import bounces, campaign, enrol, honour, inapp, letters, mine_index, objected, request, send, settle
+from demur.flows import (
+    bounces,
+    campaign,
+    enrol,
+    honour,
+    inapp,
+    letters,
+    mine_index,
+    objected,
+    openlineage,
+    request,
+    schedule,
+    send,
+    settle,
+)
 from demur.flows.service import Service
 
 Step = Callable[[Service], int]
@@ -27,6 +41,8 @@ ALONE: Mapping[str, Step] = {
     "bounces": bounces.step,
     "settle": settle.step,
     "requests": request.step,
+    "schedule": schedule.step,
+    "openlineage": openlineage.step,
     "index": lambda service: mine_index.step(service.parts, at=service.clock()),
 }
 """Steps of one worker at a time: whoever holds the workspace's worker lock."""

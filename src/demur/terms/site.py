@@ -55,8 +55,8 @@ class Schedule:
 
     every_hours: int = 0
     """Since the newest version looked at people and content; 0 = never."""
-    policy: str = "demur-strict"
-    """File or preset."""
+    policy: str = ""
+    """File or preset; empty = that of the current corpus."""
 
 
 @dataclass(frozen=True, slots=True)

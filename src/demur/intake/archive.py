@@ -75,8 +75,13 @@ def head(path: Path, length: int) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
+def opened(path: Path, member: str | None = None, within: zipfile.ZipFile | None = None) -> Iterator[BinaryIO]:
     """Open a file, or a member of a zip, as a stream of plain bytes.
+
+    Args:
+        path: the file.
+        member: name inside the zip; ``None`` = the file itself.
+        within: the zip where it is open already (its list of members is long to read again).
 
     Raises:
         BombError: while reading: more came out than the limits allow.
@@ -86,7 +91,7 @@ def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
         packed = path.stat().st_size
         inner: BinaryIO
         if member is not None:
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            archive = stack.enter_context(zipfile.ZipFile(path)) if within is None else within
             packed = archive.getinfo(member).compress_size
             inner = stack.enter_context(archive.open(member))  # type: ignore[assignment]  # IO[bytes]
         elif first.startswith(_GZIP):

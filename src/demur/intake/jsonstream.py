@@ -18,13 +18,23 @@ from demur.intake.source import Context, Unreadable
 WHOLE_BYTES = 32 * 2**20
 """Documents up to this size are parsed at once; no single item may be longer."""
 _ARRAY = re.compile(r'"(?:orderedItems|items)"\s*:\s*\[|\A\s*\[')
+_GAP = re.compile(r"[ \t\r\n,]*")
 _CHUNK = 2**20
 
 Document = Any
 
 
-def documents(stream: BinaryIO, context: Context, path: str) -> Iterator[Document | Unreadable]:
-    """Return the JSON documents of a file: the whole one, or the items of a long or damaged collection."""
+def documents(
+    stream: BinaryIO, context: Context, path: str, array: re.Pattern[str] = _ARRAY
+) -> Iterator[Document | Unreadable]:
+    """Return the JSON documents of a file: the whole one, or the items of a long or damaged collection.
+
+    Args:
+        stream: the file's bytes.
+        context: told where each item lies.
+        path: name of the file there.
+        array: how the array of items begins.
+    """
     context.at(path, "document")
     raw = stream.read(WHOLE_BYTES + 1)
     if len(raw) <= WHOLE_BYTES:
@@ -36,9 +46,33 @@ def documents(stream: BinaryIO, context: Context, path: str) -> Iterator[Documen
             except UnicodeDecodeError:
                 yield context.unreadable("not_utf8", "JSON in UTF-8 (RFC 8259 §8.1)", raw)
                 return
-            yield from _items(text, None, context, path)
+            yield from _items(_Buffer(text, None), context, path, array)
         return
-    yield from _items("", _Prefixed(raw, stream), context, path)
+    yield from _items(_Buffer("", _Prefixed(raw, stream)), context, path, array)
+
+
+def arrays(
+    stream: BinaryIO, context: Context, path: str, array: re.Pattern[str]
+) -> Iterator[tuple[str, Document | Unreadable]]:
+    """Return the items of every array of a kind in a document of any length, each with the text before its array.
+
+    Args:
+        stream: the file's bytes.
+        context: told where each item lies.
+        path: name of the file there.
+        array: how such an array begins; at most ``WHOLE_BYTES`` lie between two of them.
+    """
+    buffer = _Buffer("", _Prefixed(b"", stream))
+    number = 0
+    context.at(path, "document")
+    while (before := buffer.seek(array)) is not None:
+        number += 1
+        for item in _array(buffer, context, path, f"array {number}, "):
+            yield before, item
+            if isinstance(item, Unreadable):
+                return
+    if not number:
+        yield "", _no_array(buffer, context)
 
 
 def lines(stream: BinaryIO, context: Context, path: str) -> Iterator[Document | Unreadable]:
@@ -74,21 +108,26 @@ class _Prefixed:
         return taken or self._stream.read(_CHUNK)
 
 
-def _items(text: str, more: _Prefixed | None, context: Context, path: str) -> Iterator[Document | Unreadable]:
+def _items(buffer: _Buffer, context: Context, path: str, array: re.Pattern[str]) -> Iterator[Document | Unreadable]:
     """Return the items of the first array of items, up to where it cannot be read."""
-    buffer = _Buffer(text, more)
-    if not buffer.seek(_ARRAY):
-        cut = buffer.ends_open()
-        yield context.unreadable(
-            "truncated" if cut else "malformed_json", "one JSON document", buffer.text.encode("utf-8", "replace")
-        )
+    if buffer.seek(array) is None:
+        yield _no_array(buffer, context)
         return
+    yield from _array(buffer, context, path, "")
+
+
+def _no_array(buffer: _Buffer, context: Context) -> Unreadable:
+    reason = "not_utf8" if buffer.broken else "truncated" if buffer.ends_open() else "malformed_json"
+    return context.unreadable(reason, "one JSON document", buffer.text.encode("utf-8", "replace"))
+
+
+def _array(buffer: _Buffer, context: Context, path: str, place: str) -> Iterator[Document | Unreadable]:
     number = 0
     while (found := buffer.next()) is not None:
         number += 1
-        context.at(path, f"item {number}")
+        context.at(path, f"{place}item {number}")
         if isinstance(found, _Cut):
-            yield context.unreadable(found.reason, "an item of the collection", buffer.text[:_CHUNK])
+            yield context.unreadable(found.reason, "an item of the collection", buffer.left()[:_CHUNK])
             return
         yield found[0]
 
@@ -99,59 +138,66 @@ class _Cut:
 
 
 class _Buffer:
-    """Text that slides over a stream."""
+    """Text that slides over a stream; what lies before ``at`` has been read."""
 
     def __init__(self, text: str, more: _Prefixed | None) -> None:
         import codecs
 
-        self.text, self._more = text, more
-        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self.text, self.at, self._more = text, 0, more
+        self.broken = False
+        """The stream went on with bytes that are no UTF-8."""
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
         self._json = json.JSONDecoder()
 
+    def left(self) -> str:
+        """Return what has not been read."""
+        return self.text[self.at :]
+
     def _read(self) -> bool:
-        if self._more is None or len(self.text) > WHOLE_BYTES:
+        if self.broken or self._more is None or len(self.text) - self.at > WHOLE_BYTES:
             return False
         raw = self._more.read()
-        self.text += self._decoder.decode(raw, final=not raw)
+        try:
+            more = self._decoder.decode(raw, final=not raw)
+        except UnicodeDecodeError:
+            self.broken = True
+            return False
+        self.text, self.at = self.left() + more, 0
         return bool(raw)
 
-    def seek(self, pattern: re.Pattern[str]) -> bool:
-        """Go behind the first match."""
+    def seek(self, pattern: re.Pattern[str]) -> str | None:
+        """Go behind the next match and return what was before it, ``None`` if there is none."""
         while True:
-            match = pattern.search(self.text)
+            match = pattern.search(self.text, self.at)
             if match is not None:
-                self.text = self.text[match.end() :]
-                return True
+                before = self.text[self.at : match.start()]
+                self.at = match.end()
+                return before
             if not self._read():
-                return False
+                return None
 
     def next(self) -> tuple[Document] | _Cut | None:
         """Return the next item in a tuple, ``None`` at the end of the array, or what went wrong."""
         while True:
-            rest = self.text.lstrip(" \t\r\n,")
-            if rest.startswith("]"):
+            gap = _GAP.match(self.text, self.at)
+            self.at = gap.end() if gap else self.at
+            if self.text.startswith("]", self.at):
+                self.at += 1
                 return None
             try:
-                found, end = self._json.raw_decode(rest)
-            except (json.JSONDecodeError, RecursionError) as error:
-                if isinstance(error, json.JSONDecodeError) and self._grow():
+                found, end = self._json.raw_decode(self.text, self.at)
+            except RecursionError:
+                return _Cut("too_deep")
+            except json.JSONDecodeError as error:
+                if self._read():
                     continue
-                return _Cut("too_deep" if isinstance(error, RecursionError) else self._reason(rest, error))
-            except UnicodeDecodeError:
-                return _Cut("not_utf8")
-            self.text = rest[end:]
+                return _Cut("not_utf8" if self.broken else self._reason(error))
+            self.at = end
             return (found,)
 
-    def _grow(self) -> bool:
-        try:
-            return self._read()
-        except UnicodeDecodeError:
-            return False
-
-    def _reason(self, rest: str, error: Exception) -> str:
-        at = getattr(error, "pos", 0)
+    def _reason(self, error: json.JSONDecodeError) -> str:
         open_string = "Unterminated string" in str(error)
-        return "truncated" if open_string or at >= len(rest.rstrip()) - 12 else "malformed_json"
+        return "truncated" if open_string or error.pos >= len(self.text.rstrip()) - 12 else "malformed_json"
 
     def ends_open(self) -> bool:
         """Return whether the text stops before its brackets close."""

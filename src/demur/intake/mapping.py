@@ -1,4 +1,8 @@
-"""The mapping file of the ``table`` source: which column of theirs is which of ours. All faults at once, with lines."""
+"""The mapping file: which column of theirs is which of ours, and what is public. All faults at once, with lines.
+
+The columns are for the source ``table``; ``public`` is the operator's word for exports that do not say who could see
+what: names of accounts, channels or logs, as the source's section in docs/intake.md describes them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ SET_BY_US = frozenset({"version_id", "imported_at", "source", "service"})
 DATE_WORDS = frozenset({"iso", "unix_s", "unix_ms", "unix_us", "twitter_id"})
 RULES: Mapping[str, TableRules] = {"items": ITEM_RULES, "people": PERSON_RULES}
 
-_TOP = {"service", "tables", "repair_mojibake", "delimiter"}
+_TOP = {"service", "tables", "repair_mojibake", "delimiter", "public"}
 _TABLE = {"files", "rows", "columns"}
 _COLUMN = {"from", "value", "prefix", "join", "split", "map", "default", "null", "date", "zone"}
 _NEEDED = {"items": ("item_id", "kind", "audience"), "people": ("account_id",)}
@@ -83,6 +87,11 @@ class _Faults:
 def _check(found: Mapping[str, Any], faults: _Faults) -> None:
     for key in sorted(found.keys() - _TOP):
         faults.add(f"expected one of {', '.join(sorted(_TOP))}, found the key {key!r}", None, key)
+    public = found.get("public")
+    if public is not None and not (isinstance(public, list) and all(isinstance(name, str) for name in public)):
+        faults.add("expected public, a list of names", None, "public")
+    if public is not None and "tables" not in found:
+        return
     if not isinstance(found.get("service"), str) or not found.get("service"):
         faults.add("expected service, the prefix of all ids", None, "service")
     if not isinstance(found.get("repair_mojibake", False), bool):

@@ -25,9 +25,8 @@ DID = "did:plc:made"
 
 
 def take(folder, *paths):
-    report = intake(Bluesky(), list(paths), store_folder=folder / "source", quarantine_folder=folder / "quarantine",
-                    imported_at=AT)  # fmt: skip
-    return report
+    return intake(Bluesky(), list(paths), store_folder=folder / "source", quarantine_folder=folder / "quarantine",
+                  imported_at=AT)  # fmt: skip
 
 
 def rows(folder, table="items"):

@@ -1,4 +1,4 @@
-"""Each signal says what its standard says; several together never say more than any no; what is unreadable is nothing."""
+"""Each signal says what its standard says; any no wins, whatever the order; what cannot be read says nothing."""
 
 from __future__ import annotations
 

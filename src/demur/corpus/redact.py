@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -166,12 +167,16 @@ def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
 def _find(text: str, seen: str, bits: int, finder: NameFinder | None) -> list[Span]:
     """Return what the open steps find in one text; each step sees what those before it left."""
     found: list[Span] = []
-    for place, step in enumerate(_STEPS.values()):
-        if bits >> place & 1:
-            seen = _step(step(seen), text, seen, found)
+    for step in _open_steps(bits):
+        seen = _step(step(seen), text, seen, found)
     if finder is not None:
         _step(finder.spans(text), text, seen, found)
-    return sorted(found)
+    return sorted(found) if len(found) > 1 else found
+
+
+@lru_cache(maxsize=4_096)
+def _open_steps(bits: int) -> tuple[Callable[[str], Iterator[Span]], ...]:
+    return tuple(step for place, step in enumerate(_STEPS.values()) if bits >> place & 1)
 
 
 def _step(spans: Iterable[Span], text: str, seen: str, found: list[Span]) -> str:

@@ -61,10 +61,12 @@ _LEADS = (
     (("isbn", "issn", "isbn-10", "isbn-13"), re.compile(r"[0-9][0-9 \-]{7,16}[0-9Xx]"), False),
     (("doi", "arxiv"), re.compile(r"[0-9./a-zA-Z\-]+"), False),
     (("€", "$", "£", "eur", "usd", "gbp", "chf", "brl"), re.compile(r"[0-9][0-9.,' ]*[0-9]"), False),
-    (("art", "artikel", "article", "artigo", "regulation", "verordnung", "directive", "richtlinie"), re.compile(r"[0-9][0-9()/.\-]*"), True),
-    (("§",), re.compile(r"[0-9][0-9()/.\-]*"), False),
+    (("art", "artikel", "article", "artigo", "regulation", "verordnung", "directive", "richtlinie"), re.compile(r"[1-9][0-9]{0,3}(?![0-9])[0-9()/.\-]*"), True),
+    (("§",), re.compile(r"[1-9][0-9]{0,3}(?![0-9])[0-9()/.\-]*"), False),
 )  # fmt: skip
 """Words before a group of digits that say what it is, the sign pattern of it, and whether the word must stand alone."""
+
+_ANY_LEAD = tuple(word for words, _, _ in _LEADS for word in words)
 
 _LATVIAN = re.compile("[āēģīķļņūĀĒĢĪĶĻŅŪ]")
 _CARD = re.compile(r"^(?:4|5[1-5]|2[2-7]|3[47]|6011|65|64[4-9]|30|36|38|35|50|5[6-9]|6)[0-9]+$")
@@ -193,7 +195,7 @@ def _others(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _led(view: str, place: int) -> re.Match[str] | None:
     before = view[max(0, place - 16) : place].rstrip(" .:").lower()
-    if not before:
+    if not before.endswith(_ANY_LEAD):
         return None
     for words, pattern, alone in _LEADS:
         if before.endswith(words):

@@ -22,20 +22,22 @@ _LOCAL_SIGNS = frozenset("_.+-!#$%&'*/=?^`{|}~")
 _HOST_AFTER = re.compile(_HOST)
 _EMAIL_QUOTED = re.compile(rf'"[^"\s@]{{1,64}}"@{_HOST}')
 _EMAIL_SPACED = re.compile(r"(?<![\w.+\-@])[\w.+\-]++ ?@ ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
+_SITES = (
+    "com|net|org|eu|io|me|tv|be|de|fr|es|it|nl|pl|pt|se|dk|no|fi|cz|sk|hu|ro|bg|gr|ie|at|ch|uk|lt|lv|ee|si|hr|lu|mt|"
+    "cy|is|li|info|social|app|gg|ly|co|example|page|blog|xyz|link|online|site"
+)
 _AT_WORD = r"(?:at|ät|arroba|chez|kukac|zavináč|malpa|małpa|παπάκι|@)"
 _AT = rf" ?[(\[{{<_*]-?(?:{_AT_WORD}|a|et|bei|зав)-?[)\]}}>_*] ?"
 _DOT_WORD = r"(?:dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont)"
 _DOT = rf"(?: ?[(\[{{<](?:{_DOT_WORD}|\.)[)\]}}>] ?|\.| {_DOT_WORD} )"
 _EMAIL_AT = re.compile(rf"(?i:\w[\w.+\-]*(?:{_DOT}[\w+\-]+)*{_AT}[^\W_][\w\-]*(?:{_DOT}[\w\-]+)*)")
-_EMAIL_WORDS = re.compile(rf"(?i:\w[\w.+\-]* {_AT_WORD} [^\W_][\w\-]*(?: {_DOT_WORD} [^\W\d_][\w\-]*)+)")
+_EMAIL_WORDS = re.compile(
+    rf"(?i:\w[\w.+\-]* {_AT_WORD} [^\W_][\w\-]*(?: {_DOT_WORD} [^\W\d_][\w\-]*)*? {_DOT_WORD} (?:{_SITES}|[a-z]{{2}})(?!\w))"
+)
 
 _URL_REST = re.compile(r"[^\s<>\"\u00ab\u00bb]+")
 _SCHEME = re.compile(r"(?i:(?<![\w])[a-z][a-z0-9+.\-]{1,15}$)")
 _WWW = re.compile(r"[wW]{3}\.(?=[^\s<>\"\u00ab\u00bb])")
-_SITES = (
-    "com|net|org|eu|io|me|tv|be|de|fr|es|it|nl|pl|pt|se|dk|no|fi|cz|sk|hu|ro|bg|gr|ie|at|ch|uk|lt|lv|ee|si|hr|lu|mt|"
-    "cy|is|li|info|social|app|gg|ly|co|example|page|blog|xyz|link|online|site"
-)
 _URL_BARE = re.compile(rf"(?i:(?<![\w@.\-])(?:[a-z0-9\-]+\.)+(?:{_SITES})(?::[0-9]+)?[/?#][^\s<>\"]*)")
 _PERSONAL_HOST = re.compile(
     r"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:bsky\.social|tumblr\.com|blogspot\.[a-z.]{2,6}|wordpress\.com|github\.io|"
@@ -66,9 +68,10 @@ _HANDLE_CUES = (
     ("#", _DISCORD),
 )
 
-_IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
-_IPV6 = re.compile(r"(?i:(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]))")
-_MAC = re.compile(r"(?i:(?<![\w:\-])[0-9a-f]{2}(?:([:\-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}(?![\w:\-]))")
+_IPV4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
+_IPV6 = re.compile(r"(?i:(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]))")
+_COLONS = re.compile(r":[0-9a-fA-F]{0,4}:")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?:([:\-])[0-9a-fA-F]{2})(?:\1[0-9a-fA-F]{2}){4}(?![\w:\-])")
 _VERSION = re.compile(r"(?i:(?:\bv|version|ver\.?|release|firmware|build)[ .:]*$)")
 
 
@@ -186,16 +189,35 @@ def wallets(view: str) -> Iterator[Span]:
 def networks(view: str) -> Iterator[Span]:
     """Find IPv4, IPv6 and MAC addresses."""
     for match in _MAC.finditer(view) if view.count(":") > 4 or view.count("-") > 4 else ():
-        if any(sign.isdigit() for sign in match.group()):
+        if _apart(view, match.start(), ":-") and any(sign.isdigit() for sign in match.group()):
             yield match.start(), match.end(), "MAC"
-    for match in _IPV4.finditer(view):
+    for match in _IPV4.finditer(view) if view.count(".") > 2 else ():
         octets = match.group().split(":")[0].split(".")
         before = view[max(0, match.start() - 12) : match.start()]
-        if all(int(octet) < 256 for octet in octets) and not _VERSION.search(before):
+        if (
+            _apart(view, match.start(), ".")
+            and all(int(octet) < 256 for octet in octets)
+            and not _VERSION.search(before)
+        ):
             yield match.start(), match.end(), "IP"
-    for match in _IPV6.finditer(view) if view.count(":") > 1 else ():
-        if len(match.group()) > 5 and any(sign.isdigit() for sign in match.group()) and _is_ipv6(match.group()):
-            yield match.start(), match.end(), "IP"
+    done = 0
+    for colons in _COLONS.finditer(view):
+        start = colons.start()
+        while start and colons.start() - start < 4 and view[start - 1] in _HEX:
+            start -= 1
+        match6 = _IPV6.match(view, start) if start >= done and _apart(view, start, ":.") else None
+        if match6 and len(match6.group()) > 5 and any(map(str.isdigit, match6.group())) and _is_ipv6(match6.group()):
+            done = match6.end()
+            yield start, done, "IP"
+
+
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+
+def _apart(view: str, place: int, signs: str) -> bool:
+    """Say whether neither a word nor one of some signs goes on before a place."""
+    before = view[place - 1 : place]
+    return not before or not (before.isalnum() or before == "_" or before in signs)
 
 
 def _is_ipv6(text: str) -> bool:

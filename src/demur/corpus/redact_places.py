@@ -36,14 +36,18 @@ _END = (
     r"(?:,? (?:apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|et|sc|bl)\.? ?[0-9A-Z]{1,4})*"
     rf"(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: [A-Z]{{2}})? {_TOWN})?"
 )
-_TAILS = (
-    "straße strasse str. gasse allee platz damm ufer weg ring straat laan gracht plein steenweg kade dreef singel gatan vägen gränd gade vej allé gata "
-    "gate gaten veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
-).split()
-_AFTER = (
-    "straße strasse str. allee platz weg utca út útja tér körút iela prospekts gatvė gatve g. pr. prospektas ulica cesta nábřeží náměstí tänav tn pst mnt "
-    "puiestee katu tie straat laan street gatan gade vej gate"
-).split()
+_TAILS = tuple(
+    (
+        "straße strasse str. gasse allee platz damm ufer weg ring straat laan gracht plein steenweg kade dreef singel gatan vägen gränd gade vej allé gata "
+        "gate gaten veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
+    ).split()
+)
+_AFTER = frozenset(
+    (
+        "straße strasse str. allee platz weg utca út útja tér körút iela prospekts gatvė gatve g. pr. prospektas ulica cesta nábřeží náměstí tänav tn pst mnt "
+        "puiestee katu tie straat laan street gatan gade vej gate"
+    ).split()
+)
 _BEFORE = frozenset(
     "via viale piazza corso vicolo largo calle c/ carrer avenida av. plaza paseo rua r. travessa alameda praça rodovia estrada ul. ulica ulici ul ulicy aleja al. "
     "plac osiedle os. str. strada bulevardul bd. calea aleea soseaua șoseaua odos οδός οδού λεωφόρος λεωφ. ул. улица бул. булевард ж.к. triq sqaq trg ulice náměstí "
@@ -53,7 +57,6 @@ _BOXES = frozenset(
     "postfach box bp postale apartado correos postal pocztowa postbus postboks postafiók pf. priečinok pretinac predal θυρίδα кутия п.к. poștală postali pósthólf".split()
 )
 _LITTLE = r"(?:(?:de la|de las|de los|de l'|de|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
-_ENDING = tuple(_TAILS + [f" {word}" for word in _AFTER])
 _STREET_LAST = re.compile(rf"[^\W\d_][^\W_\d.\-]*(?:-[^\W\d_]+)*\.?(?: [^\W\d_]+\.?)? {_HOUSE}{_END}")
 _STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}{_NAME}{_LINK}{_HOUSE}{_END}")
 _NUMBER_FIRST = re.compile(
@@ -119,25 +122,38 @@ def _apart(view: str, place: int) -> bool:
 
 
 def _street_before(view: str, place: int) -> re.Match[str] | None:
-    window = view[max(0, place - _LOOK_BACK) : place - 1].lower()
-    if len(window) != place - 1 - max(0, place - _LOOK_BACK):  # a capital whose small form is longer
-        window = view[max(0, place - _LOOK_BACK) : place - 1]
     offset = max(0, place - _LOOK_BACK)
-    words = window.split(" ")
+    window = view[offset : place - 1]
+    words = window.lower().split(" ")
     if words[-1] in _BOXES:
         box = _BOX.search(view, offset)
         if box:
             return box
-    if window.endswith(_ENDING):
-        start = offset + len(window) - len(words[-1])
-        if len(words[-1]) < 4 or words[-1] in _AFTER:
-            start -= len(words[-2]) + 1 if len(words) > 1 else 0
-        match = _STREET_LAST.match(view, start) if view[start : start + 1].isupper() or len(words[-1]) > 6 else None
-        if match and match.end() > place:
+    if words[-1].endswith(_TAILS) or words[-1] in _AFTER:
+        match = _named_before(view, place, window.split(" "))
+        if match:
             return match
-    start = offset
+    return None if _BEFORE.isdisjoint(words) else _named_after(view, place, window.split(" "))
+
+
+def _named_before(view: str, place: int, words: list[str]) -> re.Match[str] | None:
+    """Match a street whose kind comes last: ``Hauptstraße 5``, ``Abbey Road``'s cousins ``Kossuth utca 5``."""
+    start = place - 1 - len(words[-1])
+    if words[-1].lower() in _AFTER:
+        if len(words) < 2 or not words[-2][:1].isupper():
+            return None
+        start -= len(words[-2]) + 1
+    elif not (words[-1][:1].isupper() or len(words[-1]) > 6):
+        return None
+    match = _STREET_LAST.match(view, start)
+    return match if match and match.end() > place else None
+
+
+def _named_after(view: str, place: int, words: list[str]) -> re.Match[str] | None:
+    """Match a street whose kind comes first: ``via Roma 5``."""
+    start = max(0, place - _LOOK_BACK)
     for word in words:
-        if word in _BEFORE:
+        if word.lower() in _BEFORE:
             match = _STREET_FIRST.match(view, start)
             if match and match.end() > place:
                 return match

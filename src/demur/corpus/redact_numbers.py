@@ -250,7 +250,7 @@ def _longest(view: str, begin: int, groups: list[tuple[int, int]]) -> tuple[int,
     """Return how many groups the longest identifier at the first of some groups takes, and its type."""
     sizes = [end - start for start, end in groups]
     words: int | None = None
-    for count in range(len(groups), 0, -1):
+    for count in range(_reach(view, begin, groups), 0, -1):
         total = sum(sizes[:count])
         end = groups[count - 1][1]
         if total < 7:
@@ -263,6 +263,16 @@ def _longest(view: str, begin: int, groups: list[tuple[int, int]]) -> tuple[int,
         if kind:
             return count, kind
     return None
+
+
+def _reach(view: str, begin: int, groups: list[tuple[int, int]]) -> int:
+    """Return how many groups belong together at most: a bracket opens another number, but after a country's code."""
+    if view.startswith(("+", "(+", "00"), begin):
+        return len(groups)
+    for place in range(1, len(groups)):
+        if "(" in view[groups[place - 1][1] : groups[place][0]]:
+            return place
+    return len(groups)
 
 
 def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[int, ...], announces: int) -> str | None:

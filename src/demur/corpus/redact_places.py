@@ -36,7 +36,7 @@ _END = (
     r"(?:,? (?:apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|et|sc|bl)\.? ?[0-9A-Z]{1,4})*"
     rf"(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: [A-Z]{{2}})? {_TOWN})?"
 )
-_TAILS = tuple(
+STREET_TAILS = tuple(
     (
         "straße strasse str. gasse allee platz damm ufer weg ring straat laan gracht plein steenweg kade dreef singel gatan vägen gränd gade vej allé gata "
         "gate gaten veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
@@ -55,6 +55,13 @@ _BEFORE = frozenset(
 )
 _BOXES = frozenset(
     "postfach box bp postale apartado correos postal pocztowa postbus postboks postafiók pf. priečinok pretinac predal θυρίδα кутия п.к. poștală postali pósthólf".split()
+)
+STREET_WORDS = (
+    _BEFORE
+    | _AFTER
+    | frozenset(
+        "rue avenue boulevard bd chemin impasse allée quai place route cours triq street road lane drive close crescent terrace court gardens grove hill way square mews st rd ave ln dr postfach box".split()
+    )
 )
 _LITTLE = r"(?:(?:de la|de las|de los|de l'|de|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
 _STREET_LAST = re.compile(rf"[^\W\d_][^\W_\d.\-]*(?:-[^\W\d_]+)*\.?(?: [^\W\d_]+\.?)? {_HOUSE}{_END}")
@@ -129,7 +136,7 @@ def _street_before(view: str, place: int) -> re.Match[str] | None:
         box = _BOX.search(view, offset)
         if box:
             return box
-    if words[-1].endswith(_TAILS) or words[-1] in _AFTER:
+    if words[-1].endswith(STREET_TAILS) or words[-1] in _AFTER:
         match = _named_before(view, place, window.split(" "))
         if match:
             return match

@@ -41,7 +41,9 @@ def take(folder, path):
 
 
 def stored(folder, table):
-    return [row for part in sorted((folder / "source" / table).glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    return [
+        row for part in sorted((folder / "source" / table).glob("*.parquet")) for row in pq.read_table(part).to_pylist()
+    ]
 
 
 @pytest.fixture(params=["zip", "folder"])

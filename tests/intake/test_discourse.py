@@ -42,7 +42,9 @@ def take(folder, pages, **files):
 
 
 def items(folder, table="items", key="item_id"):
-    found = [row for part in sorted((folder / "source" / table).glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    found = [
+        row for part in sorted((folder / "source" / table).glob("*.parquet")) for row in pq.read_table(part).to_pylist()
+    ]
     return {row[key]: row for row in found}
 
 
@@ -52,7 +54,11 @@ def test_a_topic_becomes_a_post_and_its_comments(tmp_path):
     report = take(tmp_path, {"t/5.json": page, "categories.json": CATEGORIES})
     found = items(tmp_path)
     assert (report.quarantined, report.ignored) == ({}, {"small action": 1, "page without posts": 1})
-    assert {row["audience"] for row in found.values()} == {row["container_audience"] for row in found.values()} == {"public"}
+    assert (
+        {row["audience"] for row in found.values()}
+        == {row["container_audience"] for row in found.values()}
+        == {"public"}
+    )
     first, third = found["forum:post:101"], found["forum:post:103"]
     assert (first["kind"], first["text"], first["container_id"]) == ("post", "A title\n\nwords 1", "forum:category:1")
     assert (third["kind"], third["parent_id"], third["account_id"]) == ("comment", "forum:post:102", "forum:user:8")
@@ -137,7 +143,10 @@ def test_profiles(tmp_path):
     user = {"id": 7, "username": "ann", "name": "Ann", "trust_level": 1, "bio_cooked": "<p>hello</p>",
             "created_at": "2024-01-01T00:00:00Z", "profile_hidden": True, "suspended_at": "2026-01-01T00:00:00Z"}  # fmt: skip
     take(tmp_path, {"u/ann.json": {"user": user}})
-    assert {(row["kind"], row["audience"]) for row in items(tmp_path).values()} == {("bio", "group"), ("profile_name", "group")}
+    assert {(row["kind"], row["audience"]) for row in items(tmp_path).values()} == {
+        ("bio", "group"),
+        ("profile_name", "group"),
+    }
     (person,) = items(tmp_path, "people", "account_id").values()
     assert (person["status"], person["private"]) == ("suspended", True)
 

@@ -6,9 +6,10 @@ declares the channel public (``public`` in the mapping). Times are taken as UTC.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -21,6 +22,8 @@ _ENDS = (".log", ".txt", ".log.gz", ".txt.gz", ".weechatlog")
 _NO_MARK = re.compile(r"(?!)")
 _LINE_BYTES = 64 * 2**10
 """A line of the protocol has 512 bytes (RFC 2812 §2.3); longer ones are no lines."""
+_BACK_HOURS = 12
+"""A clock that goes back so far has passed midnight."""
 _DATE = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)")
 _CHANNEL = re.compile(r"[#&+!][^\s,:/]+?(?=[._-]?\d{4}[-_.]?\d\d|\.(?:log|txt|weechatlog)|$)")
 _LINE = re.compile(
@@ -28,7 +31,7 @@ _LINE = re.compile(
 )
 _SAID = re.compile(r"<[@+%&~! ]?(?P<nick>[^\s<>]{1,64}?)> ?(?P<text>.*)", re.DOTALL)
 _TABBED = re.compile(r"[@+%&~!]?(?P<nick>[^\s<>*-][^\s<>]{0,63})\t(?P<text>.*)", re.DOTALL)
-_DID = re.compile(r"\*{1,3}\s+(?P<nick>[^\s<>*]{1,64}) (?P<text>.*)", re.DOTALL)
+_DID = re.compile(r"\*{1,3}\s+(?P<nick>[^\s<>*]{1,64})(?: (?P<text>.*))?", re.DOTALL)
 _EVENT = re.compile(r"(?:===|---|-->|<--|--|-!-|\*\*\*|-[^\s-]{1,64}-)(?:\s|$)|\*\s+\S+ (?:has|is now|sets)\b")
 _DAY_CHANGED = re.compile(r"--- (?:Day changed|Log opened) \w{3} (\w{3}) (\d\d)(?: \d\d:\d\d:\d\d)? (\d{4})")
 _CALLED = re.compile(r"@?(?P<nick>[^\s,:]{1,64})[,:](?=\s)")
@@ -75,11 +78,13 @@ class _Reading:
         self._container = f"{self._service}:{channel if self._public else digest(channel)}"
         self._channel = channel
         self._nicks: dict[str, str] = {}
-        self._day: tuple[int, int, int] | None = None
+        self._day: date | None = None
+        self._hour = 0
 
     def file(self, name: str, stream: BinaryIO) -> Iterator[Row]:
         dated = _DATE.search(PurePosixPath(name).name)
-        self._day = (int(dated[1]), int(dated[2]), int(dated[3])) if dated else None
+        with contextlib.suppress(ValueError):
+            self._day = date(int(dated[1]), int(dated[2]), int(dated[3])) if dated else None
         stem = digest(self._channel, PurePosixPath(name).name)
         number = 0
         while raw := stream.readline(_LINE_BYTES):
@@ -91,8 +96,7 @@ class _Reading:
         line = _decoded(raw)
         changed = _DAY_CHANGED.match(line)
         if changed:
-            day = datetime.strptime(" ".join(changed.groups()), "%b %d %Y").replace(tzinfo=UTC)
-            self._day = (day.year, day.month, day.day)
+            self._day, self._hour = _day(" ".join(changed.groups())), 0
         found = _LINE.fullmatch(line)
         if not line.strip() or changed or (found is None and _EVENT.match(line)):
             self._context.ignore("line that nobody said")
@@ -104,7 +108,7 @@ class _Reading:
                 raise Fault("not_content", "a line such as [HH:MM] <nick> text")
             self._context.ignore("line that nobody said")
             return
-        yield from self._said(item_id, spoken.group("nick"), spoken.group("text"), self._instant(found))
+        yield from self._said(item_id, spoken.group("nick"), spoken.group("text") or "", self._instant(found))
 
     def _said(self, item_id: str, nick: str, text: str, created: datetime | None) -> Iterator[Row]:
         account = f"{self._service}:{nick}"
@@ -131,15 +135,23 @@ class _Reading:
 
     def _instant(self, found: re.Match[str]) -> datetime | None:
         """Return when a line was said: its own day, else that of the log; without a day it is unknown."""
-        day = found.group("day")
-        year, month, date = (int(part) for part in day.split("-")) if day else self._day or (0, 0, 0)
-        hour, minute, *second = (int(part) for part in found.group("time").split(":"))
-        if not year:
-            return None
         try:
-            return datetime(year, month, date, hour, minute, second[0] if second else 0, tzinfo=UTC)
+            clock = time.fromisoformat(found.group("time"))
+            day = date.fromisoformat(found.group("day")) if found.group("day") else self._day
         except ValueError:
             raise Fault("not_a_date", "a day and a time of it") from None
+        if day is not None and not found.group("day"):
+            if self._hour - clock.hour >= _BACK_HOURS:
+                day = self._day = day + timedelta(days=1)
+            self._hour = clock.hour
+        return None if day is None else datetime.combine(day, clock, UTC)
+
+
+def _day(written: str) -> date | None:
+    try:
+        return datetime.strptime(written, "%b %d %Y").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None
 
 
 def _decoded(raw: bytes) -> str:

@@ -52,6 +52,8 @@ MEDIA: Any = pa.schema(
 ``clean_path`` is relative to the cache and null where only a transcript goes on."""
 
 _TYPES = {"picture": ("jpg", "image/jpeg"), "film": ("jpg", "image/jpeg"), "voice": ("flac", "audio/flac")}
+_OURS = (Left.NO_TOOL, Left.NO_MEMORY)
+"""Reasons that are this machine's, not the file's: asked again by the next build."""
 _SEEN = ("width", "height", "frames", "hash", "hash_mirrored", "hash_quality", "faces", "plates", "hidden_lines")
 
 
@@ -127,7 +129,8 @@ class Results:
                     "clean_digest": digest_bytes(developed.clean),
                     "clean_type": media_type,
                 }
-        write_json(self._path(digest, "json"), found)
+        if developed.left not in _OURS:
+            write_json(self._path(digest, "json"), found)
         return found
 
     def _path(self, digest: str, ending: str) -> Path:

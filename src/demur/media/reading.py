@@ -6,13 +6,17 @@ no text goes out.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import importlib
 import logging
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +24,18 @@ import pyarrow as pa
 from demur.errors import ConfigError
 from demur.media.detect import Box
 
-Redact = Callable[[Any], list[list[tuple[int, int, str]]]]
-"""Arrow string array → for each text its identifiers: start, end, type; positions in the text as given."""
+
+class Redacted(Protocol):
+    """What a redactor says of texts; ``demur.corpus.redact.redact`` says it so."""
+
+    normalised: Any
+    """Arrow string array: the texts as the spans count them; lines stay lines."""
+    spans: Any
+    """Arrow ``list<struct<start, end, kind>>``: the identifiers of each."""
+
+
+Redact = Callable[[Any], Redacted]
+"""Arrow string array → what is in it."""
 
 _READ_EDGE = 640
 """The finder of lines looks at a picture of this longer edge; letters are read at full size."""
@@ -57,21 +71,60 @@ def redactor(name: str) -> Redact | None:
     return found
 
 
-def replaced(text: str, redact: Redact | None) -> tuple[str | None, list[tuple[int, int]]]:
-    """Return a text with its identifiers replaced, and where they stood in it.
+_SAMPLES = (
+    "Nothing in here, only words.",
+    "mail a.b@example.org or a.b (at) example dot org, call +49 170 1234567 or 030 1234567, @somebody u/somebody",
+    "IBAN DE89 3704 0044 0532 0130 00, card 4111 1111 1111 1111, 192.168.1.17, 2001:db8::1, 00:11:22:33:44:55",
+    "plate M-AB 1234, AB-123-CD; Hauptstraße 12, 10115 Berlin; https://example.org/u/somebody?id=1 did:plc:abcdefgh",
+    "RSSMRA85T10A562S 1234567T 12345678Z 010190-123A 85010112345 100190-0006 800101/1234 123456789 12345678903",
+    "passport C01X00T47, tax number 12 345 678 901, NHS 943 476 5919, 756.1234.5678.97, QQ 12 34 56 C, 0123456789",
+)
 
-    Lines are read twice, apart and as one: an identifier may go over the end of a line.
+
+def warm(redact: Redact, name: str) -> None:
+    """Have a redactor load all that it loads when it needs it first: a shut-in worker can load nothing more.
+
+    Its modules' own late imports are made now, and it reads samples of identifiers.
+
+    Args:
+        redact: the redactor.
+        name: its ``module:function``; modules whose names begin with that module's are its own.
     """
+    module = name.partition(":")[0]
+    for own in [found for loaded, found in sorted(sys.modules.items()) if loaded.startswith(module)]:
+        for node in ast.walk(ast.parse(Path(str(own.__file__)).read_text(encoding="utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [str(node.module), *(f"{node.module}.{one}" for one in names)]
+            for wanted in names:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(wanted)
+    for text in _SAMPLES:
+        replaced(text, redact)
+
+
+def replaced(text: str, redact: Redact | None) -> tuple[str | None, list[bool]]:
+    """Return a text with its identifiers replaced, and for each of its lines whether it held a part of one.
+
+    Lines are read twice, apart and as one, since an identifier may go over the end of a line. Where it is not certain
+    which line a finding is in, or there is no redactor, all lines count as holding one.
+    """
+    lines = text.count("\n") + 1
     if redact is None:
-        return None, [(0, len(text))]
-    spans = [span for found in redact(pa.array([text, text.replace("\n", " ")], pa.string())) for span in found]
-    out, place, where = [], 0, []
-    for start, end, kind in sorted(spans):
+        return None, [True] * lines
+    found = redact(pa.array([text, text.replace("\n", " ")], pa.string()))
+    apart, joined = found.normalised.to_pylist()
+    if apart.count("\n") + 1 != lines or apart.replace("\n", " ") != joined:
+        return None, [True] * lines
+    spans = sorted((one["start"], one["end"], one["kind"]) for row in found.spans.to_pylist() for one in row or ())
+    out, place, touched = [], 0, [False] * lines
+    for start, end, kind in spans:
+        for line in range(apart.count("\n", 0, start), apart.count("\n", 0, end) + 1):
+            touched[line] = True
         if end > place:
-            out += [text[place : max(place, start)], f"<{kind}>" if start >= place else ""]
-            where.append((start, end))
+            out += [apart[place : max(place, start)], f"<{kind}>" if start >= place else ""]
             place = end
-    return "".join([*out, text[place:]]), where
+    return "".join([*out, apart[place:]]), touched
 
 
 class Reader:
@@ -101,13 +154,8 @@ class Reader:
         lines = self.lines(pixels)
         if not lines:
             return Reading()
-        text = "\n".join(line for line, _box in lines)
-        clean, where = replaced(text, self._redact)
-        hidden, start = [], 0
-        for line, box in lines:
-            if any(first < start + len(line) and last > start for first, last in where):
-                hidden.append(box)
-            start += len(line) + 1
+        clean, touched = replaced("\n".join(line for line, _box in lines), self._redact)
+        hidden = [box for (_line, box), held in zip(lines, touched, strict=True) if held]
         return Reading(clean, hidden, looks_like_chat(lines, pixels.shape[1]))
 
     def lines(self, pixels: Any) -> list[tuple[str, Box]]:

@@ -7,6 +7,7 @@ then knows nothing but its two pipes (SEC-07).
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -19,7 +20,7 @@ import numpy as np
 from demur.errors import ConfigError
 from demur.media import film, picture, sound
 from demur.media.detect import Detector, load
-from demur.media.reading import Reader, redactor
+from demur.media.reading import Reader, redactor, warm
 from demur.media.recipe import Left, MediaRecipe
 from demur.media.sandbox import shut
 from demur.media.wire import GoneError, receive, send
@@ -37,6 +38,8 @@ class Bench:
             ConfigError: one is not installed.
         """
         redact = redactor(redactor_name)
+        if redact is not None:
+            warm(redact, redactor_name)
         self.recipe = recipe
         self.detectors: list[Detector] = load(recipe.detectors, recipe.detect_edge)
         self.reader: Reader | None = None
@@ -104,8 +107,15 @@ class Bench:
         except MemoryError:
             return {"left": Left.NO_MEMORY.value}, b""
         except Exception as error:  # whatever a hostile file does
-            too_large = type(error).__name__ in ("DecompressionBombError", "DecompressionBombWarning")
-            return {"left": (Left.TOO_MANY_PIXELS if too_large else Left.UNREADABLE).value}, b""
+            return {"left": _fault(error).value}, b""
+
+
+def _fault(error: Exception) -> Left:
+    if type(error).__name__ in ("DecompressionBombError", "DecompressionBombWarning"):
+        return Left.TOO_MANY_PIXELS
+    if isinstance(error, ImportError) or getattr(error, "errno", None) in (errno.EPERM, errno.EMFILE):
+        return Left.NO_TOOL  # something wanted to load more: our fault, not the file's; shown and counted as such
+    return Left.UNREADABLE
 
 
 def _installed(name: str) -> bool:

@@ -13,8 +13,13 @@ from demur.intake import intake
 from demur.intake.decidim import Decidim
 
 PROFILE = "https://city.example/profiles/"
-PROPOSALS = f"""id;participatory_space/id;participatory_space/url;title/ca;title/es;body/ca;body/es;state;author/id;author/name;author/url;published_at;created_at
-1;4;https://city.example/processes/water;Aigua;;<p>Més fonts</p>;;accepted;7;Ann, A;{PROFILE}ann;2024-05-02 10:00:00 UTC;2024-05-01 10:00:00 UTC
+COLUMNS = (
+    "id;participatory_space/id;participatory_space/url;title/ca;title/es;body/ca;body/es;state;"
+    "author/id;author/name;author/url;published_at;created_at"
+)
+ANN = f"7;Ann, A;{PROFILE}ann;2024-05-02 10:00:00 UTC;2024-05-01 10:00:00 UTC"
+PROPOSALS = f"""{COLUMNS}
+1;4;https://city.example/processes/water;Aigua;;<p>Més fonts</p>;;accepted;{ANN}
 2;4;https://city.example/processes/water;Títol;Título;;"uno; dos
 tres";;"7, 8";"Ann, Bob";"{PROFILE}ann, {PROFILE}bob";2024-05-02T10:00:00Z;
 3;4;https://city.example/processes/water;Retirat;;x;;withdrawn;7;Ann;{PROFILE}ann;2024-05-02T10:00:00Z;

@@ -1,4 +1,4 @@
-"""A forum's pages: private messages, closed categories, whispers and hidden posts are never public; nor what nobody told."""
+"""A forum's pages: private messages, closed categories, whispers, hidden posts and what nobody told are not public."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def take(folder, pages, **files):
 
 
 def items(folder, table="items", key="item_id"):
-    found = [
-        row for part in sorted((folder / "source" / table).glob("*.parquet")) for row in pq.read_table(part).to_pylist()
-    ]
+    parts = sorted((folder / "source" / table).glob("*.parquet"))
+    found = [row for part in parts for row in pq.read_table(part).to_pylist()]
     return {row[key]: row for row in found}
 
 
 def test_a_topic_becomes_a_post_and_its_comments(tmp_path):
-    page = topic(post(1), post(2, reply_to_post_number=None), post(3, reply_to_post_number=2, user_id=8, username="bob"),
-                 post(4, post_type=3), post(5, cooked='<p>hi <a class="mention" href="/u/bob">@bob</a></p>'))  # fmt: skip
+    third = post(3, reply_to_post_number=2, user_id=8, username="bob")
+    fifth = post(5, cooked='<p>hi <a class="mention" href="/u/bob">@bob</a></p>')
+    page = topic(post(1), post(2, reply_to_post_number=None), third, post(4, post_type=3), fifth)
     report = take(tmp_path, {"t/5.json": page, "categories.json": CATEGORIES})
     found = items(tmp_path)
     assert (report.quarantined, report.ignored) == ({}, {"small action": 1, "page without posts": 1})
@@ -141,7 +141,8 @@ def test_the_list_of_users_says_who_is_active(tmp_path):
 
 def test_profiles(tmp_path):
     user = {"id": 7, "username": "ann", "name": "Ann", "trust_level": 1, "bio_cooked": "<p>hello</p>",
-            "created_at": "2024-01-01T00:00:00Z", "profile_hidden": True, "suspended_at": "2026-01-01T00:00:00Z"}  # fmt: skip
+            "created_at": "2024-01-01T00:00:00Z", "profile_hidden": True,
+            "suspended_at": "2026-01-01T00:00:00Z"}  # fmt: skip
     take(tmp_path, {"u/ann.json": {"user": user}})
     assert {(row["kind"], row["audience"]) for row in items(tmp_path).values()} == {
         ("bio", "group"),

@@ -36,7 +36,8 @@ TABLES = {
         {"id": "4", "username": "dee", "created_at": "2025-01-01 00:00:00"},
     ],
     "users": [
-        {"id": "11", "account_id": "1", "email": "ann@example.org", "locale": "de", "confirmed_at": "2025-01-01 00:00:00",
+        {"id": "11", "account_id": "1", "email": "ann@example.org", "locale": "de",
+         "confirmed_at": "2025-01-01 00:00:00",
          "approved": "t", "disabled": "f", "current_sign_in_at": "2026-02-01 00:00:00", "settings": '{"noindex":true}'},
         {"id": "14", "account_id": "4", "email": "dee@example.org", "approved": "t"},
     ],
@@ -198,8 +199,9 @@ def test_tables_as_csv_are_the_same(taken, tmp_path):
 
 
 def test_a_status_from_the_api_is_the_same_item(taken):
-    entity = {"id": "1", "uri": f"{HOST}/users/ann/statuses/1", "visibility": "public", "created_at": "2026-01-01T10:00:00.123Z",
-              "content": "<p>a &lt; b</p>", "spoiler_text": "", "account": {"uri": f"{HOST}/users/ann", "acct": "ann", "username": "ann"}}  # fmt: skip
+    account = {"uri": f"{HOST}/users/ann", "acct": "ann", "username": "ann"}
+    entity = {"id": "1", "uri": f"{HOST}/users/ann/statuses/1", "visibility": "public", "account": account,
+              "created_at": "2026-01-01T10:00:00.123Z", "content": "<p>a &lt; b</p>", "spoiler_text": ""}  # fmt: skip
     (taken / "api.json").write_bytes(orjson.dumps(entity))
     intake(Mastodon(), [taken / "api.json"], store_folder=taken / "source", quarantine_folder=taken / "quarantine",
            imported_at=parse("2026-11-22"))  # fmt: skip

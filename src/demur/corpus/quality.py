@@ -28,13 +28,15 @@ REASONS = (
 """Codes in the order in which they are asked; the first that holds is the answer."""
 
 BOILERPLATE = (
-    r"(?i)\blorem ipsum dolor\b"
-    r"|^\s*[\[(<]?(?:deleted|removed|message deleted|this message was deleted)[\])>]?[.!]?\s*$"
-    r"|^\s*<?(?:media|image|video) omitted>?\s*$"
-    r"|\b(?:please )?enable javascript\b.{0,40}\bbrowser\b"
-    r"|^\s*(?:i )?just (?:posted|uploaded) an? (?:photo|video|picture)\b"
-    r"|^\s*i['’]m at .{1,80} (?:https?://|<URL)"
-    r"|^\s*(?:i )?(?:liked|added) an? (?:@?youtube )?(?:video|playlist)\b"
+    r"(?i)^\s*(?:"
+    r"[\[(<]?(?:deleted|removed|message deleted|this message was deleted)[\])>]?[.!]?\s*$"
+    r"|<?(?:media|image|video) omitted>?\s*$"
+    r"|lorem ipsum dolor\b"
+    r"|please enable javascript\b"
+    r"|(?:i )?just (?:posted|uploaded) an? (?:photo|video|picture)\b"
+    r"|i['’]m at .{1,80} (?:https?://|<URL)"
+    r"|(?:i )?(?:liked|added) an? (?:@?youtube )?(?:video|playlist)\b"
+    r")"
 )
 """Posts that a program wrote in somebody's name, and text that stands for text. C4 drops pages with *lorem ipsum* and
 notes about JavaScript (Raffel et al. 2020, arXiv:1910.10683, §2.2)."""

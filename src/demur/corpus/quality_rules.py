@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from demur.corpus import quality_signs as sg
-from demur.corpus.quality_signs import Flags, Hashes, Ints, Marks, Signs, Spans
+from demur.corpus.quality_signs import Flags, Hashes, Marks, Signs, Spans
 from demur.corpus.quality_words import FUNCTION_WORDS
 
 
@@ -42,12 +42,12 @@ class Thresholds:
 
 def broken(signs: Signs, settings: Thresholds) -> Flags:
     """Say where signs were lost: U+FFFD, or UTF-8 read as Latin-1 or Windows-1252 (``Ã¼``, ``â€™``)."""
-    codes = signs.codes
-    lead = np.isin(codes[:-1], _LEADS)
-    tail = (codes[1:] >= 0x80) & (codes[1:] <= 0xBF) | (codes[1:] == 0x20AC)
-    pairs = np.zeros(len(codes), bool)
-    pairs[:-1] = lead & tail & (signs.rows[1:] == signs.rows[:-1])
-    few: Flags = signs.per_text((codes == 0xFFFD) | pairs) >= settings.broken_signs
+    codes, rows = signs.codes, signs.rows
+    lost = codes == 0xFFFD
+    tails = np.flatnonzero((codes >= 0x80) & (codes <= 0xBF) | (codes == 0x20AC))
+    tails = tails[tails > 0]
+    lost[tails] = np.isin(codes[tails - 1], _LEADS) & (rows[tails - 1] == rows[tails])
+    few: Flags = signs.per_text(lost) >= settings.broken_signs
     return few
 
 
@@ -87,12 +87,10 @@ def repeats_words(words: Spans, names: Hashes, signs: Signs, settings: Threshold
     """Say where the same few words come again and again."""
     texts = len(signs.starts) - 1
     counts = np.bincount(words.rows, minlength=texts)
-    keys = names ^ (words.rows.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93))
-    order = np.argsort(keys)
-    ordered = keys[order]
+    keys = np.sort(words.rows.astype(np.uint64) << _ROW | names >> _NAME)
     fresh = np.ones(len(keys), bool)
-    fresh[1:] = ordered[1:] != ordered[:-1]
-    distinct = np.bincount(words.rows[order[fresh]], minlength=texts)
+    fresh[1:] = keys[1:] != keys[:-1]
+    distinct = np.bincount((keys[fresh] >> _ROW).astype(np.int64), minlength=texts)
     few = distinct <= settings.words_distinct * np.minimum(counts, settings.words_most)
     again: Flags = (counts >= settings.words_least) & few
     return again
@@ -100,21 +98,22 @@ def repeats_words(words: Spans, names: Hashes, signs: Signs, settings: Threshold
 
 def blob(signs: Signs, marks: Marks, settings: Thresholds) -> Flags:
     """Say where most of a text is machine code in letters: Base64, digests, keys."""
-    codes, tokens = signs.codes, marks.tokens
-    digits = (codes >= ord("0")) & (codes <= ord("9"))
-    folded = codes | 0x20
-    ascii_letters = (folded >= ord("a")) & (folded <= ord("z"))
-    joints = np.isin(codes, _JOINTS)
+    tokens = marks.tokens
     sizes = tokens.ends - tokens.starts
-    long = ~marks.is_reference & (sizes >= settings.blob_length)
-    pure = sg.between(digits | ascii_letters | joints, tokens.starts, tokens.ends) == sizes
-    mixed = (sg.between(digits, tokens.starts, tokens.ends) > 2) & (
-        sg.between(ascii_letters, tokens.starts, tokens.ends) > 2
-    )
-    texts = len(signs.starts) - 1
-    coded = np.bincount(tokens.rows, weights=np.where(long & pure & mixed, sizes, 0), minlength=texts)
-    most: Flags = (coded > 0) & (coded >= settings.blob_share * marks.solid)
-    return most
+    long = np.flatnonzero(~marks.is_reference & (sizes >= settings.blob_length))
+    most = np.zeros(len(marks.solid), bool)
+    if not len(long):
+        return most
+    some = Spans(tokens.starts[long], tokens.ends[long], tokens.rows[long])
+    at, _, first = sg.within(some)
+    codes = signs.codes[at]
+    digits = (codes >= ord("0")) & (codes <= ord("9"))
+    letters = (codes | 0x20 >= ord("a")) & (codes | 0x20 <= ord("z"))
+    kinds = (digits | letters | np.isin(codes, _JOINTS), digits, letters)
+    pure, figures, signs_of_words = (np.add.reduceat(kind, first, dtype=np.int64) for kind in kinds)
+    coded = np.where((pure == sizes[long]) & (figures > 2) & (signs_of_words > 2), sizes[long], 0)
+    total = np.bincount(some.rows, weights=coded, minlength=len(most))
+    return (total > 0) & (total >= settings.blob_share * marks.solid)
 
 
 def lists_words(words: Spans, names: Hashes, languages: Any, settings: Thresholds) -> Flags:
@@ -136,10 +135,13 @@ def lists_words(words: Spans, names: Hashes, languages: Any, settings: Threshold
 
 
 _LEADS = np.array([0xC2, 0xC3, 0xC4, 0xC5, 0xD0, 0xD1, 0xE2], np.uint32)
+_ROW, _NAME = np.uint64(64 - 13), np.uint64(13)
+assert sg.CHUNK_ROWS <= 1 << 13
+"""A key is the text's place in its chunk and 51 bits of the word's hash."""
 _JOINTS = np.array([ord(sign) for sign in "+/=_"], np.uint32)
 
 
-def _salt(places: Ints) -> Hashes:
+def _salt(places: Any) -> Hashes:
     salted: Hashes = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0xA24BAED4963EE407)
     return salted
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint32]
 Hashes = npt.NDArray[np.uint64]
@@ -27,8 +28,8 @@ SPACE, UPPER, LOWER, LETTER, DIGIT, MARK, SYMBOL, PICTURE = range(8)
 """Classes of signs. ``LETTER`` has no case; ``SYMBOL`` is punctuation and all that is left."""
 KINDS = 8
 
-CHUNK_ROWS = 8_192
-CHUNK_BYTES = 1 << 21
+CHUNK_ROWS = 1_024
+CHUNK_BYTES = 1 << 20
 """A chunk is a matter of memory only: no answer depends on it."""
 
 _LAST = 0x1FFFF
@@ -50,7 +51,7 @@ class Spans:
 
     starts: Ints
     ends: Ints
-    rows: Ints
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,18 @@ class Signs:
 
     codes: Codes
     kinds: npt.NDArray[np.uint8]
-    rows: Ints
+    rows: Rows
     """Text of each sign."""
     starts: Ints
     """[texts + 1]: where each text begins."""
 
     def per_text(self, chosen: Flags) -> Ints:
         """Return how many chosen signs each text has."""
-        return between(chosen, self.starts[:-1], self.starts[1:])
+        counts = np.zeros(len(self.starts) - 1, np.int64)
+        full = np.flatnonzero(np.diff(self.starts))
+        if len(full):
+            counts[full] = np.add.reduceat(chosen.view(np.uint8), self.starts[full], dtype=np.int32)
+        return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +126,8 @@ def read(texts: Any) -> Signs:
     leading = np.concatenate([[0], np.cumsum((used & 0xC0) != 0x80)])
     starts = leading[offsets - offsets[0]].astype(np.int64)
     codes = np.frombuffer(used.tobytes().decode("utf-8").encode("utf-32-le"), "<u4").astype(np.uint32)
-    rows = np.repeat(np.arange(len(filled)), np.diff(starts))
+    rows = np.repeat(np.arange(len(filled), dtype=np.int32), np.diff(starts))
     return Signs(codes, classes()[np.minimum(codes, _LAST)], rows, starts)
-
-
-def between(chosen: npt.NDArray[Any], starts: Ints, ends: Ints) -> Ints:
-    """Return how many of the chosen lie between each start and end."""
-    total = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(chosen, out=total[1:])
-    counted: Ints = total[ends] - total[starts]
-    return counted
 
 
 def spans(signs: Signs, inside: Flags) -> Spans:
@@ -155,10 +152,10 @@ def mark(signs: Signs) -> Marks:
     handle = more & (first == ord("@")) | placeholder & (second == ord("H"))
     tag = more & (first == ord("#")) | placeholder & (second == ord("U")) | _links(signs, tokens)
     reference = handle | tag | placeholder
-    edge = np.zeros(len(codes) + 1, np.int8)
-    edge[tokens.starts[reference]] += 1
-    edge[tokens.ends[reference]] -= 1
-    outside = np.cumsum(edge[:-1], dtype=np.int8).view(bool) | ~solid
+    outside = np.ones(2 * len(tokens.starts) + 1, bool)  # blanks, token, blanks, token, blanks
+    outside[1::2] = reference
+    edges = np.column_stack([tokens.starts, tokens.ends]).ravel()
+    outside = np.repeat(outside, np.diff(edges, prepend=0, append=len(codes)))
     rows = len(signs.starts) - 1
     return Marks(
         letters=letters,
@@ -191,17 +188,19 @@ def _links(signs: Signs, tokens: Spans) -> Flags:
 
 def hashes(codes: Codes, words: Spans) -> Hashes:
     """Return a 64-bit hash of each word: a sum over its signs, wrapping, so that no order of work matters."""
-    place = np.arange(len(codes))
-    begins = np.zeros(len(codes), np.int64)
-    begins[words.starts] = words.starts
-    np.maximum.accumulate(begins, out=begins)
-    mixed = codes.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    at, place, first = within(words)
+    mixed = codes[at].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
-    mixed *= _PLACES[np.minimum(place - begins, 63)]
-    total = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(mixed, out=total[1:])
-    found: Hashes = total[words.ends] - total[words.starts]
-    return found
+    mixed *= _PLACES[np.minimum(place, 63)]
+    return np.add.reduceat(mixed, first) if len(first) else mixed
+
+
+def within(stretches: Spans) -> tuple[Ints, Ints, Ints]:
+    """Return where each sign of the stretches is, its place in its stretch, and which of these begin a stretch."""
+    sizes = stretches.ends - stretches.starts
+    first: Ints = np.cumsum(sizes) - sizes
+    place: Ints = np.arange(int(sizes.sum())) - np.repeat(first, sizes)
+    return np.repeat(stretches.starts, sizes) + place, place, first
 
 
 def lowered(codes: Codes) -> Codes:

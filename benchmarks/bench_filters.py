@@ -99,10 +99,9 @@ def main() -> None:
     quality = speed(lambda: tag_quality(texts, languages))
     toxicity = speed(lambda: tag_toxicity(texts, languages, model))
     signs = sum(map(len, texts.to_pylist())) / POSTS
-    print(
-        f"{signs:.0f} signs a post, posts per CPU-s: quality {quality:,.0f}, toxicity {toxicity:,.0f}, plain {hand:,.0f}"
-    )
-    print(f"times counting words and letters in Python: quality {quality / hand:.2f}, toxicity {toxicity / hand:.2f}")
+    print(f"posts per CPU-second, {signs:.0f} signs each: quality {quality:,.0f}, toxicity {toxicity:,.0f}")
+    print(f"counting words and letters of each in Python: {hand:,.0f}")
+    print(f"speed beside that: quality {quality / hand:.2f}, toxicity {toxicity / hand:.2f}")
     if len(sys.argv) > 1:
         real(Path(sys.argv[1]))
 

@@ -155,7 +155,7 @@ def learn(posts: list[Post]) -> tuple[np.ndarray, float, float, float]:
         outside = [row for row, post in enumerate(posts) if fold(post) == out]
         model = train([found[row] for row in inside], [labels[row] for row in inside])
         odds[outside] = odds_of([found[row] for row in outside], *model)
-    threshold = float(np.quantile(odds[~truth], 1 - FALSE_POSITIVES))
+    threshold = max(float(np.quantile(odds[~truth], 1 - FALSE_POSITIVES)), 0.0)  # never below even odds
     weights, bias = train(found, labels)
     return weights, bias, threshold, float((odds[truth] >= threshold).mean())
 

@@ -24,7 +24,6 @@ IBAN_LENGTHS = {
 }  # fmt: skip
 """Letters of the country → length of its IBAN (SWIFT IBAN registry)."""
 
-_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ \-]?[0-9]{2}(?=[ .\-]?[A-Za-z0-9])")
 _IBAN_REST = {
     length: re.compile(rf"[A-Za-z]{{2}}(?:[ .\-]?[A-Za-z0-9]){{{length - 2}}}(?![A-Za-z0-9])")
     for length in set(IBAN_LENGTHS.values())
@@ -42,20 +41,40 @@ _UNITS = (
     r"m²|m2|kWh|MWh|GWh|MB|GB|TB|Mio|Mrd|mln|mld|million|millions|miliard|habitants|inhabitants|Einwohner|views|votes|"
     r"followers|likes|px|Hz|kHz|MHz|BPM)"
 )
-_OTHER = re.compile(
+_DATED = re.compile(
     rf"(?:(?<![0-9][.\-/]){_YEAR}([.\-/]){_MONTH}\1{_DAY}(?:T?[ ]?[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?Z?)?(?![0-9]|[.\-/][0-9])"
     rf"|(?<![0-9][.\-/]){_DAY}([.\-/]) ?{_MONTH}\2 ?(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9]|[A-Z]\b)"
     rf"|(?<![0-9][.\-/]){_MONTH}/{_DAY}/(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9])"
     rf"|(?<![.\-/]){_YEAR} ?[\-/] ?{_YEAR}(?![0-9]|[.\-/][0-9])"
     r"|(?<!:)[0-2]?[0-9][:.][0-5][0-9](?::[0-5][0-9])?(?: ?(?:h|Uhr|uhr|am|pm))?(?![0-9:.\-/])"
     r"|97[89][ \-]?[0-9][0-9 \-]{8,12}[0-9](?![0-9])"
-    rf"|(?<!\+)(?<![0-9+][ .,])[1-9][0-9]{{0,2}}(?:([ .,'])[0-9]{{3}})?(?:\3[0-9]{{3}})*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
-    rf"|(?<!\+)(?<![0-9+][ .,\-])[1-9][0-9]*(?:[.,][0-9]{{1,2}})? ?{_UNITS}"
     r"|(?<!\.)[0-9]{1,3}\.[0-9]{3,7}°?[NSns]?, ?-?[0-9]{1,3}\.[0-9]{3,7}(?![0-9])"
     r"|(?i:20[0-9]{2}/[0-9]{2,4}(?:/e[cu])?(?![0-9]))"
     r")"
 )
-"""What certainly is no identifier, read where a group of digits begins."""
+"""Dates, years, times, ISBN, coordinates and acts, read where a group of digits begins."""
+_AMOUNT = re.compile(
+    r"[1-9](?:[0-9]{0,2}(?:([ .,'])[0-9]{3}(?:\1[0-9]{3})*)?(?![0-9])|[0-9]*)(?:[.,][0-9]{1,2})?(?![0-9])"
+)
+_UNIT = re.compile(rf" ?{_UNITS}")
+_UNIT_FIRST = frozenset("€$£REeUGCBzPkSNDKFHlлr%‰°cmMhTiviv fpx")
+
+
+def _other(view: str, place: int) -> re.Match[str] | None:
+    """Return what certainly is no identifier and begins with a group of digits, if it is so."""
+    found = _DATED.match(view, place)
+    if found or view[place] == "0":
+        return found
+    amount = _AMOUNT.match(view, place)
+    if amount is None or view[amount.end() : amount.end() + 1] not in _UNIT_FIRST:
+        return None
+    before = view[max(0, place - 2) : place]
+    if before[-1:] == "+" or (before[-1:] in {" ", ".", ","} and before[:1] in _DIGITS_AND_PLUS):
+        return None
+    return _UNIT.match(view, amount.end())
+
+
+_DIGITS_AND_PLUS = frozenset("0123456789+")
 
 _LEADS = (
     (("isbn", "issn", "isbn-10", "isbn-13"), re.compile(r"[0-9][0-9 \-]{7,16}[0-9Xx]"), False),
@@ -74,17 +93,23 @@ _CAPITAL = "A-ZÀ-ÖØ-ÞČŠŽĆĐŁŚŹŻŐŰȘȚΑ-ΩА-Я"
 _VALUE = re.compile(
     rf"[^\W_]+(?:[.\-/]{{1,2}}[^\W_]+| (?=[{_CAPITAL}]{{0,4}}[0-9])[^\W_]+| [{_CAPITAL}]{{1,3}}(?![^\W_]))*"
 )
+_ANY_CAPITAL = re.compile(rf"[{_CAPITAL}]")
+_JOINED = re.compile(r"(?:[.\-/]{1,2}[0-9]+)*[.\-/]{1,2}[^\W\d_]")
+_JOINTS = frozenset(" -./")
 _SHORT_BEFORE = re.compile(rf"(?<![^\W_])[{_CAPITAL}]{{1,3}} $")
 _NOT_SOLID = re.compile(r"[\W_]+")
 
 
 def ibans(view: str) -> Iterator[Span]:
     """Find IBANs in any grouping; the check digits must hold (ISO 13616), or the word IBAN must stand before."""
-    for match in _IBAN_START.finditer(view):
-        length = IBAN_LENGTHS.get(view[match.start() : match.start() + 2].upper())
-        whole = _IBAN_REST[length].match(view, match.start()) if length else None
-        if whole and (_mod97(_NOT_ALNUM.sub("", whole.group())) or announced(view, match.start()) & IBAN):
-            yield match.start(), whole.end(), "IBAN"
+    for run in _DIGITS.finditer(view):
+        start = run.start() - (2 if view[run.start() - 1 : run.start()].isalpha() else 3)
+        if start < 0 or run.end() - run.start() < 2 or (start and view[start - 1].isalnum()):
+            continue
+        length = IBAN_LENGTHS.get(view[start : start + 2].upper())
+        whole = _IBAN_REST[length].match(view, start) if length else None
+        if whole and (_mod97(_NOT_ALNUM.sub("", whole.group())) or announced(view, start) & IBAN):
+            yield start, whole.end(), "IBAN"
 
 
 _ISO7064 = {sign: str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"}
@@ -126,8 +151,9 @@ _CAPITALS = re.compile(r"[A-Z](?:[A-Z][A-Z]?|(?=[0-9]|[ \-][0-9]))(?=[A-Z0-9 \-]
 def worded(view: str) -> Iterator[Span]:
     """Find what a word before says is an identity, a plate or a postcode, letters and digits in any layout."""
     done = 0
+    postcodes = any(word in view.lower() for word in ("cep", "cód", "plz", "post"))
     for run in _DIGITS.finditer(view):
-        if run.start() < done:
+        if run.start() < done or not (postcodes or _lettered(view, run.start(), run.end())):
             continue
         start = _token_start(view, run.start())
         match = _VALUE.match(view, start)
@@ -142,6 +168,15 @@ def worded(view: str) -> Iterator[Span]:
             if announces & bit:
                 yield start, done, kind
                 break
+
+
+def _lettered(view: str, start: int, end: int) -> bool:
+    """Say whether letters may belong to some digits: one beside them, or a capital near."""
+    if view[start - 1 : start].isalpha() or view[end : end + 1].isalpha():
+        return True
+    if view[start - 1 : start] in _JOINTS or view[end : end + 1] in _JOINTS:
+        return bool(_ANY_CAPITAL.search(view, max(0, start - 5), end + 14)) or _JOINED.match(view, end) is not None
+    return False
 
 
 def _token_start(view: str, place: int) -> int:
@@ -187,7 +222,7 @@ def _others(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         place = run.start()
         if place < done:
             continue
-        match = _OTHER.match(view, place) or _led(view, place)
+        match = _other(view, place) or (_led(view, place) if place == start else None)
         if match:
             done = match.end()
             yield place, done
@@ -249,7 +284,6 @@ def _may_begin(view: str, place: int) -> bool:
 def _longest(view: str, begin: int, groups: list[tuple[int, int]]) -> tuple[int, str] | None:
     """Return how many groups the longest identifier at the first of some groups takes, and its type."""
     sizes = [end - start for start, end in groups]
-    words: int | None = None
     for count in range(_reach(view, begin, groups), 0, -1):
         total = sum(sizes[:count])
         end = groups[count - 1][1]
@@ -257,9 +291,7 @@ def _longest(view: str, begin: int, groups: list[tuple[int, int]]) -> tuple[int,
             return None
         if total > 20 or (end < len(view) and _in_word(view[end])):
             continue
-        if words is None:
-            words = announced(view, begin)
-        kind = _judge(view, begin, groups[:count], tuple(sizes[:count]), words)
+        kind = _judge(view, begin, groups[:count], tuple(sizes[:count]))
         if kind:
             return count, kind
     return None
@@ -275,7 +307,7 @@ def _reach(view: str, begin: int, groups: list[tuple[int, int]]) -> int:
     return len(groups)
 
 
-def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[int, ...], announces: int) -> str | None:
+def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[int, ...]) -> str | None:
     """Return the type of one candidate made of neighbouring groups, or ``None``."""
     digits = "".join([view[start:end] for start, end in groups])
     if view[begin] in "+(" and "+" in view[begin : groups[0][0]] and 8 <= len(digits) <= 17:
@@ -285,13 +317,16 @@ def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[in
         return "ID"
     if 13 <= len(digits) <= 19 and _is_card(digits, shape):
         return "CARD"
-    if announces & POSTCODE and len(digits) == 8:
-        return "ADDRESS"
-    if _is_phone(view, digits, shape, gaps, announces):
+    if _is_phone(view, digits, shape, gaps):
         return "PHONE"
-    if announces & ID or (len(shape) == 1 and len(digits) >= 14):
+    if len(shape) == 1 and len(digits) >= 14:
         return "ID"
-    return "ADDRESS" if _is_postcode(digits, shape, gaps) else None
+    announces = announced(view, begin)
+    if _is_postcode(digits, shape, gaps) or (announces & POSTCODE and len(digits) == 8):
+        return "ADDRESS"
+    if announces & PHONE and len(digits) <= 13:
+        return "PHONE"
+    return "ID" if announces & ID else None
 
 
 def _is_postcode(digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
@@ -314,13 +349,11 @@ def _in_word(sign: str) -> bool:
     return sign.isalnum() or sign == "_"
 
 
-def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str], announces: int) -> bool:
+def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
     if digits.startswith("00"):
         return 8 <= len(digits) <= 17
     if not 7 <= len(digits) <= 13:
         return False
-    if announces & PHONE:
-        return True
     if digits.startswith("0"):
         return len(digits) >= 8 and (len(shape) > 1 or len(digits) >= 9)
     if len(shape) == 1:

@@ -18,10 +18,10 @@ MASK = "\uffff"
 """Stands in the view for what is already found; no pattern matches it."""
 
 _HOST = r"[^\W_](?:[\w\-]*\w)?(?:\.[^\W_](?:[\w\-]*\w)?)*"
-_LOCAL_SIGNS = frozenset("_.+-!#$%&'*/=?^`{|}~")
+_LOCAL = re.compile(r"[\w.+\-!#$%&'*/=?^`{|}~]+\Z")
 _HOST_AFTER = re.compile(_HOST)
 _EMAIL_QUOTED = re.compile(rf'"[^"\s@]{{1,64}}"@{_HOST}')
-_EMAIL_SPACED = re.compile(r"(?<![\w.+\-@])[\w.+\-]++ ?@ ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
+_SPACED_HOST = re.compile(r" ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
 _SITES = (
     "com|net|org|eu|io|me|tv|be|de|fr|es|it|nl|pl|pt|se|dk|no|fi|cz|sk|hu|ro|bg|gr|ie|at|ch|uk|lt|lv|ee|si|hr|lu|mt|"
     "cy|is|li|info|social|app|gg|ly|co|example|page|blog|xyz|link|online|site"
@@ -38,7 +38,7 @@ _EMAIL_WORDS = re.compile(
 _URL_REST = re.compile(r"[^\s<>\"\u00ab\u00bb]+")
 _SCHEME = re.compile(r"(?i:(?<![\w])[a-z][a-z0-9+.\-]{1,15}$)")
 _WWW = re.compile(r"[wW]{3}\.(?=[^\s<>\"\u00ab\u00bb])")
-_URL_BARE = re.compile(rf"(?i:(?<![\w@.\-])(?:[a-z0-9\-]+\.)+(?:{_SITES})(?::[0-9]+)?[/?#][^\s<>\"]*)")
+_URL_BARE = re.compile(rf"(?i:(?:[a-z0-9\-]+\.)+(?:{_SITES})(?::[0-9]+)?[/?#][^\s<>\"]*)")
 _PERSONAL_HOST = re.compile(
     r"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:bsky\.social|tumblr\.com|blogspot\.[a-z.]{2,6}|wordpress\.com|github\.io|"
     r"substack\.com|livejournal\.com|deviantart\.com|eth)(?![\w\-]))"
@@ -57,7 +57,8 @@ _CLOCK = re.compile(r"(?i:@[0-9]{1,2}(?:[.h][0-9]{2})?(?:am|pm|h|uhr|hrs|o|a|p)?
 _REDDIT = re.compile(r"(?<![\w/.])/?u/[A-Za-z0-9_\-]{3,20}(?![\w\-])")
 _DID = re.compile(r"(?<![\w])did:[a-z]{2,10}:[A-Za-z0-9._:%\-]{4,}[A-Za-z0-9]")
 _NOSTR = re.compile(r"(?<![\w])n(?:pub|profile|sec)1[02-9ac-hj-np-z]{20,}")
-_DISCORD = re.compile(r"(?<![\w#])[^\W_][\w.]{1,31}#[0-9]{4}(?![\w])")
+_DISCORD = re.compile(r"#[0-9]{4}(?![\w])")
+_DISCORD_NAME = re.compile(r"(?<![\w#.])[^\W_][\w.]{1,31}\Z")
 
 _HANDLE_CUES = (
     ("u/", _REDDIT),
@@ -65,7 +66,6 @@ _HANDLE_CUES = (
     ("npub1", _NOSTR),
     ("nprofile1", _NOSTR),
     ("nsec1", _NOSTR),
-    ("#", _DISCORD),
 )
 
 _IPV4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
@@ -87,14 +87,27 @@ def urls(view: str) -> Iterator[Span]:
         kind = _url_kind(text)
         if kind:
             yield start, start + len(text), kind
-    if _BARE.search(view):
-        for match in _URL_BARE.finditer(view, done):
+    for bare in _BARE.finditer(view):
+        match = _URL_BARE.match(view, _host_start(view, bare.start()))
+        if match and view[match.start() - 1 : match.start()] not in _NO_HOST_AFTER:
             text = _closed(match.group().rstrip(_TRAILING))
             kind = _url_kind(text)
             if kind:
                 yield match.start(), match.start() + len(text), kind
     if _PERSONAL.search(view):
         yield from _all((_PERSONAL_HOST,), view, "HANDLE")
+
+
+_HOST_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
+_NO_HOST_AFTER = frozenset("@_/")
+
+
+def _host_start(view: str, place: int) -> int:
+    while place and view[place - 1] in _HOST_SIGNS:
+        place -= 1
+    while view[place] in ".-":
+        place += 1
+    return place
 
 
 def _url_starts(view: str) -> Iterator[int]:
@@ -131,11 +144,21 @@ def emails(view: str) -> Iterator[Span]:
     if '"@' in view:
         yield from _all((_EMAIL_QUOTED,), view, "EMAIL")
     for place in _signs_at(view):
-        start, host = _local_start(view, place), _HOST_AFTER.match(view, place + 1)
-        if start < place and host and view[start - 1 : start] != "@":
+        start = _local_start(view, place)
+        host = _HOST_AFTER.match(view, place + 1) if start < place else None
+        if host and view[start - 1 : start] != "@":
             yield start, host.end(), "EMAIL"
-    if " @" in view or "@ " in view:
-        yield from _all((_EMAIL_SPACED,), view, "EMAIL")
+        elif view[place + 1 : place + 2] == " " or view[place - 1 : place] == " ":
+            yield from _spaced_email(view, place)
+
+
+def _spaced_email(view: str, place: int) -> Iterator[Span]:
+    """Find ``name @ host . org`` around an at sign with a blank beside it."""
+    host = _SPACED_HOST.match(view, place + 1)
+    last = place - 1 if view[place - 1 : place] == " " else place
+    start = _local_start(view, last)
+    if host and start < last and view[start - 1 : start] != "@":
+        yield start, host.end(), "EMAIL"
 
 
 def worded_emails(view: str) -> Iterator[Span]:
@@ -151,9 +174,9 @@ def _signs_at(view: str) -> Iterator[int]:
 
 
 def _local_start(view: str, place: int) -> int:
-    while place and (view[place - 1].isalnum() or view[place - 1] in _LOCAL_SIGNS):
-        place -= 1
-    return place
+    """Return where the part before an at sign begins; the place itself if there is none."""
+    match = _LOCAL.search(view, max(view.rfind(" ", 0, place), view.rfind("\n", 0, place)) + 1, place)
+    return match.start() if match else place
 
 
 def _all(patterns: tuple[re.Pattern[str], ...], view: str, kind: str) -> Iterator[Span]:
@@ -171,6 +194,10 @@ def handles(view: str) -> Iterator[Span]:
     for cue, pattern in _HANDLE_CUES:
         if cue in view:
             yield from _all((pattern,), view, "HANDLE")
+    for number in _DISCORD.finditer(view):
+        name = _DISCORD_NAME.search(view, max(0, number.start() - 32), number.start())
+        if name:
+            yield name.start(), number.end(), "HANDLE"
 
 
 _WALLET = re.compile(

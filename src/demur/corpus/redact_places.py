@@ -107,24 +107,22 @@ def addresses(view: str) -> Iterator[Span]:
 def _address_at(view: str, place: int, end: int) -> re.Match[str] | None:
     """Return the address to which some digits belong, if any."""
     before = view[place - 1 : place]
-    if before and before in " ":
-        found = end - place < 7 and _street_before(view, place)
+    if before.isupper():
+        start = place - 1 - view[max(0, place - 2) : place - 1].isupper()
+        return _POSTCODES.match(view, start) if _apart(view, start) else None
+    if before == " " and end - place < 7 and not view[place - 2].isdigit():
+        found = _street_before(view, place)
         if found:
             return found
-    if before.isupper():
-        return (
-            _POSTCODES.match(view, place - 1 - view[max(0, place - 2) : place - 1].isupper())
-            if _apart(view, place)
-            else None
-        )
-    if end - place > 4 or before.isalnum() or before == "_":
+    if end - place > 4 or before.isalnum() or before == "_" or not _NAME_NEXT.match(view, end):
         return None
     return _NUMBER_FIRST.match(view, place)
 
 
-def _apart(view: str, place: int) -> bool:
-    """Say whether one or two capitals before a place begin a word."""
-    start = place - 1 - view[max(0, place - 2) : place - 1].isupper()
+_NAME_NEXT = re.compile(r"(?: ?[a-zA-Z]{1,3})?,? [^\W\d_]{2}")
+
+
+def _apart(view: str, start: int) -> bool:
     return not start or not (view[start - 1].isalnum() or view[start - 1] in "_-")
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus import redact_places
+from demur.corpus import redact_places, redact_words
 
 _AT = "at|ät|a|arroba|chez|et|bei|kukac|zavináč|malpa|małpa|зав|παπάκι|@"
 _DOT = "dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont"
@@ -37,8 +37,8 @@ _DIGITAL = {
     "lettered_ids": r"[A-Za-z]{6}[0-9LMNP-V]{2}[A-Za-z][0-9LMNP-V]{2}[A-Za-z]|[A-Z]{3} [A-Z]{3} [0-9]{2}|[XYZ][ \-]?[0-9]{7}|[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|"
     r"[A-Z][0-9]{9}|[A-Z]{2}U? ?[0-9A-Z]{2,4}[ .]?[0-9]{3}|CHE[ \-]?[0-9]{3}|DK(?: ?[0-9]{2}){4}",
     "plates": redact_places.PLATES,
-    "addresses": r" [0-9]|[0-9]{1,4}(?: ?[a-z]{1,3})?,? \p{L}|[A-Z][0-9]",
-    "worded": r"[0-9][ .\-/]{0,2}\p{L}|\p{L}[ .\-/]{0,2}[0-9]|(?i:cep|cód|plz|post)",
+    "addresses": redact_places.STREETS,
+    "worded": redact_words.gate(),
     "numbers": r"(?:[0-9][^0-9\p{L}]*){6}[0-9]",
 }
 GATES = {**_FREE, **_DIGITAL}

@@ -78,6 +78,7 @@ _VERSION = re.compile(r"(?i:(?:\bv|version|ver\.?|release|firmware|build)[ .:]*$
 def urls(view: str) -> Iterator[Span]:
     """Find URLs: ``URL_ID`` where the address names a person or a thing, ``URL`` for another page; bare sites stay."""
     done = 0
+    whole: list[tuple[int, int]] = []
     for start in sorted(_url_starts(view)):
         rest = _URL_REST.match(view, start)
         if start < done or not rest:
@@ -85,9 +86,12 @@ def urls(view: str) -> Iterator[Span]:
         done = rest.end()
         text = _closed(rest.group().rstrip(_TRAILING))
         kind = _url_kind(text)
+        whole.append((start, done))
         if kind:
             yield start, start + len(text), kind
     for bare in _BARE.finditer(view):
+        if any(start <= bare.start() < end for start, end in whole):
+            continue
         match = _URL_BARE.match(view, _host_start(view, bare.start()))
         if match and view[match.start() - 1 : match.start()] not in _NO_HOST_AFTER:
             text = _closed(match.group().rstrip(_TRAILING))

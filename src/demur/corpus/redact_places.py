@@ -7,7 +7,7 @@ Towns alone, buildings and directions in free words are not looked for: no hones
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from demur.corpus.redact_patterns import Span
 
@@ -63,12 +63,26 @@ STREET_WORDS = (
         "rue avenue boulevard bd chemin impasse allée quai place route cours triq street road lane drive close crescent terrace court gardens grove hill way square mews st rd ave ln dr postfach box".split()
     )
 )
+
+
+def _any(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words))
+
+
+_NUMBERED_FIRST = "rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|triq"
+_NUMBERED_LAST = "Street|Road|Lane|Avenue|Drive|Close|Crescent|Terrace|Court|Gardens|Grove|Hill|Way|Place|Square|Mews|St|Rd|Ave|Ln|Dr"
+STREETS = (
+    rf"(?i:(?:{_any([*STREET_TAILS, *_AFTER, *_BOXES])}) [0-9]|(?:^|[ ,;:(\n])(?:{_any(_BEFORE)})(?: |$)|(?:^| )[ru][.] |"
+    rf"[0-9](?: ?[a-z]{{1,3}})?,? (?:{_NUMBERED_FIRST}) )|"
+    rf" (?:{_NUMBERED_LAST})(?:$|[^a-z])|[A-Z][0-9]|D6W"
+)
+"""What a text must hold before it is read for addresses (RE2)."""
 _LITTLE = r"(?:(?:de la|de las|de los|de l'|de|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
 _STREET_LAST = re.compile(rf"[^\W\d_][^\W_\d.\-]*(?:-[^\W\d_]+)*\.?(?: [^\W\d_]+\.?)? {_HOUSE}{_END}")
 _STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}{_NAME}{_LINK}{_HOUSE}{_END}")
 _NUMBER_FIRST = re.compile(
-    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|triq) {_LITTLE}{_NAME}"
-    rf"|{_NAME} (?:Street|Road|Lane|Avenue|Drive|Close|Crescent|Terrace|Court|Gardens|Grove|Hill|Way|Place|Square|Mews|St|Rd|Ave|Ln|Dr))(?!\w)"
+    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:{_NUMBERED_FIRST}) {_LITTLE}{_NAME}"
+    rf"|{_NAME} (?:{_NUMBERED_LAST}))(?!\w)"
     rf"(?:,? {_TOWN})?(?:,? [0-9]{{4,5}} {_TOWN})?"
 )
 _BOX = re.compile(

@@ -118,6 +118,14 @@ def test_nothing_to_judge_is_no_fault(text: str | None) -> None:
     assert tags([text]) == [None]
 
 
+def test_any_string_column_will_do() -> None:
+    texts, nulls = ["fine words", "😀"], pa.array([None, None])
+    assert tag_quality(pa.array(texts, pa.large_string()), nulls).to_pylist() == [None, "no_words"]
+    assert tag_quality(pa.array(texts), pa.array(["en", "en"]).dictionary_encode()).to_pylist() == [None, "no_words"]
+    assert tag_quality(nulls, nulls).to_pylist() == [None, None]
+    assert tag_quality(pa.array([], pa.string()), pa.array([], pa.string())).to_pylist() == []
+
+
 def test_a_list_of_words_is_one_in_a_known_language_only() -> None:
     text = BAD["word_list"][0]
     assert tags([text] * 4, ["en", "en-GB", "und", None]) == ["word_list", "word_list", None, None]

@@ -67,6 +67,15 @@ def test_unknown_is_an_answer(model: Model) -> None:
     assert tags([None, "", "😀 123 @x <URL>"], ["de"] * 3, model) == [(None, None)] * 3
 
 
+def test_any_string_column_will_do(model: Model) -> None:
+    plain = tags(["du Idiot", "ja"], ["de", "de"], model)
+    columns = pa.chunked_array([["du Idiot"], ["ja"]], pa.large_string()), pa.array(["de", "DE-at"]).dictionary_encode()
+    found = [part.to_pylist() for part in tag_toxicity(*columns, model)]
+    assert list(zip(*found, strict=True)) == plain
+    assert tag_toxicity(pa.array([None]), pa.array([None]), model)[0].to_pylist() == [None]
+    assert tag_toxicity(pa.array([], pa.string()), pa.array([], pa.string()), model)[1].to_pylist() == []
+
+
 def test_only_the_authors_own_letters_count(model: Model) -> None:
     same = [
         "Das ist SCHÖÖÖÖN",

@@ -121,7 +121,7 @@ def lists_words(words: Spans, names: Hashes, languages: Any, settings: Threshold
     known, table = _function_words()
     distinct = languages.dictionary_encode()
     places = np.array(
-        [known.get((tag or "").split("-")[0], -1) for tag in distinct.dictionary.to_pylist()] + [-1], np.int64
+        [known.get((tag or "").split("-")[0].lower(), -1) for tag in distinct.dictionary.to_pylist()] + [-1], np.int64
     )
     language = places[np.asarray(distinct.indices.fill_null(len(places) - 1)).astype(np.int64)]
     counts = np.bincount(words.rows, minlength=len(language))

@@ -101,8 +101,9 @@ class Marks:
 
 
 def whole(strings: Any) -> Any:
-    """Return a plain array where an Arrow table's column comes in chunks."""
-    return strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
+    """Return a plain array of strings where a table's column comes in chunks, or without a type as all is null."""
+    plain = strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
+    return plain.cast(pa.string()) if pa.types.is_null(plain.type) else plain
 
 
 def chunks(texts: Any) -> Iterator[tuple[int, Any]]:

@@ -109,7 +109,7 @@ def letters_only(texts: Any) -> tuple[Codes, Ints]:
     Lower case, words between single blanks, a zero after each text; links, handles, hashtags and placeholders are left
     out, a sign goes on at most twice.
     """
-    signs = read(pc.binary_join_element_wise(" ", pc.fill_null(texts, ""), " \0", ""))
+    signs = read(pc.binary_join_element_wise(" ", pc.fill_null(texts.cast(pa.string()), ""), " \0", ""))
     codes, marks = signs.codes, mark(signs)
     kept = marks.letters & ~marks.outside
     words = spans(signs, kept)

@@ -43,7 +43,7 @@ def telegram(folder):
 
 def aichats(folder):
     mapping = talks.node("q", None, "user", "Wie?") | talks.node("a", "q", "assistant", "So.")
-    group = [{"role": "user", "name": name, "content": talks.CANARY} for name in ("ann", "bob")]
+    group = [{"role": "user", "name": name, "content": talks.CANARY} for name in ("ann", "bob", "carl", "dora", "emil")]
     lines = [{"id": "g", "messages": group}, {"id": "h", "messages": [{"role": "assistant", "content": "x"}]}]
     tree = {
         "prompt": {"message_id": "1", "role": "prompter", "user_id": "u", "text": "x", "replies": [{"message_id": "2"}]}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.argument("source")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--mapping", help="For the source `table`: mapping file, or the name of a shipped one.")
+@click.option("--mapping", help="Mapping file of `table`, or the name of a shipped one; what is `public` in an export.")
 @click.option("--service", help="Prefix of ids where the source knows none.")
 @click.option("--signals", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Folder of sites' robots.txt, ai.txt, headers … (docs/signals.md).")  # fmt: skip
@@ -40,7 +40,7 @@ def intake(
 ) -> None:
     """Read exports, feeds or tables into the workspace.
 
-    SOURCE is stackexchange, activitystreams, mastodon, bluesky, table, demo, or a plugin's name (docs/intake.md). What
+    SOURCE is stackexchange, mastodon, facebook, x, slack, table, demo, another of docs/intake.md, or a plugin's. What
     cannot be read goes to quarantine, counted. Reading the same files again changes nothing.
     """
     from demur.flows.intake import take_in

@@ -132,7 +132,7 @@ class _Reading:
         chat = f"{self._service}:{own}"
         several = list(turns)
         asker = _account(found) or self._owner
-        people = {turn.speaker for turn in several if turn.role in _PERSON}
+        people = {turn.speaker for turn in several if turn.role not in _AI | _OURS}
         # nobody named = the one whose log this is; two names, or a name beside nobody's, are a group
         group = len(people) > 1 or found.get("is_group") is True or found.get("type") == "group"
         _mark_addressed(several, group=group)

@@ -1,4 +1,4 @@
-"""Function words of 39 languages: the small words without which nobody writes many sentences.
+"""Function words of 40 languages: the small words without which nobody writes many sentences.
 
 Chosen by hand, with the spellings people use without accents; facts about languages, taken from no list. Gopher asks
 for two of eight English ones in a page (Rae et al. 2021, arXiv:2112.11446, §A.1.1); here a long post without a

@@ -16,10 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus import redact_places, redact_words
+from demur.corpus import redact_places
 
 _AT = "at|ät|a|arroba|chez|et|bei|kukac|zavináč|malpa|małpa|зав|παπάκι|@"
 _DOT = "dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont"
+
+_LETTER = r"[A-Za-z\x{c0}-\x{fffff}]"
 
 _FREE = {
     "urls": r"://|(?i:www[.])|[A-Za-z0-9\-][.][A-Za-z]{2,10}(?::[0-9]+)?[/?#]|"
@@ -38,8 +40,8 @@ _DIGITAL = {
     r"[A-Z][0-9]{9}|[A-Z]{2}U? ?[0-9A-Z]{2,4}[ .]?[0-9]{3}|CHE[ \-]?[0-9]{3}|DK(?: ?[0-9]{2}){4}",
     "plates": redact_places.PLATES,
     "addresses": redact_places.STREETS,
-    "worded": redact_words.gate(),
-    "numbers": r"(?:[0-9][^0-9\p{L}]*){6}[0-9]",
+    "worded": rf"{_LETTER}-?[0-9]|[0-9][.\-/]{{0,2}}{_LETTER}|[A-Z\x{{c0}}-\x{{fffff}}] [0-9]|[0-9] [A-Z\x{{c0}}-\x{{fffff}}]|(?i:cep|cód|plz|post)",
+    "numbers": r"(?:[0-9][ .\-/()',]*){6}[0-9]",
 }
 GATES = {**_FREE, **_DIGITAL}
 """Step → RE2 pattern, in the order of the steps."""

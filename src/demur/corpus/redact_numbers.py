@@ -94,8 +94,7 @@ _VALUE = re.compile(
     rf"[^\W_]+(?:[.\-/]{{1,2}}[^\W_]+| (?=[{_CAPITAL}]{{0,4}}[0-9])[^\W_]+| [{_CAPITAL}]{{1,3}}(?![^\W_]))*"
 )
 _ANY_CAPITAL = re.compile(rf"[{_CAPITAL}]")
-_JOINED = re.compile(r"(?:[.\-/]{1,2}[0-9]+)*[.\-/]{1,2}[^\W\d_]")
-_JOINTS = frozenset(" -./")
+_JOINED = re.compile(rf"(?:[ .\-/]{{1,2}}[0-9]+)*(?:[.\-/]{{1,2}}[^\W\d_]| [{_CAPITAL}])")
 _SHORT_BEFORE = re.compile(rf"(?<![^\W_])[{_CAPITAL}]{{1,3}} $")
 _NOT_SOLID = re.compile(r"[\W_]+")
 
@@ -172,11 +171,14 @@ def worded(view: str) -> Iterator[Span]:
 
 def _lettered(view: str, start: int, end: int) -> bool:
     """Say whether letters may belong to some digits: one beside them, or a capital near."""
-    if view[start - 1 : start].isalpha() or view[end : end + 1].isalpha():
+    before = view[max(0, start - 2) : start]
+    if before[-1:].isalpha() or view[end : end + 1].isalpha():
         return True
-    if view[start - 1 : start] in _JOINTS or view[end : end + 1] in _JOINTS:
-        return bool(_ANY_CAPITAL.search(view, max(0, start - 5), end + 14)) or _JOINED.match(view, end) is not None
-    return False
+    if before[-1:] == "-" and before[:1].isalpha():
+        return True
+    if before[-1:] == " " and _ANY_CAPITAL.match(before):
+        return True
+    return _JOINED.match(view, end) is not None
 
 
 def _token_start(view: str, place: int) -> int:

@@ -98,23 +98,3 @@ def _announced(window: str) -> int:
                 continue
             bits |= bit
     return bits
-
-
-_LETTERS = "A-Za-z\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{24f}\\x{370}-\\x{4ff}"
-
-
-def gate() -> str:
-    """Return a pattern (RE2) for texts with a word that announces an identity, a plate or a postcode."""
-    free: list[str] = []
-    opening: list[str] = []
-    closing: list[str] = []
-    bordered: list[str] = []
-    for word, meanings in sorted(_entries().items()):
-        bits = [(opens, closes) for bit, opens, closes in meanings if bit & (ID | PLATE | POSTCODE)]
-        if bits:
-            opens, closes = (all(some) for some in zip(*bits, strict=True))
-            kind = (bordered if closes else opening) if opens else (closing if closes else free)
-            kind.append(re.escape(word))
-    front, back = rf"(?:^|[^{_LETTERS}])", rf"(?:$|[^{_LETTERS}])"
-    parts = ("|".join(free), rf"{front}(?:{'|'.join(opening)})", rf"(?:{'|'.join(closing)}){back}")
-    return rf"(?i:{'|'.join(parts)}|{front}(?:{'|'.join(bordered)}){back})"

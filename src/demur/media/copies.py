@@ -44,8 +44,8 @@ def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any
     sought = np.flatnonzero(usable & marked)
     others = np.flatnonzero(usable & ~marked)
     if len(sought) and len(others):
-        known = np.concatenate([_bits(hashes, sought), _bits(mirrored, sought)])
-        known = np.unique(known, axis=0)
+        also = sought[np.asarray(pc.is_valid(mirrored).to_numpy(zero_copy_only=False), bool)[sought]]
+        known = np.unique(np.concatenate([_bits(hashes, sought), _bits(mirrored, also)]), axis=0)
         for start in range(0, len(others), _CHUNK):
             rows = others[start : start + _CHUNK]
             marked[rows] |= _near(_bits(hashes, rows), known)
@@ -57,8 +57,8 @@ def _one(column: Any) -> Any:
 
 
 def _bits(hashes: Any, rows: Any) -> Any:
-    """Return the fingerprints of some rows, shape (rows, 16) of 16-bit bands; one without a mirror image has zeros."""
-    texts = pc.fill_null(hashes.take(pa.array(rows)), "0" * 64).to_pylist()
+    """Return the fingerprints of some rows, shape (rows, 16) of 16-bit bands."""
+    texts = hashes.take(pa.array(rows, pa.int64())).to_pylist()
     return np.frombuffer(bytes.fromhex("".join(texts)), ">u2").astype(np.uint16).reshape(-1, _BANDS)
 
 

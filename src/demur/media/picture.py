@@ -84,7 +84,7 @@ def opened(content: bytes, recipe: MediaRecipe) -> tuple[Image.Image, list[str]]
     Raises:
         LeftOutError: too many pixels or frames.
     """
-    Image.MAX_IMAGE_PIXELS = recipe.max_pixels
+    Image.MAX_IMAGE_PIXELS = None  # asked below, of all frames together
     with warnings.catch_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as source:
         warnings.simplefilter("ignore")
         if source.width * source.height > recipe.max_pixels:

@@ -1,0 +1,144 @@
+"""What must not be seen is gone from the pixels: faces, identifiers in pictures, chats."""
+
+from __future__ import annotations
+
+import io
+
+import media_makers as make
+import numpy as np
+import pytest
+from PIL import Image
+
+from demur.media import Darkroom, Left, MediaRecipe
+from demur.media.detect import CascadeFaces, CascadePlates, Faces, grown, load
+from demur.media.picture import fill, mosaic
+from demur.media.reading import Reader, in_reading_order, looks_like_chat, redactor, replaced
+
+FACES = [make.face("obama"), make.face("biden")]
+needs_faces = pytest.mark.skipif(None in FACES, reason="the shared pictures are not here")
+CONTACT = ["Hello everybody, my new address is", "anna.muster@example.org", "and my number is +49 170 1234567", "See you"]
+CHAT = [
+    (30, "Are you coming tonight?"), (320, "21:04"), (520, "Yes, at eight"), (800, "21:05"),
+    (30, "Great, bring the book"), (330, "21:07"), (560, "I will not forget"), (820, "21:08"),
+]  # fmt: skip
+TIMETABLE = ["Train to Munich 08:15", "Train to Vienna 09:40", "Train to Prague 10:05", "Train to Berlin 11:30"]
+
+
+def jpeg(picture):
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+def read(content):
+    reader = Reader(redactor("demur.corpus.redact:redact"))
+    return "\n".join(line for line, _box in reader.lines(make.pixels(content)))
+
+
+@needs_faces
+@pytest.mark.parametrize("heads", [60, 140])
+def test_no_detector_finds_a_face_in_what_goes_out(quick, heads):
+    done = quick.develop("picture", jpeg(make.with_faces(FACES, heads=heads)))
+    assert done.seen["faces"] >= 2
+    for detector in (Faces(512), CascadeFaces(320)):
+        assert detector.find(make.pixels(done.clean)) == []
+
+
+@needs_faces
+def test_the_recipe_may_leave_faces_out_or_in():
+    content = jpeg(make.with_faces(FACES))
+    for setting, left in (("leave_out", Left.FACE), ("keep", None)):
+        with Darkroom(MediaRecipe(faces=setting, text="ignore", detectors=("faces",))) as room:
+            done = room.develop("picture", content)
+        assert done.left is left
+        if left is None:
+            assert len(Faces(512).find(make.pixels(done.clean))) >= 2
+
+
+def test_hiding_leaves_only_means_and_touches_nothing_else():
+    whole = np.array(make.pattern(80, 80))
+    for hide, colours in ((mosaic, 16), (fill, 1)):
+        done = whole.copy()
+        hide(done, (10, 20, 50, 60))
+        assert len(np.unique(done[20:60, 10:50].reshape(-1, 3), axis=0)) <= colours
+        done[20:60, 10:50] = whole[20:60, 10:50]
+        assert (done == whole).all()
+
+
+def test_boxes_stay_in_the_picture_and_keep_no_order():
+    boxes = grown([(90, 90, 120, 120), (-5, -5, 10, 10)], 1.0, (100, 100, 3))
+    assert boxes == sorted(boxes)
+    assert all(0 <= left < right <= 100 and 0 <= top < bottom <= 100 for left, top, right, bottom in boxes)
+
+
+def test_built_in_detectors_are_found_like_a_strangers():
+    assert {type(one).__name__ for one in load(["faces", "plates"], 320)} == {"Faces", "CascadePlates"}
+    assert CascadePlates(320).kind == "plate"
+
+
+def test_identifiers_are_painted_over_and_the_text_goes_out_without_them(reading):
+    content = make.written(CONTACT)
+    assert "anna.muster@example.org" in read(content)
+    done = reading.develop("picture", content)
+    assert done.seen["ocr_text"].split("\n") == [
+        "Hello everybody, my new address is", "<EMAIL>", "and my number is <PHONE>", "See you"
+    ]  # fmt: skip
+    assert done.seen["hidden_lines"] == 2
+    left = read(done.clean)
+    assert "example.org" not in left
+    assert "1234567" not in left
+    assert "See you" in left
+
+
+def test_an_identifier_that_goes_over_a_lines_end_is_found():
+    text, touched = replaced("my IBAN DE89 3704 0044\n0532 0130 00\nthanks", redactor("demur.corpus.redact:redact"))
+    assert touched == [True, True, False]
+    assert "0532" not in text
+
+
+def test_without_a_redactor_every_line_is_hidden_and_none_told():
+    assert replaced("a\nb", None) == (None, [True, True])
+
+
+def test_a_redactor_that_moves_lines_hides_them_all():
+    import pyarrow as pa
+
+    class Shifted:
+        normalised = pa.array(["a b", "a b"])
+        spans = pa.array([[], []], pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("kind", pa.string())])))
+
+    assert replaced("a\nb", lambda texts: Shifted()) == (None, [True, True])
+
+
+def placed(lines):
+    return [(text, (left, 40 * place, left + 14 * len(text), 40 * place + 30)) for place, (left, text) in enumerate(lines)]
+
+
+def test_a_chat_is_told_from_a_timetable_and_a_letter():
+    assert looks_like_chat(placed(CHAT), 900)
+    assert not looks_like_chat(placed([(40, line) for line in TIMETABLE]), 900)
+    assert not looks_like_chat(placed([(40, line) for line in CONTACT]), 900)
+
+
+def test_a_chat_screenshot_is_flagged_and_left_out_by_default(reading):
+    content = make.written(CHAT, size=(900, 620))
+    done = reading.develop("picture", content)
+    assert done.left is None
+    assert "chat_screenshot" in done.seen["flags"]
+    assert "chat_screenshot" not in reading.develop("picture", make.written(TIMETABLE)).seen["flags"]
+    assert MediaRecipe().chats == "leave_out"
+
+
+def test_lines_are_read_row_by_row():
+    lines = [("c", (0, 100, 9, 110)), ("b", (200, 2, 230, 12)), ("a", (0, 0, 30, 14))]
+    assert [text for text, _box in in_reading_order(lines)] == ["a", "b", "c"]
+
+
+def test_a_word_on_a_photo_does_not_hide_the_photo(reading):
+    picture = make.pattern(640, 480)
+    with Image.open(io.BytesIO(make.written(["mail anna.muster@example.org"], size=(640, 100)))) as strip:
+        picture.paste(strip, (0, 0))
+    done = reading.develop("picture", jpeg(picture))
+    assert done.seen["hidden_lines"] == 1
+    before, after = np.asarray(picture).astype(int), make.pixels(done.clean).astype(int)
+    assert np.abs(before[150:] - after[150:]).mean() < 4

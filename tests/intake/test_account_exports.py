@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import zipfile
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from demur.clock import parse
-from demur.intake import REASONS, intake, state_digest
+from demur.intake import REASONS, archive, intake, jsonstream, state_digest
 from demur.intake.mapping import parse_mapping
+from demur.intake.x import _Audiences
+from demur.terms.content import Audience
 
 AT = parse("2026-11-22")
 SECOND = 1_600_000_000
@@ -506,3 +512,66 @@ def test_a_damaged_zip_and_a_damaged_member_cost_themselves_only(tmp_path):
     assert sum(taken.report.quarantined.values()) == 1
     assert taken.kinds["reel"] == 0
     assert taken.kinds["comment"] == 2
+
+
+@pytest.mark.parametrize("source", sorted(EXPORTS))
+def test_files_too_long_to_be_read_whole_give_the_same(tmp_path, source, monkeypatch):
+    folder = EXPORTS[source](tmp_path / "in")
+    whole = Taken(tmp_path / "a", source, folder)
+    monkeypatch.setattr(jsonstream, "WHOLE_BYTES", 700)
+    monkeypatch.setattr(jsonstream, "_CHUNK", 64)
+    long = Taken(tmp_path / "b", source, folder)
+
+    def seen(taken):
+        return sorted(
+            repr({name: row[name] for name in row if name not in ("version_id", "audience", "container_audience")})
+            for row in taken.rows
+        )
+
+    assert seen(long) == seen(whole)
+    assert long.report.quarantined == whole.report.quarantined
+    assert len(long.people) == len(whole.people)
+    assert long.audiences["public"] == whole.audiences["public"]
+
+
+def test_a_bomb_in_a_zip_costs_its_own_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "GRACE_BYTES", 2**16)
+    folder = instagram(tmp_path / "in")
+    (folder / "your_instagram_activity" / "bomb.json").write_text("[" + " " * 2**22)
+    taken = Taken(tmp_path / "a", "instagram", packed(folder, tmp_path / "export.zip"))
+    assert taken.report.quarantined == {"bomb": 1}
+    assert taken.kinds["comment"] == 2
+
+
+def test_no_label_means_two_things_and_every_value_is_a_word_of_ours():
+    found = tomllib.loads((resources.files("demur.intake") / "labels.toml").read_text("utf-8"))
+    assert set(found["values"]["audience"]) <= set(Audience)
+    for group in (found["labels"], found["values"]["audience"], found["values"]["private"]):
+        words = [word for several in group.values() for word in several]
+        assert [word for word, count in Counter(words).items() if count > 1] == []
+        assert [word for word in words if word != word.strip().lower()] == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.integers(1, 20), st.booleans()), max_size=5, unique_by=lambda change: change[0]),
+    at=st.integers(0, 24),
+    declared=st.booleans(),
+)
+def test_a_post_is_public_only_if_its_account_was_open_then_and_is_open_now(changes, at, declared):
+    """Told apart from the code by replaying the history hour by hour."""
+    start = parse("2024-03-01")
+    history = tuple(sorted((start + timedelta(hours=hour), protected) for hour, protected in changes))
+    audience, since = _Audiences(history, declared).of(start + timedelta(hours=at))
+    if not history:
+        assert audience == ("public" if declared else "unknown")
+        return
+    state = not history[0][1]
+    states = []
+    for hour in range(25):
+        state = next((protected for when, protected in history if when == start + timedelta(hours=hour)), state)
+        states.append(state)
+    assert audience == ("followers" if states[at] or states[-1] else "public")
+    if audience == "public":
+        opened = max((when for when, protected in history if not protected), default=start)
+        assert since == (opened if opened > start + timedelta(hours=at) else None)

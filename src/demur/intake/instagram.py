@@ -48,7 +48,11 @@ _LISTS = {
     "ig_profile_picture": "profile_picture",
     "text_post_app_text_posts": "thread",
 }
-_STEMS = (("posts", "post"), ("reels", "reel"), ("stories", "story"), ("archived_posts", "archived"))
+_STEMS = (
+    *(("posts", "post"), ("reels", "reel"), ("stories", "story"), ("igtv_videos", "video"), ("archived", "archived")),
+    *(("recently_deleted", "deleted"), ("profile_photos", "profile_picture"), ("threads_and_replies", "thread")),
+)
+"""Beginnings of file names: in a file that is very long or cut short, the name of its list is not seen again."""
 
 
 class Instagram:

@@ -63,7 +63,7 @@ class Table:
         Raises:
             InputError: there is no mapping.
         """
-        if context.mapping is None:
+        if context.mapping is None or "tables" not in context.mapping:
             raise InputError("expected a mapping for the source table, found none; give one (docs/intake.md)")
         name = _plain(given.path.name)
         makers = [

@@ -116,6 +116,8 @@ CUT = """() => [...document.querySelectorAll('main *')].filter(one => {
     return box.width && (box.right > innerWidth + 1 || box.left < -1);
 }).map(one => one.outerHTML.slice(0, 80))"""
 OPEN = "() => document.querySelectorAll('details').forEach(one => { one.open = true; })"
+TALL = """() => [...document.querySelectorAll('.label')].filter(one => one.getBoundingClientRect().height > 190)
+    .map(one => one.innerText.slice(0, 40))"""
 FAINT = """() => [...document.querySelectorAll('rect')].filter(one =>
     getComputedStyle(one).fill === 'rgb(0, 0, 0)').length"""
 
@@ -137,6 +139,7 @@ def test_a_page_fits_and_asks_for_nothing(browser: Any, tmp_path: Path, width: i
         page.evaluate(OPEN)
         assert page.evaluate(OVERFLOW) == 0
         assert page.evaluate(CUT) == []
+        assert page.evaluate(TALL) == [], "words stand side by side"
         assert page.evaluate(FAINT) == 0
         ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(247, 246, 243)" if scheme == "light" else "rgb(22, 22, 20)")

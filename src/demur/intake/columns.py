@@ -7,8 +7,8 @@ that there is one place that tells faults.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
@@ -16,9 +16,25 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from demur.intake.check import EARLIEST, ID_LENGTH, TEXT_BYTES, TableRules, latest_instant
+from demur.intake.check import EARLIEST, ID_LENGTH, ITEM_RULES, TEXT_BYTES, TableRules, latest_instant
 
 Columns = Mapping[str, Any]
+_INSTANT_NAMES = frozenset(ITEM_RULES.instants)
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return rows as the columns of an ``ItemBatch``; ``None`` = an instant is not in UTC, and ids hold its text."""
+    columns: dict[str, Any] = {}
+    for name in set().union(*rows):
+        values = [row.get(name) for row in rows]
+        if name in _INSTANT_NAMES:
+            if any(value is not None and (type(value) is not datetime or value.tzinfo is not UTC) for value in values):
+                return None
+            plain = [value if value is None else value.replace(tzinfo=None) for value in values]
+            columns[name] = np.array(plain, dtype="datetime64[us]")
+        else:
+            columns[name] = values
+    return columns
 
 
 def whole_table(rules: TableRules, columns: Columns, rows: int, imported_at: datetime) -> Any:
@@ -30,11 +46,12 @@ def whole_table(rules: TableRules, columns: Columns, rows: int, imported_at: dat
         rows: number of rows.
         imported_at: the present instant.
     """
-    if not rows or not rules.known.issuperset(columns) or not _names_good(columns[rules.identity]):
-        return None
-    if not all(_words_good(columns.get(name), allowed) for name, (allowed, _) in rules.words.items()):
+    if not rows or rules.identity not in columns or not rules.known.issuperset(columns):
         return None
     try:
+        words = all(_words_good(columns.get(name), allowed) for name, (allowed, _) in rules.words.items())
+        if not words or not _names_good(columns[rules.identity]):
+            return None
         arrays = {name: _array(column, rules.schema.field(name).type, rows) for name, column in columns.items()}
         good = all(_array_good(name, array, imported_at) for name, array in arrays.items())
         ids = version_ids(columns, rows) if good else b""
@@ -131,7 +148,8 @@ def _members(name: str, column: Any, before: bytes, after: bytes) -> Iterator[by
     return iter([b"" if value is None else head + dumps(value) + after for value in column])
 
 
-_DISTINCT = ("item_id", "account_id", "text")
+_DISTINCT = ("item_id", "account_id", "text", "rating")
+"""Columns whose values are written one by one: many different ones, or equal ones that are written differently."""
 _SECONDS, _LENGTH = 19, 26
 """Length of an instant without and with its fraction."""
 

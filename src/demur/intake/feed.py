@@ -94,24 +94,30 @@ def _row(event: Any, context: Context) -> ItemRow | PersonRow:
     kind = event.get("type")
     if not isinstance(kind, str) or kind not in _NEEDED:
         raise Fault("not_content", f"a type of {', '.join(TYPES)}")
-    said = {name: value for name, value in event.items() if name not in ("type", "at", "event_id")}
+    said = dict(event)
+    at = said.pop("at", None)
+    del said["type"]
+    said.pop("event_id", None)
     missing = [name for name in _NEEDED[kind] if said.get(name) is None]
     if missing:
         raise Fault("missing_id" if missing[0].endswith("_id") else "wrong_type", f"an event with {missing[0]}")
     allowed = _ABOUT_ITEM.get(kind)
     if not _SET_BY_US.isdisjoint(said) or (allowed is not None and not allowed.issuperset(said)):
         raise Fault("wrong_type", "members that docs/feed.md names for this type, and no other")
-    row: ItemRow | PersonRow = (PersonRow if kind == "account" else ItemRow)(service=context.service)
-    for name, value in said.items():
-        row[name] = _prefixed(context.service, value) if name in _IDS else value
-        if name in _MANY_IDS and isinstance(value, list):
-            row[name] = [_prefixed(context.service, entry) for entry in value]
+    row: ItemRow | PersonRow = PersonRow(said) if kind == "account" else ItemRow(said)
+    row["service"] = context.service
+    for name in _IDS & said.keys():
+        if said[name] is not None:
+            row[name] = _prefixed(context.service, said[name])
+    for name in _MANY_IDS & said.keys():
+        if isinstance(said[name], list):
+            row[name] = [_prefixed(context.service, entry) for entry in said[name]]
     _date(row)
     if allowed is None:
-        at = _instant(event.get("at"))
-        row["version_at"] = row.get("created_at") if at is None and kind == "create" else at
+        begun = _instant(at)
+        row["version_at"] = row.get("created_at") if begun is None and kind == "create" else begun
         return row
-    row["version_at"] = _at_or_never(event.get("at"), latest_instant(context.imported_at))
+    row["version_at"] = _at_or_never(at, latest_instant(context.imported_at))
     _complete(row, kind)
     return row
 

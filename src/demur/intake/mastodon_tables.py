@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +57,7 @@ def _dump(stream: BinaryIO, name: str, wanted: Wanted, context: Context) -> Iter
 
 def _rows(
     stream: BinaryIO, place: tuple[str, int], table: str, columns: list[str], wanted: Wanted, context: Context
-) -> Iterator[Any]:
+) -> Generator[Any, None, int]:
     """Yield the rows of one COPY; return the number of its last line, or -1 where the file ends before it does."""
     name, number = place
     places = {column: columns.index(column) for column in wanted.get(table, ()) if column in columns}

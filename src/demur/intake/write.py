@@ -22,7 +22,7 @@ import pyarrow as pa
 from demur.errors import DemurError, InputError
 from demur.intake.archive import BombError
 from demur.intake.check import ITEM_RULES, PERSON_RULES, TableRules, latest_instant
-from demur.intake.columns import whole_table
+from demur.intake.columns import columns_of, whole_table
 from demur.intake.index import VersionIndex, ids_of
 from demur.intake.signals import joined
 from demur.intake.signals_site import SiteSignals
@@ -34,6 +34,9 @@ from demur.terms.tables import QUARANTINE
 BATCH_ROWS = 50_000
 BATCH_TEXT = 64 * 2**20
 """Characters of text after which a part is written even when it has fewer rows: memory is bounded by text too."""
+_GATHERED = 4_096
+_GATHERED_TEXT = 4 * 2**20
+"""Rows, and characters of text, that are checked and named together."""
 _COLLECT_EVERY = 100_000
 CODE = "demur-intake-2"
 """Raised whenever the same file would give other rows."""
@@ -124,6 +127,9 @@ class _Import:
         self._imported_at, self._latest = imported_at, latest_instant(imported_at)
         self.items = _TableWriter(ITEM_RULES, store / "items", store)
         self.people = _TableWriter(PERSON_RULES, store / "people", store)
+        self._rows: list[ItemRow] = []
+        self._places: list[tuple[str, str]] = []
+        self._length = 0
         self._faults: list[Unreadable] = []
         self._fault_parts = 0
         self._counts: dict[str, int] = {}
@@ -138,8 +144,11 @@ class _Import:
                 self._quarantined(row, key)
             elif isinstance(row, ItemBatch):
                 self._batch(row, context, key)
-            else:
+            elif isinstance(row, PersonRow):
                 self._row(row, context, key)
+            else:
+                self._gather(row, context, key)
+        self._gathered(context, key)
         self.items.flush()
         self.people.flush()
         self._flush_faults(key)
@@ -161,15 +170,45 @@ class _Import:
             self.failed = True
             yield context.unreadable("source_failed", f"a plugin that reads on, found {type(error).__name__}")
 
+    def _gather(self, row: ItemRow, context: Context, key: str) -> None:
+        """Hold a row back until there are many: together they cost less."""
+        _completed(row, context)
+        self._rows.append(row)
+        self._places.append((context.path, context.position))
+        text = row.get("text")
+        self._length += len(text) if isinstance(text, str) else 0
+        if len(self._rows) >= _GATHERED or self._length >= _GATHERED_TEXT:
+            self._gathered(context, key)
+
+    def _gathered(self, context: Context, key: str) -> None:
+        """Take in the rows that were held back."""
+        rows, places, here = self._rows, self._places, (context.path, context.position)
+        self._rows, self._places, self._length = [], [], 0
+        columns = columns_of(rows) if rows else None
+        if not self._together(columns, len(rows), context):
+            for place, row in zip(places, rows, strict=True):
+                context.at(*place)
+                self._row(row, context, key)
+        context.at(*here)
+
+    def _together(self, columns: Mapping[str, Any] | None, rows: int, context: Context) -> bool:
+        """Take in many rows at once; ``False`` where not all of them are plainly good: then each is judged alone."""
+        if columns is None or self._signals is not None:  # each row's site has its own signals
+            return False
+        same = {"service": context.service, "state": "live", "source": self.source.name}
+        table = whole_table(self.items.rules, same | dict(columns), rows, self._imported_at)
+        if table is None:
+            return False
+        self.items.take_table(table)
+        return True
+
     def _row(self, row: ItemRow | PersonRow, context: Context, key: str) -> None:
         table = self.items if isinstance(row, ItemRow) else self.people
-        row.setdefault("service", context.service)
         if isinstance(row, ItemRow):
-            row.setdefault("state", "live")
-            if row.get("audience") is None:
-                row["audience"] = "unknown"
+            _completed(row, context)
             if self._signals is not None:
                 row.update(joined(row, self._signals.statements(str(row.get("item_id")), row["service"])))
+        row.setdefault("service", context.service)
         row["source"] = self.source.name
         reason = table.rules.fault(row, self._latest)
         if reason is None:
@@ -186,13 +225,8 @@ class _Import:
         table.take(row)
 
     def _batch(self, batch: ItemBatch, context: Context, key: str) -> None:
-        """Take in many rows; where not all of them are plainly good, each is judged alone."""
-        same = {"service": context.service, "state": "live", "source": self.source.name}
-        alone = self._signals is not None  # each row's site has its own signals
-        columns = same | dict(batch.columns)
-        table = None if alone else whole_table(self.items.rules, columns, len(batch), self._imported_at)
-        if table is not None:
-            self.items.take_table(table)
+        """Take in what a source gives as many rows."""
+        if self._together(batch.columns, len(batch), context):
             return
         for place, row in zip(batch.places, batch.rows(), strict=True):
             context.at(*place)
@@ -222,6 +256,14 @@ class _Import:
         path = self._quarantine / f"{key[:32]}-{self._fault_parts:05d}.parquet"
         write_table(path, pa.Table.from_pylist(rows, schema=QUARANTINE))
         self._faults, self._fault_parts = [], self._fault_parts + 1
+
+
+def _completed(row: ItemRow, context: Context) -> None:
+    """Fill in what a source need not say."""
+    row.setdefault("service", context.service)
+    row.setdefault("state", "live")
+    if row.get("audience") is None:
+        row["audience"] = "unknown"
 
 
 def intake(

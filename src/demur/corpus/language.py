@@ -1,54 +1,63 @@
-"""Language tags with confidence: ELD first, py3langid where ELD is unsure, the platform's hint as a prior (COR-06).
+"""Language tags with confidence: ELD first, our own model where ELD is unsure, the platform's hint as a prior (COR-06).
 
 A tag depends on one text and its hint alone, never on the batch. Too short or too uncertain is ``und``: nothing is
-guessed. Dialects are told apart in ``dialect``; a text in a dialect gets the language that is written beside it.
+guessed. A text in a dialect gets the language that is written beside it; dialects are told apart in ``dialect``.
 """
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from demur.corpus.dialect import LANGUAGE_OF, dialects_of
+from demur.corpus import language_model as model
 
-LANGUAGE = "demur-language-1"
+LANGUAGE = "demur-language-2"
 """Name of the frozen settings: models' versions, languages, thresholds."""
 
 LANGUAGES = (
-    "bg", "ca", "cs", "cy", "da", "de", "el", "en", "es", "et", "eu", "fi", "fr", "ga", "gl", "hr", "hu", "is", "it",
-    "lb", "lt", "lv", "mt", "nb", "nl", "nn", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "tr", "uk",
-    "ar",
+    "ar", "bg", "ca", "cs", "cy", "da", "de", "el", "en", "es", "et", "eu", "fi", "fr", "fy", "ga", "gl", "hr", "hsb",
+    "hu", "is", "it", "lb", "lt", "lv", "mk", "mt", "nb", "nl", "nn", "pl", "pt", "rm", "ro", "ru", "sk", "sl", "sq",
+    "sr", "sv", "tr", "uk",
 )  # fmt: skip
-"""Languages that may be answered: official and widely written ones of the EU, the EEA and the United Kingdom."""
+"""Languages that may be answered: official and widely written ones of Europe."""
+
+WRITTEN = {
+    "bar": "de", "bar-IT": "de", "gsw": "de", "nap": "it", "no-x-nord": "nb", "no-x-trond": "nb", "no-x-vest": "nb",
+    "pt-BR": "pt", "pt-PT": "pt", "sr-Latn": "sr",
+}  # fmt: skip
+"""Class of the model → the language that is answered for it; the other classes are languages, or are no answer."""
 
 UNKNOWN = "und"
 MIN_LETTERS = 12
-SURE = 0.55
-"""ELD's score from which its answer stands alone, outside the pairs that it confuses."""
-DOUBT = 0.60
-"""py3langid's probability below which nobody answers."""
-AGREED = 0.35
-"""The same when ELD says the same."""
-SETTLED = 0.97
-"""py3langid's probability from which no dialect is looked for."""
-LIKELY = 0.15
-"""py3langid's probability from which the platform's hint is believed."""
+"""Letters under which nothing is said."""
+SIGNS = 320
+"""Signs of a text that are looked at."""
+MARGIN = 0.4
+"""Logits by which a language must lead the next one."""
+AGREED, HALF_AGREED = 2.5, 1.5
+"""Logits that ELD's reliable, and its unsure, answer is worth."""
+UNHEARD = 1.0
+"""Logits that ELD's doubt is worth for each language that it doesn't know."""
+HINTED = 2.0
+"""Logits that the platform's hint is worth: it settles doubts, it never overrules a sure answer."""
 
-_WRITTEN = {"no": "nb"}
-_PRIOR = {"nb": "no"}
-_NEIGHBOURS = frozenset({"lb", "nl", "da", "is", "gl", "sq"})
-"""Languages that unknown dialects are mistaken for."""
-_CONFUSED = frozenset({"hr", "sr", "sl", "sk", "cs", "da", "no", "ca", "is"})
-_GALICIAN = re.compile(
-    r"(?i:\b(?:unha|coa|coas|xa|moi|máis|tamén|ata|dun|dunha|nunha|hoxe|xente|tiña|galego|galega|ónde|eiquí|despois|"
-    r"polo|pola|onde|así|ademais|aínda|mellor|deste|desta|porque|entón|ten|foi|fixo|ás|é)\b)"
-)
-_PLAIN = re.compile(r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#]\w+")
-_MARKED = re.compile(r"[<@#]|://|www\.")
-_CYRILLIC = re.compile("[\u0400-\u04ff]")
+_CLOSE = {"no": 0.0, "hr": 0.0, "sr": 0.8, "bg": 0.8, "es": 0.8, "pt": 0.8, "nl": 0.65, "it": 0.7}
+"""ELD's answer, behind which a language may hide that it doesn't know → the second score's share of the first from
+which even a reliable answer is looked at again."""
+_PRIOR: dict[str, tuple[str, ...]] = {"no": ("nb", "nn")}
+MEANT: dict[str, tuple[str, ...]] = {
+    "no": ("nb", "nn"), "es": ("es", "gl"), "pt": ("pt", "gl"), "nl": ("nl", "fy"), "de": ("de", "lb"),
+    "bg": ("bg", "mk"), "sr": ("sr", "mk", "hr"), "hr": ("hr", "sr"), "it": ("it", "rm"),
+}  # fmt: skip
+"""ELD's answer → what it may have meant."""
+_UNHEARD = ("cy", "fy", "ga", "gl", "hsb", "lb", "mk", "mt", "rm")
+"""Languages that ELD doesn't know."""
+_NOT_TEXT = r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#][\p{L}\p{N}_.]+"
 
 
 def tag_language(texts: Any, hints: Any | None = None) -> tuple[Any, Any]:
@@ -61,80 +70,113 @@ def tag_language(texts: Any, hints: Any | None = None) -> tuple[Any, Any]:
     Returns:
         Arrow string array of BCP 47 languages (``und`` = unknown) and float32 array of confidence between 0 and 1.
     """
-    strings = texts.to_pylist()
-    known = hints.to_pylist() if hints is not None else [None] * len(strings)
-    tagged = [language_of(text or "", hint) for text, hint in zip(strings, known, strict=True)]
-    return pa.array([tag for tag, _ in tagged], pa.string()), pa.array([score for _, score in tagged], pa.float32())
+    plain, enough = plain_of(texts)
+    tags, confidence = np.full(len(plain), UNKNOWN, object), np.zeros(len(plain), np.float32)
+    said, reliable, doubted = _first(plain, enough, tags, confidence)
+    doubtful = np.flatnonzero(doubted)
+    if len(doubtful):
+        rows = pa.array(doubtful)
+        prior = hints.take(rows).to_pylist() if hints is not None else [None] * len(doubtful)
+        found, sure = _second(plain.take(rows), said[doubtful], reliable[doubtful], prior)
+        tags[doubtful], confidence[doubtful] = found, sure
+    return pa.array(tags.tolist(), pa.string()), pa.array(confidence, pa.float32())
 
 
 def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
-    """Return the language of one text and how sure that is.
-
-    Args:
-        text: any text; placeholders, addresses and handles don't count.
-        hint: the platform's BCP 47 tag; it settles doubts, it never overrules a sure answer.
-    """
-    plain = _PLAIN.sub(" ", text) if _MARKED.search(text) else text
-    if plain.isupper():
-        plain = plain.lower()
-    if not _enough_letters(plain):
-        return UNKNOWN, 0.0
-    first = _eld().detect_details(plain)
-    score = max(first.scores.values(), default=0.0)
-    if first.reliable and score >= SURE and first.language not in _CONFUSED and not _galician(plain, first.language):
-        return first.language, score
-    return _settle(plain, first.language, _base(hint))
+    """Return the language of one text and how sure that is; see :func:`tag_language`."""
+    tags, confidence = tag_language(pa.array([text], pa.string()), pa.array([hint], pa.string()))
+    return tags[0].as_py(), confidence[0].as_py()
 
 
-def _enough_letters(plain: str) -> bool:
-    """Say whether the first 200 signs hold enough letters; most often the first 30 do."""
-    return sum(map(str.isalpha, plain[:30])) >= MIN_LETTERS or sum(map(str.isalpha, plain[:200])) >= MIN_LETTERS
+def plain_of(texts: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """Return texts without what isn't language, and which of them have enough letters."""
+    short = pc.utf8_slice_codeunits(pc.fill_null(pc.cast(texts, pa.string()), ""), 0, SIGNS)
+    plain = pc.replace_substring_regex(short, _NOT_TEXT, " ")
+    plain = pc.if_else(pc.utf8_is_upper(plain), pc.utf8_lower(plain), plain)
+    if isinstance(plain, pa.ChunkedArray):
+        plain = plain.combine_chunks()
+    enough = _lettered(pc.utf8_slice_codeunits(plain, 0, 2 * MIN_LETTERS))
+    unsure = np.flatnonzero(~enough)
+    enough[unsure] = _lettered(plain.take(pa.array(unsure)))
+    return plain, enough
 
 
-def _galician(plain: str, language: str) -> bool:
-    """Say whether Galician, which ELD doesn't know, may hide behind its neighbours."""
-    return language in {"es", "pt"} and len(_GALICIAN.findall(plain)) >= 2
+def _lettered(plain: Any) -> npt.NDArray[np.bool_]:
+    """Say which texts have enough letters."""
+    letters = pc.replace_substring_regex(plain, r"\P{L}+", "")
+    lettered: npt.NDArray[np.bool_] = np.asarray(pc.utf8_length(letters)) >= MIN_LETTERS
+    return lettered
 
 
-def _settle(plain: str, first: str, prior: str | None) -> tuple[str, float]:
-    """Ask py3langid, and the dialect model where it is unsure too; a hint among the likely ones wins."""
-    chances = dict(_langid().rank(plain[:2000]))
-    second = max(chances, key=lambda tag: chances[tag])
-    if second in {"hr", "sr"} and not _CYRILLIC.search(plain):  # Serbian in Latin letters isn't told from Croatian
-        second = "hr"
-        chances["hr"] += chances.pop("sr")
-    if prior is not None and chances.get(_PRIOR.get(prior, prior), 0.0) >= LIKELY:
-        return prior, max(chances[_PRIOR.get(prior, prior)], chances[second] * 0.9)
-    if chances[second] >= SETTLED and second not in _NEIGHBOURS:
-        return _WRITTEN.get(second, second), chances[second]
-    dialect = dialects_of([plain])[0]
-    if dialect is not None:
-        return LANGUAGE_OF[dialect], DOUBT
-    if chances[second] >= (AGREED if second == first else DOUBT):
-        return _WRITTEN.get(second, second), chances[second]
-    return UNKNOWN, chances[second]
+def _first(plain: Any, enough: Any, tags: Any, confidence: Any) -> tuple[Any, Any, Any]:
+    """Ask ELD; write its reliable answers; return what it said, where it is reliable, where that isn't enough."""
+    said, reliable = np.full(len(plain), UNKNOWN, object), np.zeros(len(plain), np.bool_)
+    doubted = enough.copy()
+    asked = np.flatnonzero(enough)
+    detect = eld().detect_details
+    answers = [detect(text) for text in plain.take(pa.array(asked)).to_pylist()]
+    said[asked] = [answer.language for answer in answers]
+    reliable[asked] = [answer.reliable for answer in answers]
+    confidence[asked] = [answer.scores.get(answer.language, 0.0) for answer in answers]
+    doubted[asked] = [not answer.reliable or _close(answer) for answer in answers]
+    tags[reliable] = said[reliable]
+    return said, reliable, doubted
 
 
-def _base(hint: str | None) -> str | None:
-    tag = (hint or "").replace("_", "-").split("-")[0].lower()
-    return tag if tag in LANGUAGES or tag in _PRIOR else None
+def _close(answer: Any) -> bool:
+    """Say whether another language is too near for an answer to stand alone."""
+    share = _CLOSE.get(answer.language)
+    if share is None:
+        return False
+    scores = sorted(answer.scores.values())
+    return len(scores) < 2 or bool(scores[-2] >= share * scores[-1])
+
+
+def _second(plain: Any, said: Any, reliable: Any, hints: list[str | None]) -> tuple[list[str], Any]:
+    """Ask our model, with ELD's answer and the hint as priors."""
+    columns, starts, names = _groups()
+    scores, _, _ = model.scores(plain, model.load())
+    by_language: npt.NDArray[np.float64] = np.logaddexp.reduceat(scores[:, columns], starts, axis=1)
+    by_language += _worth(said.tolist(), MEANT) * np.where(reliable, AGREED, HALF_AGREED)[:, None]
+    by_language += np.isin(names, _UNHEARD) * np.where(reliable, 0.0, UNHEARD)[:, None]
+    if any(hints):
+        bases = [(hint or "").replace("_", "-").split("-")[0].lower() for hint in hints]
+        by_language += _worth(bases, _PRIOR) * HINTED
+    best = by_language.argmax(axis=1)
+    ordered = np.partition(by_language, -2, axis=1)
+    margin = np.round(ordered[:, -1] - ordered[:, -2], 6)
+    known = np.isin(names, LANGUAGES)[best] & (margin >= MARGIN)
+    tags = [names[place] if said_so else UNKNOWN for place, said_so in zip(best, known, strict=True)]
+    return tags, np.round(1 / (1 + np.exp(-margin)), 3).astype(np.float32)
+
+
+def _worth(tags: list[str], meant: dict[str, tuple[str, ...]]) -> npt.NDArray[np.float64]:
+    """Return 1 where a tag speaks for a language, [tags, languages]."""
+    names = _groups()[2]
+    distinct = sorted(set(tags))
+    table = np.array([[float(name in meant.get(tag, (tag,))) for name in names] for tag in distinct])
+    places = {tag: place for place, tag in enumerate(distinct)}
+    worth: npt.NDArray[np.float64] = table[[places[tag] for tag in tags]]
+    return worth
 
 
 @lru_cache(maxsize=1)
-def _eld() -> Any:
+def _groups() -> tuple[Any, Any, tuple[str, ...]]:
+    """Return the model's columns ordered by language, where each language begins, and the languages."""
+    written = [WRITTEN.get(name, name) for name in model.load().classes]
+    columns = np.array(sorted(range(len(written)), key=lambda place: written[place]))
+    ordered = [written[place] for place in columns]
+    starts = [place for place, name in enumerate(ordered) if place == 0 or ordered[place - 1] != name]
+    return columns, np.array(starts), tuple(ordered[place] for place in starts)
+
+
+@lru_cache(maxsize=1)
+def eld() -> Any:
+    """Return ELD, told which languages may be answered."""
     import eldc
 
     eldc.init()
     detector = eldc.instance()
-    detector.set_languages([tag for tag in LANGUAGES if tag in eldc.LANGUAGES])
-    detector.set_scores(3)
-    return detector
-
-
-@lru_cache(maxsize=1)
-def _langid() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    detector.set_languages([tag for tag in LANGUAGES if tag in set(detector.nb_classes)])
+    detector.set_languages([tag for tag in (*LANGUAGES, "no") if tag in eldc.LANGUAGES])
+    detector.set_scores(2)
     return detector

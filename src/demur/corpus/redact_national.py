@@ -98,7 +98,7 @@ def _pesel(d: Digits) -> bool:
 
 def _rijksregister(d: Digits) -> bool:
     month = _pair(d, 2) % 20
-    if month > 12 or _pair(d, 2) > 52 or _pair(d, 4) > 31:  # months of bis numbers are 20 or 40 higher
+    if month > 12 or _pair(d, 2) > 52:  # months of bis numbers are 20 or 40 higher; days may run over
         return False
     number, check = int("".join(map(str, d[:9]))), _pair(d, 9)
     return check in {97 - number % 97, 97 - (2_000_000_000 + number) % 97}

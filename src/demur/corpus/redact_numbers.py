@@ -47,7 +47,7 @@ _DATED = re.compile(
     rf"|(?<![0-9][.\-/]){_MONTH}/{_DAY}/(?:{_YEAR}|[0-9]{{2}})(?![0-9]|[.\-/][0-9])"
     rf"|(?<![.\-/]){_YEAR} ?[\-/] ?{_YEAR}(?![0-9]|[.\-/][0-9])"
     r"|(?<!:)[0-2]?[0-9][:.][0-5][0-9](?::[0-5][0-9])?(?: ?(?:h|Uhr|uhr|am|pm))?(?![0-9:.\-/])"
-    r"|97[89][ \-]?[0-9][0-9 \-]{8,12}[0-9](?![0-9])"
+    r"|97[89](?:[ \-]?[0-9]){10}(?![0-9]|[ \-][0-9])"
     r"|(?<!\.)[0-9]{1,3}\.[0-9]{3,7}°?[NSns]?, ?-?[0-9]{1,3}\.[0-9]{3,7}(?![0-9])"
     r"|(?i:20[0-9]{2}/[0-9]{2,4}(?:/e[cu])?(?![0-9]))"
     r")"
@@ -125,6 +125,8 @@ def mixed_ids(view: str) -> Iterator[Span]:
         place = run.start()
         if place and (_in_word(view[place - 1]) or view[place - 1] == "#"):
             continue
+        if view[place - 1 : place] == "-" and view[place - 2 : place - 1].isalpha():
+            continue
         match = MIXED.match(view, place)
         if match and match.lastgroup and known_mixed(match.lastgroup, match.group()):
             yield match.start(), match.end(), "ID"
@@ -199,7 +201,7 @@ def _worded_kinds(text: str) -> dict[int, str]:
         return {POSTCODE: "ADDRESS"} if digits in {4, 5, 8} else {}
     upper = compact.upper() == compact
     kinds = {PLATE: "PLATE"} if upper and 4 <= len(compact) <= 9 else {}
-    if digits >= 4 and 6 <= len(compact) <= 24 and (upper or compact.lower() == compact):
+    if digits >= 3 and 6 <= len(compact) <= 24 and (upper or compact.lower() == compact):
         kinds[ID] = "ID"
     return kinds
 

@@ -49,7 +49,7 @@ _AFTER = frozenset(
     ).split()
 )
 _BEFORE = frozenset(
-    "via viale piazza corso vicolo largo calle c/ carrer avenida av. plaza paseo rua r. travessa alameda praça rodovia estrada ul. ulica ulici ul ulicy aleja al. "
+    "via viale piazza corso vicolo largo calle c/ carrer avenida av. avda. plaza paseo rua r. travessa alameda praça rodovia estrada ul. ulica ulici ul ulicy aleja al. "
     "plac osiedle os. str. strada bulevardul bd. calea aleea soseaua șoseaua odos οδός οδού λεωφόρος λεωφ. ул. улица бул. булевард ж.к. triq sqaq trg ulice náměstí "
     "nám. námestie třída cesta cesti".split()
 )
@@ -65,6 +65,9 @@ STREET_WORDS = (
 )
 
 
+_WHOLE = _AFTER.union(STREET_TAILS)
+
+
 def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words))
 
@@ -77,7 +80,7 @@ STREETS = (
     rf" (?:{_NUMBERED_LAST})(?:$|[^a-z])|[A-Z][0-9]|D6W"
 )
 """What a text must hold before it is read for addresses (RE2)."""
-_LITTLE = r"(?:(?:de la|de las|de los|de l'|de|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
+_LITTLE = r"(?:(?:de la|de las|de los|de l'|de|du|des|d'|del|della|delle|dei|degli|do|da|dos|das|di|il-|is-|tas-|San|св\.|Св\.|sv\.|Ag\.|gen\.|Dr\.?) ?)?"
 _STREET_LAST = re.compile(rf"[^\W\d_][^\W_\d.\-]*(?:-[^\W\d_]+)*\.?(?: [^\W\d_]+\.?)? {_HOUSE}{_END}")
 _STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}{_NAME}{_LINK}{_HOUSE}{_END}")
 _NUMBER_FIRST = re.compile(
@@ -158,7 +161,7 @@ def _street_before(view: str, place: int) -> re.Match[str] | None:
 def _named_before(view: str, place: int, words: list[str]) -> re.Match[str] | None:
     """Match a street whose kind comes last: ``Hauptstraße 5``, ``Abbey Road``'s cousins ``Kossuth utca 5``."""
     start = place - 1 - len(words[-1])
-    if words[-1].lower() in _AFTER:
+    if words[-1].lower() in _WHOLE:
         if len(words) < 2 or not words[-2][:1].isupper():
             return None
         start -= len(words[-2]) + 1

@@ -59,7 +59,7 @@ def test_another_key_opens_nothing(service: Service, client: Any, path: str) -> 
 
 
 def test_nothing_is_read_from_the_door(service: Service, client: Any) -> None:
-    assert client.get("/api/feed/forum", headers=headers(service)).status_code == 405
+    assert client.get("/api/feed/forum", headers=headers(service)).status_code in (404, 405)
     assert client.post("/api/feed/forum", content=b"\n", headers=headers(service)).json()["events"] == 0
     assert waiting(service) == []
 

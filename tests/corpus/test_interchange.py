@@ -128,6 +128,27 @@ def test_a_folder_with_something_in_it_is_refused(corpus: Path, tmp_path: Path) 
         export(corpus, tmp_path / "new", form="csv")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_lists_are_described_as_repeated_and_structures_not_at_all(corpus: Path, tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    other = _rewritten(
+        corpus,
+        tmp_path / "wider",
+        lambda table: (
+            table.append_column("mixed", pa.array([["de", "en"]] * table.num_rows))
+            .append_column("score", pa.array([0.5] * table.num_rows))
+            .append_column("spans", pa.array([[{"start": 1}]] * table.num_rows))
+        ),
+    )
+    folder = _with_card(other, tmp_path / "out", "parquet")
+    described = mlcroissant.Dataset(jsonld=folder / "croissant.json")
+    assert described.metadata.ctx.issues.errors == set()
+    row = next(iter(described.records("records")))
+    assert [one.decode() for one in row["records/mixed"]] == ["de", "en"]
+    assert row["records/score"] == 0.5
+    assert "records/spans" not in row
+
+
 def _tool() -> Any:
     spec = importlib.util.spec_from_file_location("check_readers", READERS)
     assert spec is not None

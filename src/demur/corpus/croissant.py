@@ -14,16 +14,14 @@ from typing import Any
 from demur.clock import iso
 from demur.corpus.interchange import Exported, ExportFile
 from demur.terms.manifests import CorpusManifest
+from demur.terms.tables import RECORDS
 
 CONFORMS = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 NO_LICENCE = "No licence is granted by this description; the rights in the texts stay with their authors."
 _MEDIA = {"parquet": "application/x-parquet", "jsonl": "application/jsonlines"}
 _MEANINGS = {
+    **{field.name: (field.metadata or {}).get(b"meaning", b"").decode() for field in RECORDS},
     "id": "opaque keyed hash of the record; says nothing about item or person",
-    "text": "redacted text",
-    "language": "BCP 47 language",
-    "dialect": "dialect or region tag; absent = standard or unknown",
-    "kind": "kind of content",
     "region": "group of languages or dialects that the record belongs to",
 }
 
@@ -119,21 +117,24 @@ def _records(exported: Exported) -> dict[str, Any]:
                 "@type": "cr:Field",
                 "@id": f"records/{name}",
                 "name": name,
-                "description": _MEANINGS.get(name, f"column {name}"),
-                "dataType": _kind(arrow),
+                "description": _MEANINGS.get(name) or f"column {name}",
+                **_kind(arrow),
                 "source": {
                     "fileSet": {"@id": "all-records"},
                     "extract": {"column": name} if by_column else {"jsonPath": f"$.{name}"},
                 },
             }
             for name, arrow in exported.columns
+            if "struct<" not in arrow and "map<" not in arrow  # no data type of Croissant 1.0
         ],
     }
 
 
-def _kind(arrow: str) -> str:
+def _kind(arrow: str) -> dict[str, Any]:
     words = {"bool": "sc:Boolean", "int": "sc:Integer", "uint": "sc:Integer", "float": "sc:Float", "double": "sc:Float"}
-    return next((kind for word, kind in words.items() if arrow.startswith(word)), "sc:Text")
+    inner = arrow.removeprefix("list<").removeprefix("element: ").removeprefix("item: ")
+    kind = next((kind for word, kind in words.items() if inner.startswith(word)), "sc:Text")
+    return {"dataType": kind, "repeated": True} if arrow.startswith("list<") else {"dataType": kind}
 
 
 def _responsible(manifest: CorpusManifest, languages: Sequence[str]) -> dict[str, Any]:

@@ -575,3 +575,41 @@ def test_a_post_is_public_only_if_its_account_was_open_then_and_is_open_now(chan
     if audience == "public":
         opened = max((when for when, protected in history if not protected), default=start)
         assert since == (opened if opened > start + timedelta(hours=at) else None)
+
+
+def test_the_newer_shape_of_facebooks_posts_states_audience_by_label(tmp_path):
+    def post(number, **labelled):
+        values = [{"label": label, "value": value} for label, value in labelled.items()]
+        return {"fbid": str(number), "timestamp": SECOND, "media": [], "label_values": values}
+
+    posts = [
+        post(1, Text="eins", Zielgruppe="Öffentlich"),
+        post(2, Text="zwei", Zielgruppe="Nur ich"),
+        post(3, Text="drei", Zielgruppe="Nachbarn"),
+        post(4, Text="vier"),
+        post(5, Text="fünf", Kellele="Ainult mina"),
+        post(6, Tekst="sechs", Kellele="Ainult mina"),
+        post(7, Sisu="sieben"),
+    ]
+    export = facebook(tmp_path / "in")
+    written(export, {"your_facebook_activity/posts/your_posts_2.json": posts})
+    taken = Taken(tmp_path / "out", "facebook", export, public=["*"])
+    found = {row["item_id"]: row["audience"] for row in taken.rows if row["item_id"][9:].isdigit()}
+    assert found == {
+        "facebook:1": "public", "facebook:2": "direct", "facebook:4": "public", "facebook:5": "unknown",
+        "facebook:6": "unknown",
+    }  # fmt: skip
+    assert taken.report.quarantined == {"unknown_audience": 2, "wrong_type": 1, "unmapped_value": 1}
+
+
+def test_an_edited_post_of_x_is_one_item_with_two_versions(tmp_path):
+    first, second = id_at(parse("2024-03-20")), id_at(parse("2024-03-20T00:05:00Z"))
+    edits = {"edit_info": {"initial": {"editTweetIds": [str(first), str(second)]}}}
+    tweets = [tweet(first, "ein Feler", **edits), tweet(second, "ein Fehler", **edits)]
+    folder = x(tmp_path / "in", history=OPENED)
+    (folder / "data" / "tweets.js").write_text(f"window.YTD.tweets.part0 = {json.dumps(tweets)}")
+    taken = Taken(tmp_path / "out", "x", folder)
+    versions = {row["text"]: row for row in taken.rows if row["item_id"] == f"x:{first}"}
+    assert set(versions) == {"ein Feler", "ein Fehler"}
+    assert {row["created_at"] for row in versions.values()} == {parse("2024-03-20")}
+    assert versions["ein Fehler"]["version_at"] == parse("2024-03-20T00:05:00Z")

@@ -381,10 +381,41 @@ def test_reddits_submissions_and_comments(tmp_path):
     assert declared.texts["hidden"]["audience"] == "group"
 
 
-def test_reddit_packed_with_too_large_a_window_or_cut_short_says_so(tmp_path):
-    path = tmp_path / "RC_2020-09.zst"
-    with pa.output_stream(str(path), compression="zstd") as stream:
-        stream.write("\n".join(json.dumps(reddit(n, body="x", link_id="t3_a")) for n in range(2000)).encode() + b"\n")
-    path.write_bytes(path.read_bytes()[:-40])
+def test_reddit_packed_with_too_large_a_window_says_so(tmp_path):
+    line = json.dumps(reddit(1, body="x", link_id="t3_a")).encode() + b"\n"
+    for window, reason in ((0x50, None), (0xA8, "unreadable_file")):  # 1 MiB, 2 GiB (RFC 8878 §3.1.1.1.2)
+        path = tmp_path / f"{window}" / "RC_2020-09.zst"
+        path.parent.mkdir()
+        block = (len(line) << 3 | 1).to_bytes(3, "little") + line
+        path.write_bytes(b"\x28\xb5\x2f\xfd\x00" + bytes([window]) + block)
+        taken = Taken(tmp_path / f"out-{window}", "reddit", path)
+        assert taken.report.quarantined == ({reason: 1} if reason else {})
+        assert len(taken.rows) == (reason is None)
+
+
+def test_reddit_cut_short_keeps_what_was_before(tmp_path):
+    lines = [json.dumps(reddit(n, body="x", link_id="t3_a")) for n in range(3)]
+    path = tmp_path / "RC_2020-09.jsonl"
+    path.write_text("\n".join(lines)[:-10])
     taken = Taken(tmp_path / "a", "reddit", path)
-    assert sum(taken.report.quarantined.values()) >= 1
+    assert (len(taken.rows), taken.report.quarantined) == (2, {"truncated": 1})
+
+
+def test_conversations_cut_short_keep_what_was_before(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    chat = telegram("public_supergroup", 7, {"text": "eins"}, {"text": "zwei"}, {"text": "drei"})
+    whole = json.dumps({"chats": {"list": [chat]}})
+    (folder / "result.json").write_text(whole[: whole.index("drei")])
+    taken = Taken(tmp_path / "a", "telegram", folder, public=["7"])
+    assert (set(taken.texts), taken.report.quarantined) == ({"eins", "zwei"}, {"truncated": 1})
+    slack(tmp_path / "slack")
+    day = tmp_path / "slack" / "general" / "2020-09-13.json"
+    day.write_text(day.read_text()[: day.read_text().index("1600000001")])
+    cut = Taken(tmp_path / "b", "slack", tmp_path / "slack", public=["general"])
+    assert cut.report.quarantined["truncated"] == 1
+    assert set(cut.texts) == {"hi @U2 & all"}
+    trees = json.dumps([{"id": str(n), "messages": [{"role": "user", "content": f"Frage {n}"}]} for n in range(3)])
+    (tmp_path / "conversations.json").write_text(trees[: trees.index("Frage 2")])
+    chats = Taken(tmp_path / "c", "aichats", tmp_path / "conversations.json")
+    assert (set(chats.texts), chats.report.quarantined) == ({"Frage 0", "Frage 1"}, {"truncated": 1})

@@ -33,7 +33,8 @@ from demur.terms.site import Retention, Site
 from demur.training import read_model
 
 WEEK = timedelta(days=7)
-ALL_BUT_SOURCE = ("corpora", "models", "erasures", "work", "lineage", "ledger", "policies")
+READ_IN = {"source", "platform", "more"}
+"""What the platform gave: not ours to expire."""
 NIGHTLY = bool(os.environ.get("DEMUR_NIGHTLY"))
 PROFILE = settings(max_examples=400 if NIGHTLY else 40, deadline=None)
 
@@ -54,10 +55,9 @@ def clock(at: datetime = LATER + WEEK) -> Callable[[], datetime]:
 def everything(here: Platform) -> list[Path]:
     """Return every file that says the sentinel, but for the content that was read in."""
     found = []
-    for name in ALL_BUT_SOURCE:
-        folder = here.space.root / name
-        if folder.exists():
-            result = look_for(folder, [SENTINEL])
+    for part in sorted(here.space.root.iterdir()):
+        if part.name not in READ_IN:
+            result = look_for(part, [SENTINEL])
             assert not result.unread
             found += list(result.found)
     return found

@@ -122,9 +122,9 @@ def adopt(parts: Parts, corpus_id: str) -> str | None:
             " arrived after it was built; run `demur erase`, or build a new version"
         )
     made = [read_model(path.parent) for path in sorted(parts.workspace.models.glob("*/manifest.json"))]
-    models = [one.model_id for one in made if one.corpus_id == corpus_id and one.status == "complete"]
+    models = {one.model_id: one.status for one in made if one.corpus_id == corpus_id and one.status != "destroyed"}
     here = current(parts.workspace).model
-    model = here if here in models else next(iter(models), None)
+    model = here if here in models else next((name for name, status in models.items() if status == "complete"), None)
     set_current(parts.workspace, corpus=corpus_id, model=model)
     return model
 

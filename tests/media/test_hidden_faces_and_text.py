@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 
 import media_makers as make
@@ -16,7 +17,12 @@ from demur.media.reading import Reader, in_reading_order, looks_like_chat, redac
 
 FACES = [make.face("obama"), make.face("biden")]
 needs_faces = pytest.mark.skipif(None in FACES, reason="the shared pictures are not here")
-CONTACT = ["Hello everybody, my new address is", "anna.muster@example.org", "and my number is +49 170 1234567", "See you"]
+CONTACT = [
+    "Hello everybody, my new address is",
+    "anna.muster@example.org",
+    "and my number is +49 170 1234567",
+    "See you",
+]
 CHAT = [
     (30, "Are you coming tonight?"), (320, "21:04"), (520, "Yes, at eight"), (800, "21:05"),
     (30, "Great, bring the book"), (330, "21:07"), (560, "I will not forget"), (820, "21:08"),
@@ -30,9 +36,13 @@ def jpeg(picture):
     return out.getvalue()
 
 
+@functools.cache
+def reader():
+    return Reader(None)
+
+
 def read(content):
-    reader = Reader(redactor("demur.corpus.redact:redact"))
-    return "\n".join(line for line, _box in reader.lines(make.pixels(content)))
+    return "\n".join(line for line, _box in reader().lines(make.pixels(content)))
 
 
 @needs_faces
@@ -105,13 +115,17 @@ def test_a_redactor_that_moves_lines_hides_them_all():
 
     class Shifted:
         normalised = pa.array(["a b", "a b"])
-        spans = pa.array([[], []], pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("kind", pa.string())])))
+        spans = pa.array(
+            [[], []], pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("kind", pa.string())]))
+        )
 
     assert replaced("a\nb", lambda texts: Shifted()) == (None, [True, True])
 
 
 def placed(lines):
-    return [(text, (left, 40 * place, left + 14 * len(text), 40 * place + 30)) for place, (left, text) in enumerate(lines)]
+    return [
+        (text, (left, 40 * place, left + 14 * len(text), 40 * place + 30)) for place, (left, text) in enumerate(lines)
+    ]
 
 
 def test_a_chat_is_told_from_a_timetable_and_a_letter():

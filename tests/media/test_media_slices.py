@@ -23,7 +23,9 @@ def jpeg(seed):
 
 def records(count, form="picture"):
     return [
-        MediaRecord(f"r{place:03d}-x", form, jpeg(place), text=f"caption {place}", language="de", region="de-AT", frames=1)
+        MediaRecord(
+            f"r{place:03d}-x", form, jpeg(place), text=f"caption {place}", language="de", region="de-AT", frames=1
+        )
         for place in range(count)
     ]
 
@@ -65,7 +67,9 @@ def test_leaving_one_out_is_writing_the_file_without_it(tmp_path):
 def test_media_may_lie_in_files(tmp_path):
     (tmp_path / "one.jpg").write_bytes(jpeg(0))
     rows = records(1)
-    by_path = MediaRecord(**{name: getattr(rows[0], name) for name in rows[0].__slots__} | {"media": tmp_path / "one.jpg"})
+    by_path = MediaRecord(
+        **{name: getattr(rows[0], name) for name in rows[0].__slots__} | {"media": tmp_path / "one.jpg"}
+    )
     assert write_media_slice(tmp_path / "a.tar", [by_path]) == write_media_slice(tmp_path / "b.tar", rows)
 
 
@@ -73,7 +77,7 @@ def test_media_may_lie_in_files(tmp_path):
     "rows",
     [
         records(1) * 2,
-        records(1) + [MediaRecord("other", "voice", b"")],
+        [*records(1), MediaRecord("other", "voice", b"")],
         [MediaRecord("../etc", "picture", b"")],
         [MediaRecord("a", "smell", b"")],
     ],
@@ -87,7 +91,12 @@ def test_what_no_reader_could_read_is_not_written(tmp_path, rows):
 def test_damage_is_seen(tmp_path):
     write_media_slice(tmp_path / "a.tar", records(2))
     whole = (tmp_path / "a.tar").read_bytes()
-    for broken in (whole[:700], b"x" * 2048, whole.replace(b"caption 0", b'caption"0'), whole.replace(b".json", b".jsom")):
+    for broken in (
+        whole[:700],
+        b"x" * 2048,
+        whole.replace(b"caption 0", b'caption"0'),
+        whole.replace(b".json", b".jsom"),
+    ):
         (tmp_path / "a.tar").write_bytes(broken)
         with pytest.raises(BrokenError):
             list(read_media_slice(tmp_path / "a.tar"))
@@ -110,7 +119,11 @@ def test_datasets_reads_it(tmp_path, monkeypatch):
     rows = records(7)
     write_media_slice(tmp_path / "a.tar", rows)
     read = datasets.load_dataset(
-        "webdataset", data_files=str(tmp_path / "a.tar"), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
+        "webdataset",
+        data_files=str(tmp_path / "a.tar"),
+        split="train",
+        streaming=True,
+        cache_dir=str(tmp_path / "cache"),
     )
     found = list(read)
     assert [one["json"]["text"] for one in found] == [row.text for row in rows]

@@ -99,7 +99,9 @@ def test_the_room_sees_what_a_worker_left_in(spoil, found):
 def spoiled(draw):
     """A file with segments of any kind and content in it, then with bytes changed, cut out or put in."""
     kinds = st.sampled_from([*range(0xE0, 0xF0), 0xFE, 0xC4, 0xDB, 0xDD])
-    heads = st.sampled_from([b"", b"Exif\0\0MM\0*\0\0\0\x08", b"Exif\0\0II*\0\x08\0\0\0", b"ICC_PROFILE\0\1\1", b"JFIF\0"])
+    heads = st.sampled_from(
+        [b"", b"Exif\0\0MM\0*\0\0\0\x08", b"Exif\0\0II*\0\x08\0\0\0", b"ICC_PROFILE\0\1\1", b"JFIF\0"]
+    )
     bodies = st.tuples(heads, st.binary(max_size=60)).map(lambda two: two[0] + two[1] + make.SECRET)
     more = draw(st.lists(st.builds(make.segment, kinds, bodies), max_size=3))
     base = draw(st.sampled_from(["jpeg", "jpeg", "jpeg", *FILES]))
@@ -114,7 +116,9 @@ def spoiled(draw):
             case 2:
                 content[place:place] = draw(st.binary(min_size=1, max_size=40))
             case _:
-                content[place : place + 4] = draw(st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"]))
+                content[place : place + 4] = draw(
+                    st.sampled_from([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"])
+                )
         content = content or bytearray(b"\xff")
     return bytes(content)
 

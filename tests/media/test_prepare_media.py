@@ -83,7 +83,9 @@ def test_every_item_gets_a_row_and_every_result_is_kept_once(tmp_path):
     kept = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file())
     assert stage(tmp_path, files, name="second")[1] == rows
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file()) == kept
-    assert purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 3  # two of the photo, one of the wreck
+    assert (
+        purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 3
+    )  # two of the photo, one of the wreck
     assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json"]
 
 
@@ -149,7 +151,9 @@ def test_a_film_is_its_frames_on_the_grid_and_no_tag_of_it(quick):
     assert make.SECRET not in done.clean
     strip = make.pixels(done.clean).astype(int)
     for place, seed in enumerate((0, 2, 4, 6, 8)):
-        assert np.abs(strip[place * 48 : (place + 1) * 48] - np.asarray(make.pattern(64, 48, seed)).astype(int)).mean() < 8
+        assert (
+            np.abs(strip[place * 48 : (place + 1) * 48] - np.asarray(make.pattern(64, 48, seed)).astype(int)).mean() < 8
+        )
 
 
 @pytest.mark.skipif(make.face() is None, reason="the shared pictures are not here")

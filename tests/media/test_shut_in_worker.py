@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from pathlib import Path
 
 import media_makers as make
 import numpy as np
@@ -41,7 +40,8 @@ class Moody:
         if (red, green, blue) == (False, True, False):
             allowed = 0
             for way in (lambda: open("/etc/hostname"), lambda: open("/tmp/demur-x", "w"), socket.socket, os.fork,
-                        lambda: os.kill(os.getppid(), 0), lambda: os.listdir("/"), lambda: os.execv("/bin/true", ["true"])):
+                        lambda: os.kill(os.getppid(), 0), lambda: os.listdir("/"),
+                        lambda: os.execv("/bin/true", ["true"])):
                 try:
                     way()
                     allowed += 1
@@ -111,7 +111,7 @@ def test_the_filter_refuses_and_the_process_lives(tmp_path):
 
 def test_nothing_is_left_running_when_the_room_closes():
     with Darkroom(MediaRecipe(text="ignore", detectors=())) as room:
-        number = room._worker.pid
+        number = room.worker_pid
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
 
@@ -166,4 +166,3 @@ def test_settings_are_checked_together():
     with pytest.raises(ConfigError):
         MediaRecipe.of({"facess": "blur"})
     assert MediaRecipe.of(MediaRecipe(faces="keep").plain()) == MediaRecipe(faces="keep")
-    assert Path(__file__).exists()

@@ -74,6 +74,11 @@ class Darkroom:
     ) -> None:
         self._end()
 
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the worker; ``None`` = there is none."""
+        return self._worker.pid if self._worker is not None else None
+
     def develop(self, kind: str, content: bytes) -> Developed:
         """Return the clean form of one file.
 

@@ -24,7 +24,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 """What is decoded; HEIF only where the operator installed ``pillow-heif``."""
 
 HASH_EDGE = 384
-"""The fingerprint is taken of a picture of this longer edge: 2 to 8 of 256 bits from that of the whole picture."""
+"""The fingerprint is taken of a picture no longer than this: a few of 256 bits from that of the whole picture."""
 
 _CELLS = 4
 """A hidden face keeps this many cells across, each its mean: a colour and a place, no person."""
@@ -132,7 +132,7 @@ def _on_white(source: Image.Image) -> Image.Image:
         white = Image.new("RGB", over.size, "white")
         white.paste(over, mask=over.getchannel("A"))
         return white
-    return source.convert("RGB")
+    return source if source.mode == "RGB" else source.convert("RGB")
 
 
 def cleaned(content: bytes, recipe: MediaRecipe, detectors: list[Detector], reader: Reader | None) -> tuple[Any, Seen]:
@@ -154,8 +154,9 @@ def fingerprint(pixels: Any, seen: Seen) -> None:
     """Take PDQ of the picture as it came, and of its mirror image: re-uploads keep neither size nor side."""
     import pdqhash
 
-    small = np.ascontiguousarray(shrunk(pixels, HASH_EDGE)[0])
-    eight, quality = pdqhash.compute_dihedral(small)
+    times = -(-max(pixels.shape[:2]) // HASH_EDGE)
+    small = np.asarray(Image.fromarray(pixels).reduce(times))  # means of whole squares: quick and exact
+    eight, quality = pdqhash.compute_dihedral(np.ascontiguousarray(small))
     seen.hash, seen.hash_mirrored = (np.packbits(eight[place]).tobytes().hex() for place in (0, 5))
     seen.hash_quality = int(quality)
 

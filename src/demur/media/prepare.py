@@ -51,6 +51,7 @@ MEDIA: Any = pa.schema(
 """Row of ``media.parquet``. ``status``: ``clean`` or ``left_out``; ``form``: ``picture``, ``film``, ``voice``;
 ``clean_path`` is relative to the cache and null where only a transcript goes on."""
 
+_ASKED = ("item_id", "kind", "media_path", "media_type")
 _TYPES = {"picture": ("jpg", "image/jpeg"), "film": ("jpg", "image/jpeg"), "voice": ("flac", "audio/flac")}
 _OURS = (Left.NO_TOOL, Left.NO_MEMORY)
 """Reasons that are this machine's, not the file's: asked again by the next build."""
@@ -82,20 +83,16 @@ def prepare_media(
     """
     settings = MediaRecipe.of(recipe)
     counts: Counter[str] = Counter()
+    missing = [name for name in _ASKED if name not in pq.read_schema(rows).names]
+    if missing:
+        raise InputError("expected a table of media files, found columns missing; write them", missing)
     with (
         pq.ParquetFile(rows) as source,
         Darkroom(settings, redactor) as room,
         pq.ParquetWriter(folder / "media.parquet", MEDIA, compression="zstd", write_statistics=False) as sink,
     ):
-        missing = [
-            name for name in ("item_id", "kind", "media_path", "media_type") if name not in source.schema_arrow.names
-        ]
-        if missing:
-            raise InputError("expected a table of media files, found columns missing; write them", missing)
         results = Results(Path(cache) if cache else folder / "cache", room.name)
-        for batch in source.iter_batches(
-            batch_size=BATCH_ROWS, columns=["item_id", "kind", "media_path", "media_type"]
-        ):
+        for batch in source.iter_batches(batch_size=BATCH_ROWS, columns=list(_ASKED)):
             done = [_row(row, Path(root), room, results) for row in batch.to_pylist()]
             counts.update(row["reason"] or "clean" for row in done)
             sink.write_table(pa.Table.from_pylist(done, schema=MEDIA))

@@ -10,7 +10,7 @@ Models that were trained from a version go with it: nobody could be taken out of
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -84,9 +84,10 @@ def expire(parts: Parts, retention: Retention, *, clock: Callable[[], datetime])
     settle(parts.workspace.corpora)
     folders = unfinished(parts)
     judged = judge(versions(parts), retention, at=clock())
-    for one in judged:
-        if one.expires and not any(folder.name.startswith(one.version.corpus_id) for folder in folders):
-            folders.append(_plan(parts, one, judged, retention, clock()))
+    begun = {folder.name[:16] for folder in folders}
+    fresh = [one for one in judged if one.expires and one.version.corpus_id not in begun]
+    left = _left(parts) if fresh else {}
+    folders += [_plan(parts, one, judged, retention, left, clock()) for one in fresh]
     done = []
     for number, folder in enumerate(folders, 1):
         parts.progress("expiry", number - 1, len(folders))
@@ -108,7 +109,14 @@ def unfinished(parts: Parts) -> list[Path]:
     return [plan.parent for plan in plans if not (plan.parent / RECORD).exists()]
 
 
-def _plan(parts: Parts, one: Judged, judged: Sequence[Judged], retention: Retention, at: datetime) -> Path:
+def _plan(
+    parts: Parts,
+    one: Judged,
+    judged: Sequence[Judged],
+    retention: Retention,
+    left: Mapping[str, list[dict[str, Any]]],
+    at: datetime,
+) -> Path:
     """Write down what goes and what stays before anything goes."""
     space, version = parts.workspace, one.version
     source = space.corpora / version.corpus_id
@@ -133,7 +141,7 @@ def _plan(parts: Parts, one: Judged, judged: Sequence[Judged], retention: Retent
         ],
         "models": list(version.models),
         "model_digests": [read_model(space.models / name).model_digest for name in version.models],
-        "left_the_house": _left(parts, manifest.digest),
+        "left_the_house": left.get(manifest.digest, []),
     }
     folder = space.erasures / "expired" / f"{manifest.corpus_id}-{iso(at).replace(':', '')}"
     shards = sorted({(head.region, head.shard) for some in heads for head in some})
@@ -141,17 +149,18 @@ def _plan(parts: Parts, one: Judged, judged: Sequence[Judged], retention: Retent
     return folder
 
 
-def _left(parts: Parts, corpus_digest: str) -> list[dict[str, Any]]:
-    """Return the exports of a corpus as the public ledger has them: copies that nobody here can destroy."""
+def _left(parts: Parts) -> dict[str, list[dict[str, Any]]]:
+    """Return the exports of every corpus, as the public ledger has them: copies that nobody here can destroy."""
+    found: dict[str, list[dict[str, Any]]] = {}
     if not (parts.workspace.ledger / "public" / "checkpoint").exists():
-        return []
+        return found
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
-        leaves = [(index, read_leaf(ledger.entry(index))) for index in range(ledger.size)]
-    return [
-        {"ledger_entry": index, "at": leaf["at"], "builds": leaf["builds"]}
-        for index, leaf in leaves
-        if leaf["kind"] == EntryKind.EXPORT.value and leaf["builds"].get("corpus") == corpus_digest
-    ]
+        for index in range(ledger.size):
+            leaf = read_leaf(ledger.entry(index))
+            if leaf["kind"] == EntryKind.EXPORT.value and "corpus" in leaf["builds"]:
+                told = {"ledger_entry": index, "at": leaf["at"], "builds": leaf["builds"]}
+                found.setdefault(leaf["builds"]["corpus"], []).append(told)
+    return found
 
 
 def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Path:

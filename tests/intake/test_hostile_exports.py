@@ -19,7 +19,7 @@ from demur.intake.check import ITEM_RULES, PERSON_RULES
 from demur.intake.quarantine import REASONS
 
 AT = parse("2026-11-22")
-EXAMPLES = 2_000 if os.environ.get("DEMUR_NIGHTLY") == "1" else 40
+EXAMPLES = 2_000 if os.environ.get("DEMUR_NIGHTLY") == "1" else 25
 
 
 def sibling(name):

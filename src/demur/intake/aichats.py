@@ -145,7 +145,8 @@ class _Reading:
                 yield self._context.unreadable("not_content", "a turn by user, assistant, system or tool")
                 continue
             asked = by_name.get(turn.parent or "") if turn.role in _AI else turn
-            who = (asked.speaker if asked is not None and asked.role in _PERSON else None) or (None if group else asker)
+            speaker = asked.speaker if asked is not None and asked.role in _PERSON else None
+            who = speaker if group else asker or speaker
             yield self._row(turn, chat, f"{self._service}:{who}" if who else None, group=group)
 
     def _row(self, turn: _Turn, chat: str, account: str | None, *, group: bool) -> ItemRow:

@@ -100,7 +100,7 @@ class _Reading:
             raise Fault("not_content", "messages in the folder messages; these were not read")
         elif comment is not None:
             yield self._comment(comment, found)
-        elif any("post" in one for one in inner) or _POSTS.search(name) or "/posts/" in f"/{name}":
+        elif any("post" in one for one in inner) or _POSTS.search(name) or _like_a_post(name, found):
             yield from self._post(found, inner, name)
         elif unknown:
             raise Fault("unmapped_value", "labels in a language that labels.toml knows")
@@ -173,6 +173,11 @@ class _Reading:
 
     def _numbered(self, base: str, created: Any) -> str:
         return self._numbering.name(f"{base}/{meta.moment(created)}")
+
+
+def _like_a_post(name: str, found: Mapping[str, Any]) -> bool:
+    """Return whether a record is a post although its file has a name in another language."""
+    return "/posts/" in f"/{name}" and ("media" in found or "attachments" in found)
 
 
 def _files(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -81,7 +81,7 @@ POLICY = Policy(
     copy_min_words=8,
     digest="0" * 64,
 )
-RECIPE = CorpusRecipe(regions={"en": "en", "de": "de"}, shards=3, slices=2)
+RECIPE = CorpusRecipe(regions={"en": "en", "de": "de"}, shards=3, slices=2, quality="")
 
 
 @dataclass

@@ -61,6 +61,8 @@ class CorpusInputs:
     purpose: str
     narrowed_at: datetime | None = None
     """What was learned until then takes away; ``None`` = ``known_at``, a first build (ADR 2)."""
+    toxicity: Path | None = None
+    """Folder of the platform's own toxicity model, where the recipe names one."""
 
 
 def build(
@@ -295,6 +297,7 @@ class _Stages:
             "standing": str(self.inputs.standing),
             "mentions": self._mentions,
             "copy_min_words": self.inputs.policy.copy_min_words,
+            "toxicity": str(self.inputs.toxicity) if self.inputs.toxicity else None,
         }
 
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
@@ -328,6 +331,13 @@ def _check(inputs: CorpusInputs) -> None:
         faults.append(f"slices must be 1 to 1000, found {recipe.slices}")
     if not 0 < recipe.near_duplicate_jaccard <= 1:
         faults.append(f"near_duplicate_jaccard must be above 0 and at most 1, found {recipe.near_duplicate_jaccard}")
+    if recipe.redaction_mode not in {"mask", "drop", "fake"}:
+        faults.append(f"redaction_mode must be mask, drop or fake, found {recipe.redaction_mode!r}")
+    faults += [
+        f"a share must be above 0 and at most 1, found {share} for {tag}"
+        for tag, share in sorted(recipe.shares.items())
+        if not 0 < share <= 1
+    ]
     faults += [
         f"a region is named by letters, digits, - and _, found {region!r}"
         for region in sorted({*recipe.regions.values(), recipe.other_region})

@@ -35,7 +35,7 @@ from demur.corpus.disk import writing
 from demur.corpus.measures import live, looked_at
 from demur.corpus.neighbourhood import Judged, neighbourhood
 from demur.corpus.readings import Readings
-from demur.corpus.similarity import BANDS, jaccard_pairs
+from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
 from demur.corpus.spill import write_bucket
 from demur.store import commit_record
 from demur.terms.reasons import Exclusion
@@ -185,8 +185,8 @@ def _near_pairs(texts: Texts, readings: Readings, threshold: float) -> tuple[Any
     for band in range(BANDS):
         pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
         pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
-        found = np.union1d(found, (pairs[:, 0] << 32) | pairs[:, 1])
-        crowd = np.union1d(crowd, crowded)
+        found = distinct(np.concatenate([found, (pairs[:, 0] << 32) | pairs[:, 1]]))
+        crowd = distinct(np.concatenate([crowd, crowded]))
     return _verified(texts, readings, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
 
 
@@ -307,7 +307,7 @@ def _write(folder: Path, texts: Texts, fates: Fates, pairs: Any, readings: Readi
     names = (Exclusion.PROTECTED_COPY.value, Exclusion.DUPLICATE_EXACT.value, Exclusion.DUPLICATE_NEAR.value)
     kind = np.where(fates.protected_copy, 0, np.where(exact, 1, np.where(near, 2, -1)))
     judged = np.flatnonzero(texts.judged & allowed)
-    leaders = np.unique(leader[judged][leader[judged] >= 0])
+    leaders = distinct(leader[judged][leader[judged] >= 0])
     led_by = pa.array(_ids(texts, readings, leaders, "item_id"), pa.string())
     for bucket in range(buckets):
         mine = judged[texts.bucket[judged] == bucket]

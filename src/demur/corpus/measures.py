@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from demur.corpus.manifest import read_manifest
+from demur.corpus.redact_spans import SPANS
 from demur.corpus.similarity import BANDS
 from demur.corpus.spill import bucket_numbers, read_bucket, together
 from demur.lineage import SealedFile
@@ -33,6 +34,7 @@ MEASURES: Any = pa.schema(
         ("tie", pa.uint64()),
         ("owners", pa.uint64()),
         ("exclusion", pa.string()),
+        ("detail", pa.string()),
         ("words", pa.int32()),
         ("exact", pa.binary(16)),
         ("bands", pa.list_(pa.uint64(), BANDS)),
@@ -45,13 +47,15 @@ MEASURES: Any = pa.schema(
         ("record_id", pa.string()),
     ]
 )
-"""``owners`` is a hash of who else owns a part of it; ``exact`` and ``bands`` count only without an exclusion."""
+"""``owners`` is a hash of who else owns a part of it; ``exact`` and ``bands`` count only without an exclusion;
+``detail`` says which rule of a filter took it."""
 
 TOUCHED: Any = pa.schema([*MEASURES, ("touched", pa.bool_())])
 """Measures with whether anything about the text changed since the corpus before: its words, status or owners."""
 
-TEXTS: Any = pa.schema([("item_id", pa.string()), ("plain", pa.string()), ("text", pa.string())])
-"""``plain`` decides what is a copy of what; ``text`` has the names of objectors out too and becomes the record."""
+TEXTS: Any = pa.schema([("item_id", pa.string()), ("plain", pa.string()), ("text", pa.string()), ("spans", SPANS)])
+"""``plain`` decides what is a copy of what; ``text`` has the names of objectors out too and becomes the record;
+``spans`` are the identifiers in the normalised source text."""
 
 
 class Before:

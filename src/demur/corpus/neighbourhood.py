@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from demur.corpus.measures import MEASURES, bands_of, live, looked_at
+from demur.corpus.similarity import distinct
 from demur.corpus.spill import read_bucket
 
 _SIEVE_BITS = 26
@@ -52,7 +53,7 @@ def neighbourhood(selected: Path, texts: list[str], *, fresh: bool) -> Judged:
         table, gone = looked_at(selected, texts, bucket), read_bucket(selected / "gone", MEASURES, bucket)
         touched = table["touched"].to_numpy(zero_copy_only=False).astype(bool) & live(table)
         changed += [bands_of(table)[touched].reshape(-1), bands_of(gone)[live(gone)].reshape(-1)]
-    again, keys = _sharing(selected, texts, np.unique(np.concatenate(changed)))
+    again, keys = _sharing(selected, texts, distinct(np.concatenate(changed)))
     compared, _ = _sharing(selected, texts, keys)
     return Judged(again, compared)
 
@@ -71,5 +72,5 @@ def _sharing(selected: Path, texts: list[str], keys: Any) -> tuple[list[Any], An
         mask = np.zeros(table.num_rows, bool)
         mask[sharing] = True
         masks.append(mask)
-        found.append(np.unique(bands[sharing].reshape(-1)))
-    return masks, np.unique(np.concatenate(found))
+        found.append(distinct(bands[sharing].reshape(-1)))
+    return masks, distinct(np.concatenate(found))

@@ -22,9 +22,11 @@ from demur.corpus.disk import writing
 from demur.corpus.measures import MEASURES, SEALED_BUCKETS, Before, looked_at
 from demur.corpus.owners import OWNERS
 from demur.corpus.readings import Readings
+from demur.corpus.redact_spans import SPANS
 from demur.corpus.select import DECIDED
 from demur.corpus.spill import Spill, bucket_numbers, read_bucket
 from demur.store import KeyRing, commit_record
+from demur.terms.reasons import Exclusion
 from demur.terms.tables import LINEAGE
 
 PLACED: Any = pa.schema(
@@ -44,14 +46,34 @@ REMOVED: Any = pa.schema([PLACED.field(name) for name in ("region", "shard", "sl
 """Records of the corpus before that go, or come again with another text."""
 
 FATES: Any = pa.schema(
-    [*DECIDED, ("exclusion", pa.string()), ("duplicate_of", pa.string()), ("record_id", pa.string())]
+    [
+        *DECIDED,
+        ("exclusion", pa.string()),
+        ("detail", pa.string()),
+        ("duplicate_of", pa.string()),
+        ("record_id", pa.string()),
+        ("spans", SPANS),
+    ]
 )
-"""A decision and what the corpus made of it. Sealed: it links items, persons and records."""
+"""A decision and what the corpus made of it; where identifiers stood in the source text of a record. Sealed: it links
+items, persons and records."""
 
 LINKS: Any = pa.schema([pa.field(field.name, field.type) for field in LINEAGE])
 """LINEAGE without its sentences."""
 
-COUNTED = ("items", "decisions", "exclusions", "records", "regions", "languages", "dialects", "kinds", "size")
+COUNTED = (
+    "items",
+    "decisions",
+    "exclusions",
+    "filters",
+    "records",
+    "regions",
+    "languages",
+    "mixed",
+    "dialects",
+    "kinds",
+    "size",
+)
 """What the manifest counts; every name is there also when nothing was counted."""
 
 
@@ -87,7 +109,7 @@ def place(
     readings = Readings(Path(selected), texts, Path(source), gauge)
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     counts["items"]["all"] = counts["records"]["all"] = 0
-    late: list[tuple[int, Any, Any]] = []
+    late: list[_Late] = []
     unlinked = [pa.array([], pa.string())]
     with (
         Spill(folder / "groups", PLACED, groups) as placed,
@@ -98,7 +120,6 @@ def place(
     ):
         for bucket in range(len(texts)):
             one = _Bucket.of(bucket, Path(selected), texts, Path(deduplicated), earlier, readings.carried[bucket])
-            fates.add(one.fates, bucket_numbers(one.fates["item_id"], SEALED_BUCKETS))
             measures.add(one.table, bucket_numbers(one.table["item_id"], SEALED_BUCKETS))
             _count(counts, one)
             gone, forgotten = one.leaving()
@@ -106,12 +127,14 @@ def place(
             unlinked.append(forgotten)
             links.add(one.authors(), np.zeros(len(one.relinked), np.int64))
             fresh, again = one.coming()
-            if len(fresh):
-                _put(placed, one.table, fresh, readings.final(np.full(len(fresh), bucket), fresh), groups)
+            texts_now = readings.final(np.full(len(fresh), bucket), fresh)
+            _put(placed, one.table.take(pa.array(fresh)), texts_now, groups)
+            said, unsaid = _with_spans(one.fates, texts_now, one.table["item_id"].take(pa.array(again)))
+            fates.add(said, bucket_numbers(said["item_id"], SEALED_BUCKETS))
             if len(again):
-                late.append((bucket, again, one.table.take(pa.array(again))))
+                late.append(_Late(np.full(len(again), bucket), again, one.table.take(pa.array(again)), unsaid))
         if late:
-            _put_late(placed, late, readings, groups)
+            _put_late(placed, fates, late, readings, groups)
     pq.write_table(pa.table({"record_id": pa.concat_arrays(unlinked)}), folder / "unlinked.parquet")
     _link(folder, Path(selected), Path(deduplicated))
     commit_record(folder, {name: dict(sorted(counter.items())) for name, counter in sorted(counts.items())})
@@ -155,7 +178,11 @@ class _Bucket:
         nothing = pa.scalar(None, pa.string())
         mine = pc.if_else(table["protected"], nothing, became)
         columns = [decided[name] for name in DECIDED.names]
-        columns += [mine.take(at), duplicate_of.take(at), shown.take(at)]
+        detail = pc.if_else(pc.equal(mine, Exclusion.LOW_QUALITY.value), table["detail"], nothing)
+        spans = fates["spans"].take(pc.index_in(decided["item_id"], fates["item_id"]))
+        stays = pa.array(record & old["record_id"].is_valid().to_numpy(zero_copy_only=False)).take(at)
+        spans = spans.take(pc.if_else(pc.fill_null(stays, fill_value=False), _numbers(len(at)), None))
+        columns += [mine.take(at), _one(detail).take(at), duplicate_of.take(at), shown.take(at), spans]
         return cls(
             table=table,
             fates=pa.table(columns, schema=FATES),
@@ -208,18 +235,43 @@ def _became(table: Any, verdicts: Any, old: Any) -> tuple[Any, Any, Any]:
     return _one(became), _one(pc.if_else(led, duplicate_of, pa.scalar(None, pa.string()))), judged
 
 
-def _put(placed: Spill, table: Any, rows: Any, texts: list[str | None], groups: int) -> None:
-    chosen = table.take(pa.array(rows))
-    chosen = chosen.append_column("text", pa.array(texts, pa.string()))
-    placed.add(chosen.select(PLACED.names), _groups(chosen, groups))
+@dataclass(slots=True)
+class _Late:
+    """Records that were measured before and were none: their texts are read again, all at once at the end."""
+
+    buckets: Any
+    rows: Any
+    table: Any
+    fates: Any
 
 
-def _put_late(placed: Spill, late: list[tuple[int, Any, Any]], readings: Readings, groups: int) -> None:
-    """Place records that were measured before: their texts are read again, all at once."""
-    buckets = np.concatenate([np.full(len(rows), bucket) for bucket, rows, _ in late])
-    texts = readings.final(buckets, np.concatenate([rows for _, rows, _ in late]))
-    table = pa.concat_tables([table for _, _, table in late])
-    _put(placed, table, np.arange(table.num_rows), texts, groups)
+def _with_spans(fates: Any, texts: Any, late: Any) -> tuple[Any, Any]:
+    """Return fates with the spans of texts that were read now, and apart the fates of those that come later."""
+    at = pc.index_in(fates["item_id"], texts["item_id"])
+    found, known = texts["spans"].take(at), fates["spans"]
+    both = pa.chunked_array([_one(found), _one(known)]).combine_chunks()
+    numbers = _numbers(fates.num_rows)
+    spans = both.take(pc.if_else(pc.is_valid(at), numbers, pc.add(numbers, fates.num_rows)))
+    fates = fates.set_column(fates.schema.get_field_index("spans"), FATES.field("spans"), spans)
+    coming = pc.is_in(fates["item_id"], late)
+    return fates.filter(pc.invert(coming)), fates.filter(coming)
+
+
+def _numbers(rows: int) -> Any:
+    return pa.array(np.arange(rows))
+
+
+def _put(placed: Spill, table: Any, texts: Any, groups: int) -> None:
+    if table.num_rows:
+        chosen = table.append_column("text", texts["text"])
+        placed.add(chosen.select(PLACED.names), _groups(chosen, groups))
+
+
+def _put_late(placed: Spill, fates: Spill, late: list[_Late], readings: Readings, groups: int) -> None:
+    texts = readings.final(np.concatenate([one.buckets for one in late]), np.concatenate([one.rows for one in late]))
+    _put(placed, pa.concat_tables([one.table for one in late]), texts, groups)
+    said, _ = _with_spans(pa.concat_tables([one.fates for one in late]), texts, pa.array([], pa.string()))
+    fates.add(said, bucket_numbers(said["item_id"], SEALED_BUCKETS))
 
 
 def _groups(table: Any, groups: int) -> Any:
@@ -286,9 +338,11 @@ def _count(counts: dict[str, Counter[str]], one: _Bucket) -> None:
     allowed = pc.fill_null(fates["allowed"], fill_value=False)
     counts["decisions"].update(_tally(pc.if_else(allowed, "allowed", fates["primary_reason"])))
     counts["exclusions"].update(_tally(fates["exclusion"].drop_null()))
+    counts["filters"].update(_tally(fates["detail"].drop_null()))
     counts["records"]["all"] += records.num_rows
     counts["regions"].update(_tally(records["region"]))
     counts["languages"].update(_tally(records["language"]))
+    counts["mixed"].update(_tally(records["other_language"].drop_null()))
     counts["dialects"].update(_tally(pc.fill_null(records["dialect"], "none")))
     counts["kinds"].update(_tally(records["kind"]))
 

@@ -46,11 +46,23 @@ class Readings:
             buckets: number of the bucket of each.
             rows: row of each in it, as ``looked_at`` counts.
         """
-        return self._strings(buckets, rows, "plain")
+        found: list[str | None] = self.final(buckets, rows)["plain"].to_pylist()
+        return found
 
-    def final(self, buckets: Any, rows: Any) -> list[str | None]:
-        """Return the texts that become records."""
-        return self._strings(buckets, rows, "text")
+    def final(self, buckets: Any, rows: Any) -> Any:
+        """Return the texts that become records and their spans, as TEXTS."""
+        before = rows < np.array(self.carried, np.int64)[buckets]
+        places: list[Any] = []
+        tables: list[Any] = []
+        for bucket in np.unique(buckets[~before]).tolist():
+            places.append(np.flatnonzero((buckets == bucket) & ~before))
+            table = read_bucket(Path(self._texts[bucket]) / "texts", TEXTS, bucket)
+            tables.append(table.take(pa.array(rows[places[-1]] - self.carried[bucket])))
+        if before.any():
+            places.append(np.flatnonzero(before))
+            tables.append(self._again(buckets[before], rows[before]))
+        order = np.argsort(np.concatenate([np.zeros(0, np.int64), *places]))
+        return together(tables, TEXTS).take(pa.array(order))
 
     def column(self, buckets: Any, rows: Any, name: str) -> list[Any]:
         """Return a column of the measures."""
@@ -62,19 +74,7 @@ class Readings:
         found: list[Any] = values.tolist()
         return found
 
-    def _strings(self, buckets: Any, rows: Any, name: str) -> list[str | None]:
-        values = np.full(len(rows), None, dtype=object)
-        before = rows < np.array(self.carried, np.int64)[buckets]
-        for bucket in np.unique(buckets[~before]).tolist():
-            places = np.flatnonzero((buckets == bucket) & ~before)
-            column = read_bucket(Path(self._texts[bucket]) / "texts", TEXTS, bucket)[name]
-            values[places] = column.take(pa.array(rows[places] - self.carried[bucket])).to_pylist()
-        if before.any():
-            values[before] = self._again(buckets[before], rows[before], name)
-        found: list[str | None] = values.tolist()
-        return found
-
-    def _again(self, buckets: Any, rows: Any, name: str) -> list[str]:
+    def _again(self, buckets: Any, rows: Any) -> Any:
         """Redact texts again that a corpus before has measured."""
         ids = np.full(len(rows), None, dtype=object)
         for bucket in np.unique(buckets).tolist():
@@ -89,10 +89,8 @@ class Readings:
                 "expected every measured item in the snapshot, found some gone; build without the corpus before"
             )
         gauge = Gauge.of(**self._gauge)
-        column = 0 if name == "plain" else 1
-        parts = [gauge.texts(raw["text"].slice(at, CHUNK_ROWS))[column] for at in range(0, raw.num_rows, CHUNK_ROWS)]
-        strings: list[str] = pa.concat_arrays([pa.array([], pa.string()), *parts]).take(found).to_pylist()
-        return strings
+        pieces = (raw.slice(at, CHUNK_ROWS) for at in range(0, raw.num_rows, CHUNK_ROWS))
+        return together((gauge.texts(piece["text"], piece["item_id"]) for piece in pieces), TEXTS).take(found)
 
     def _raw(self, ids: Any, buckets: list[int]) -> Any:
         if not self._split:

@@ -6,9 +6,11 @@ All of a person's records in a region lie in one shard and one slice, so one era
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from demur.store.keys import keyed_hash
+from demur.store.keys import mac_of, prefixed
 from demur.terms.manifests import SliceRef
 
 
@@ -34,13 +36,19 @@ class Placement:
         >>> Placement(b"p" * 32, b"r" * 32, 4, 2).slice_of("de", "x:1")
         SliceRef(region='de', shard=2, slice=0)
         """
-        shard = int.from_bytes(keyed_hash(self.placement, region, person)[:8], "big") % self.shards
-        part = int.from_bytes(keyed_hash(self.placement, "slice", region, person)[:8], "big") % self.slices
+        mac = _mac(self.placement)
+        shard = int.from_bytes(mac(prefixed(region, person))[:8], "big") % self.shards
+        part = int.from_bytes(mac(prefixed("slice", region, person))[:8], "big") % self.slices
         return SliceRef(region=region, shard=shard, slice=part)
 
     def record_id(self, item: str) -> str:
         """Return the opaque id of the record of an item: 32 hex digits that say nothing without the key."""
-        return keyed_hash(self.records, item)[:16].hex()
+        return _mac(self.records)(prefixed(item))[:16].hex()
+
+
+@lru_cache(maxsize=8)
+def _mac(key: bytes) -> Callable[[bytes], bytes]:
+    return mac_of(key)
 
 
 def slice_path(ref: SliceRef) -> str:

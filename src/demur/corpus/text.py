@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,15 @@ import pyarrow.compute as pc
 
 from demur.corpus.disk import writing
 from demur.corpus.measures import MEASURES, TEXTS
-from demur.corpus.mentions import objector_names, suppressed_words
+from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.select import TEXTS_OF, WANTED
 from demur.corpus.shard import Placement
 from demur.corpus.similarity import measure
 from demur.corpus.spill import read_bucket, write_bucket
+from demur.errors import ConfigError
 from demur.lineage import Suppressed
 from demur.store import KeyRing, commit_record
-from demur.store.keys import mac_of
+from demur.store.keys import mac_of, prefixed
 from demur.terms.manifests import CorpusRecipe
 from demur.terms.reasons import Exclusion
 
@@ -39,6 +40,9 @@ _LATEST = 2**62
 
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """Category Cc but for the line feed; the category's members are fixed by the Unicode stability policy."""
+
+_UNTIDY = "[\\x00-\\x1f\\x7f-\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}]|  |^ | $"
+"""What may have to change: controls, every blank but a single space inside (the members of ``str.isspace``)."""
 
 
 @writing("redacted texts")
@@ -86,9 +90,21 @@ class Gauge:
     names: list[str]
     cut: Suppressed
     copy_min_words: int
+    recognisers: tuple[Any, ...]
+    toxicity: Any
+    """Model of the filter, ``None`` = off."""
 
     @classmethod
-    def of(cls, *, recipe: dict[str, Any], keys: str, standing: str, mentions: bool, copy_min_words: int) -> Gauge:
+    def of(
+        cls,
+        *,
+        recipe: dict[str, Any],
+        keys: str,
+        standing: str,
+        mentions: bool,
+        copy_min_words: int,
+        toxicity: str | None,
+    ) -> Gauge:
         """Return one for a build from plain values.
 
         Args:
@@ -97,6 +113,10 @@ class Gauge:
             standing: folder of the people tables.
             mentions: names of people who objected are taken out of texts.
             copy_min_words: shorter texts belong to nobody.
+            toxicity: folder of the platform's own model that the recipe names, or ``None``.
+
+        Raises:
+            ConfigError: a recogniser or the model is not the one that the recipe names.
         """
         settings, ring, people = CorpusRecipe(**recipe), KeyRing(Path(keys)), Path(standing)
         return cls(
@@ -106,6 +126,8 @@ class Gauge:
             objector_names(people) if mentions else [],
             Suppressed(suppressed_words(people), ring.secret("suppression")),
             copy_min_words,
+            tuple(_recogniser(name, version) for name, version in sorted(settings.recognisers.items())),
+            _toxicity(settings.toxicity, toxicity),
         )
 
     def measured(self, rows: Any, items: Any) -> tuple[Any, Any]:
@@ -115,14 +137,15 @@ class Gauge:
             rows: WANTED.
             items: TEXTS_OF of the same items, in the same order.
         """
-        plain, text = self.texts(items["text"])
+        texts = self.texts(items["text"], rows["item_id"])
+        plain = _one(texts["plain"])
         protected = rows["protected"].to_numpy(zero_copy_only=False).astype(bool)
         exact, bands, words = measure(plain)
         out = self._exclusions(plain, words, protected)
         records = np.flatnonzero(~protected & (out < 0))
         tags = self._tags(plain.take(pa.array(records)), items["language"].take(pa.array(records)))
-        out[records[~_known(tags["language"])]] = EXCLUSIONS.index(Exclusion.LANGUAGE_UNKNOWN)
-        macs = [self.mac(_prefixed(item)) for item in rows["item_id"].to_pylist()]
+        self._filter(out, records, plain, exact, tags)
+        macs = [self.mac(prefixed(item)) for item in rows["item_id"].to_pylist()]
         where = _scattered(len(out), records)
         columns = {name: rows[name] for name in WANTED.names}
         columns |= {name: values.take(where) for name, values in tags.items()}
@@ -137,22 +160,45 @@ class Gauge:
         }
         chosen = ~protected & (out < 0)
         columns |= self._places(rows["person_id"].to_pylist(), columns["region"].to_pylist(), macs, chosen)
-        gone, nothing = pa.array(out >= 0), pa.scalar(None, pa.string())
-        kept = (pc.if_else(gone, nothing, column) for column in (plain, text))
-        measures = pa.table([columns[name] for name in MEASURES.names], schema=MEASURES)
-        return measures, pa.table([rows["item_id"], *kept], schema=TEXTS)
+        kept = pa.array(np.arange(len(out)), mask=out >= 0)  # what is out needs no text any more
+        written = pa.table([rows["item_id"], *(texts[name].take(kept) for name in TEXTS.names[1:])], schema=TEXTS)
+        return pa.table([columns[name] for name in MEASURES.names], schema=MEASURES), written
 
-    def texts(self, raw: Any) -> tuple[Any, Any]:
-        """Return what decides and what becomes a record, as Arrow string arrays without nulls."""
+    def texts(self, raw: Any, ids: Any) -> Any:
+        """Return TEXTS: what decides, what becomes a record, and where identifiers stood.
+
+        Args:
+            raw: Arrow string array of texts as the platform gave them; null = none.
+            ids: item ids, as many.
+        """
         from demur.corpus.redact import redact
-        from demur.corpus.redact_names import redact_names
 
-        redacted = redact(pc.fill_null(_one(raw), "")).texts
-        plain = pa.array([normalise(text) for text in redacted.to_pylist()], pa.string())
-        if not self.names and not self.cut:
-            return plain, plain
-        final = self.cut.cut(redact_names(redacted, self.names).to_pylist())
-        return plain, pa.array([normalise(text or "") for text in final], pa.string())
+        raw = pc.fill_null(_one(raw), "")
+        first = redact(raw, plugins=self.recognisers)
+        plain = pa.array(normalised(first.texts), pa.string())
+        hits = saying(first.texts, self.names)
+        spans, named = first.spans, redact(raw.filter(hits), self.names, self.recognisers)
+        if len(named.spans):
+            chosen = np.flatnonzero(hits.to_numpy(zero_copy_only=False))
+            places = np.arange(len(raw))
+            places[chosen] = len(raw) + np.arange(len(chosen))
+            spans = pa.concat_arrays([spans, named.spans]).take(pa.array(places))
+        final = pc.replace_with_mask(plain, hits, pa.array(normalised(named.texts), pa.string()))
+        if self.recipe.redaction_mode != "mask":
+            final = self._rendered(first.normalised, spans, ids, final)
+        if self.cut:
+            final = pa.array([normalise(text or "") for text in self.cut.cut(final.to_pylist())], pa.string())
+        return pa.table([_one(ids), plain, final, spans], schema=TEXTS)
+
+    def _rendered(self, normal: Any, spans: Any, ids: Any, final: Any) -> Any:
+        """Return the texts in another mode than masked, where anything was found (COR-04)."""
+        from demur.corpus.redact_render import Mode, render
+
+        found = pc.greater(pc.list_value_length(spans), 0)
+        keys = pa.array([self.mac(prefixed("fake", one)) for one in _one(ids).filter(found).to_pylist()], pa.binary())
+        mode = cast("Mode", self.recipe.redaction_mode)
+        made = render(normal.filter(found), spans.filter(found), mode, keys if mode == "fake" else None)
+        return pc.replace_with_mask(final, found, pa.array(normalised(made), pa.string()))
 
     def _exclusions(self, plain: Any, words: Any, protected: Any) -> Any:
         """Return the place in EXCLUSIONS of why a text is no record, -1 for none."""
@@ -162,10 +208,42 @@ class Gauge:
         out[pc.equal(plain, "").to_numpy(zero_copy_only=False)] = EXCLUSIONS.index(Exclusion.NO_TEXT)
         return out
 
+    def _filter(self, out: Any, records: Any, plain: Any, exact: Any, tags: dict[str, Any]) -> None:
+        """Note what filters take: quality and toxicity where the recipe says so, then shares of languages."""
+        from demur.corpus.quality import tag_quality
+
+        texts, languages = plain.take(pa.array(records)), tags["language"]
+        nothing = pa.nulls(len(records), pa.string())
+        tags["detail"] = tag_quality(texts, languages) if self.recipe.quality else nothing
+        toxic = np.zeros(len(records), bool)
+        if self.toxicity is not None:
+            from demur.corpus.toxicity import tag_toxicity
+
+            toxic = _known(tag_toxicity(texts, languages, self.toxicity)[0])
+        taken = {
+            Exclusion.OVER_SHARE: ~self._within_share(exact.take(pa.array(records)), tags),
+            Exclusion.TOXIC: toxic,
+            Exclusion.LOW_QUALITY: _known(tags["detail"]),
+            Exclusion.LANGUAGE_UNKNOWN: ~_known(languages),
+        }
+        for exclusion, rows in taken.items():  # the last one that holds is the one that is named
+            out[records[rows]] = EXCLUSIONS.index(exclusion)
+
+    def _within_share(self, exact: Any, tags: dict[str, Any]) -> Any:
+        """Say which texts stay where a recipe keeps a share of a language or dialect: a hash of the text decides."""
+        shares = self.recipe.shares
+        if not shares:
+            return np.ones(len(exact), bool)
+        pairs = zip(tags["dialect"].to_pylist(), tags["language"].to_pylist(), strict=True)
+        kept = np.array([shares.get(dialect, shares.get(language, 1.0)) for dialect, language in pairs])
+        drawn = np.array([int.from_bytes(key[:4], "big") for key in exact.to_pylist()], np.uint32)
+        return drawn < kept * 2.0**32
+
     def _tags(self, texts: Any, hints: Any) -> dict[str, Any]:
         """Tag language, dialect and region of what may become a record; no region = language unknown."""
         from demur.corpus.dialect import tag_dialect
         from demur.corpus.language import tag_language
+        from demur.corpus.mixed import tag_mixed
 
         languages, _confidence = tag_language(texts, _one(hints))
         dialects = tag_dialect(texts, languages)
@@ -177,7 +255,7 @@ class Gauge:
         ]
         return {
             "language": languages,
-            "other_language": pa.nulls(len(texts), pa.string()),
+            "other_language": tag_mixed(texts, languages),
             "dialect": dialects,
             "region": pa.array(regions, pa.string()),
         }
@@ -199,6 +277,37 @@ class Gauge:
             "slice": pa.array(slices, pa.int32()),
             "record_id": pa.array(records, pa.string()),
         }
+
+
+def _recogniser(name: str, version: str) -> Any:
+    from demur.corpus.redact_plugins import recogniser
+
+    found = recogniser(name)
+    if found.version != version:
+        raise ConfigError(
+            f"expected the recogniser {name} in version {version}, found {found.version}; correct the recipe"
+        )
+    return found
+
+
+def _toxicity(digest: str, folder: str | None) -> Any:
+    from demur.corpus.toxicity import read_model
+
+    if not digest:
+        return None
+    found = read_model(Path(folder)) if folder else None
+    if found is None or found.digest != digest:
+        raise ConfigError(
+            "expected the toxicity model that the recipe names, found another or none; train or restore it"
+        )
+    return found
+
+
+def normalised(texts: Any) -> list[str]:
+    """Return :func:`normalise` of each text; most need nothing, which is seen without looking at each sign."""
+    untidy = pc.match_substring_regex(texts, _UNTIDY).to_pylist()
+    pairs = zip(texts.to_pylist(), untidy, strict=True)
+    return [normalise(text) if odd or not unicodedata.is_normalized("NFC", text) else text for text, odd in pairs]
 
 
 def normalise(text: str) -> str:
@@ -231,12 +340,6 @@ def region_of(language: str, dialect: str | None, recipe: CorpusRecipe) -> str:
 
 def _known(column: Any) -> Any:
     return column.is_valid().to_numpy(zero_copy_only=False).astype(bool)
-
-
-def _prefixed(item: str) -> bytes:
-    """Return the message of ``keyed_hash``: the id with its length before it."""
-    raw = item.encode()
-    return len(raw).to_bytes(8, "big") + raw
 
 
 def _scattered(rows: int, chosen: Any) -> Any:

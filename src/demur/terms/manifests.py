@@ -19,9 +19,21 @@ class CorpusRecipe:
     """Ordered slices in every shard (S)."""
     min_words: int = 3
     near_duplicate_jaccard: float = 0.8
-    redaction: str = "demur-redaction-1"
+    redaction: str = "demur-redaction-2"
     """Name of the frozen rule set."""
-    language: str = "demur-language-1"
+    redaction_mode: str = "mask"
+    """``mask`` (the type in angle brackets), ``drop``, or ``fake`` (made up, consistent inside one record only)."""
+    recognisers: dict[str, str] = field(default_factory=dict)
+    """Further recognisers by name → version, for names in free text (docs/redaction.md)."""
+    language: str = "demur-language-2"
+    dialect: str = "demur-dialect-2"
+    quality: str = "demur-quality-1"
+    """Name of the frozen filter; empty = off."""
+    toxicity: str = ""
+    """Digest of the platform's own model; empty = off."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Language or dialect tag → share of its texts that stays, by a hash of the text; others stay whole. So that an
+    under-represented language weighs more, others are thinned: a constant, never a count of who is there."""
     code: str = "demur-corpus-2"
     """Raised whenever the same inputs would give other records."""
 

@@ -1,0 +1,96 @@
+"""What a recipe says about texts: filters apart from rights, shares of languages, modes of redaction, mixed texts."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from corpus_worlds import RECIPE, World, fates, made, records, ring, sentence
+
+from demur.errors import ConfigError
+
+
+def _talking(count: int) -> World:
+    world, chance = World(), random.Random(5)
+    for number in range(count):
+        world.person(f"p{number}")
+        world.item(f"t{number}", f"p{number}", sentence(chance, 14, german=number % 2 == 0))
+    return world
+
+
+def test_a_filter_is_named_apart_from_rights_and_with_its_rule(tmp_path: Path) -> None:
+    world = _talking(6)
+    world.item("here", "p0", "I'm at the lovely old town museum and library garden http://x.example/q")
+    manifest, corpus = made(world, tmp_path, recipe=replace(RECIPE, quality="demur-quality-1"))
+    fate = fates(corpus, ring(tmp_path))["here"]
+    assert (fate["allowed"], fate["exclusion"], fate["detail"]) == (True, "low_quality", "boilerplate")
+    assert manifest.counts["exclusions"] == {"low_quality": 1}
+    assert manifest.counts["filters"] == {"boilerplate": 1}
+
+
+def test_a_share_keeps_about_that_part_of_a_language_and_nothing_else_goes(tmp_path: Path) -> None:
+    manifest, corpus = made(_talking(160), tmp_path, recipe=replace(RECIPE, shares={"de": 0.25}))
+    kept = manifest.counts["languages"]
+    assert kept["en"] >= 78
+    assert 8 <= kept["de"] <= 34
+    assert manifest.counts["exclusions"]["over_share"] == 80 - kept["de"]
+    found = fates(corpus, ring(tmp_path))
+    fewer = _talking(160)
+    for number in range(40):
+        del fewer.items[f"t{number}"]
+    _, other = made(fewer, tmp_path / "fewer", recipe=replace(RECIPE, shares={"de": 0.25}))
+    again = fates(other, ring(tmp_path / "fewer"))
+    assert {item: again[item]["exclusion"] for item in again} == {item: found[item]["exclusion"] for item in again}
+
+
+@pytest.mark.parametrize("mode", ["mask", "drop", "fake"])
+def test_each_mode_takes_the_identifier_and_says_where_it_stood(tmp_path: Path, mode: str) -> None:
+    world = _talking(2)
+    source = "please write to clementine.dubois@mail-example.net about the garden and the old bridge by the river"
+    world.item("mail", "p0", source)
+    world.item("again", "p1", source.replace("please", "kindly now do"))
+    _, corpus = made(world, tmp_path, recipe=replace(RECIPE, redaction_mode=mode))
+    fate = fates(corpus, ring(tmp_path))["mail"]
+    text = records(corpus)[fate["record_id"]]["text"]
+    assert "clementine" not in text
+    assert ("<EMAIL>" in text) == (mode == "mask")
+    assert ("@" in text) == (mode == "fake")
+    (span,) = fate["spans"]
+    assert source[span["start"] : span["end"]] == "clementine.dubois@mail-example.net"
+    assert span["kind"] == "EMAIL"
+
+
+def test_made_up_identifiers_of_two_records_tell_nobody_that_they_were_one(tmp_path: Path) -> None:
+    world, chance = _talking(2), random.Random(9)
+    for number in range(2):
+        world.item(
+            f"m{number}", f"p{number}", f"{sentence(chance, 9)} clementine@mail-example.net {sentence(chance, 9)}"
+        )
+    _, corpus = made(world, tmp_path, recipe=replace(RECIPE, redaction_mode="fake"))
+    found = fates(corpus, ring(tmp_path))
+    made_up = [
+        next(word for word in records(corpus)[found[f"m{n}"]["record_id"]]["text"].split() if "@" in word)
+        for n in (0, 1)
+    ]
+    assert made_up[0] != made_up[1]
+
+
+def test_a_text_of_two_languages_is_marked(tmp_path: Path) -> None:
+    world = _talking(2)
+    german = "heute morgen habe ich meiner Nachbarin beim Umzug geholfen und danach haben wir zusammen gegessen"
+    english = "and then she told me that nobody in the whole street had ever offered to help her before"
+    world.item("both", "p0", f"{german}. {english}")
+    _, corpus = made(world, tmp_path)
+    found = records(corpus)[fates(corpus, ring(tmp_path))["both"]["record_id"]]
+    assert {found["language"], found["other_language"]} == {"de", "en"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"redaction_mode": "blur"}, {"shares": {"de": 0.0}}, {"toxicity": "0" * 64}, {"recognisers": {"nobody": "1"}}],
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        made(_talking(2), tmp_path, recipe=replace(RECIPE, **change))

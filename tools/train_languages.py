@@ -39,8 +39,8 @@ def gather(data: Path, wheels: Path) -> list[source.Sample]:
         *source.voice(data, ROWS + 500),
         *source.treebanks(data),
         *source.interface(wheels, ROWS),
-        *source.office(wheels, ROWS),
         *source.frequent(wheels, 2 * ROWS),
+        *source.office(wheels, ROWS),
     ]
 
 

@@ -319,11 +319,11 @@ def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[in
     gaps = {view[groups[place][1] : groups[place + 1][0]] for place in range(len(groups) - 1)}
     if len(digits) >= 9 and _plausible_layout(shape, gaps) and known_number(digits):
         return "ID"
-    if 13 <= len(digits) <= 19 and _is_card(digits, shape):
+    if 12 <= len(digits) <= 19 and _is_card(digits, shape):
         return "CARD"
-    if _is_phone(view, digits, shape, gaps):
+    if _is_phone(view, digits, shape, gaps) or _is_bracketed(view, begin, groups, digits):
         return "PHONE"
-    if len(shape) == 1 and len(digits) >= 14:
+    if (len(shape) == 1 and len(digits) >= 14) or (shape == (3, 2, 4) and gaps == {"-"}):  # the second: US SSN
         return "ID"
     announces = announced(view, begin)
     if _is_postcode(digits, shape, gaps) or (announces & POSTCODE and len(digits) == 8):
@@ -331,6 +331,14 @@ def _judge(view: str, begin: int, groups: list[tuple[int, int]], shape: tuple[in
     if announces & PHONE and len(digits) <= 13:
         return "PHONE"
     return "ID" if announces & ID else None
+
+
+def _is_bracketed(view: str, begin: int, groups: list[tuple[int, int]], digits: str) -> bool:
+    """Tell a phone by the brackets around its area: ``(351) 935 881 399``; a year in brackets is none."""
+    start, end = groups[0]
+    if view[begin] != "(" or view[end : end + 1] != ")" or not 8 <= len(digits) <= 13:
+        return False
+    return end - start < 4 or (end - start == 4 and digits[:2] not in {"18", "19", "20"})
 
 
 def _is_postcode(digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
@@ -341,7 +349,11 @@ def _is_postcode(digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:
 def _is_card(digits: str, shape: tuple[int, ...]) -> bool:
     if len(shape) > 1 and min(shape[:-1]) < 4:
         return False
-    return bool(_CARD.match(digits)) and luhn([int(digit) for digit in digits])
+    prefix = _CARD if len(digits) > 12 else _SHORT_CARD
+    return bool(prefix.match(digits)) and luhn([int(digit) for digit in digits])
+
+
+_SHORT_CARD = re.compile(r"^(?:50[123]|5[678]|63|67)[0-9]+$")
 
 
 def _plausible_layout(shape: tuple[int, ...], gaps: set[str]) -> bool:
@@ -365,7 +377,7 @@ def _is_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str]) ->
     return _grouped_phone(view, digits, shape, gaps)
 
 
-_GAPS = frozenset({" ", "-", ".", "/", ") ", " - ", "/ ", ")", "  "})
+_GAPS = frozenset({")/", " ", "-", ".", "/", ") ", " - ", "/ ", ")", "  "})
 
 
 def _grouped_phone(view: str, digits: str, shape: tuple[int, ...], gaps: set[str]) -> bool:

@@ -14,9 +14,9 @@ from demur.corpus.redact_patterns import Span
 PLATES = (
     r"[A-HJ-NP-TV-Z]{2}-[0-9]{3}-[A-HJ-NP-TV-Z]{2}"  # France since 2009, Italy written alike
     r"|[A-ZÄÖÜ]{1,3}-[A-ZÖ]{1,2}[ -][1-9][0-9]{0,3}[EH]?"  # Germany
-    r"|[A-Z]{2}[0-9]{2} [A-Z]{3}"  # United Kingdom
+    r"|[A-Z]{2}[0-9]{2} ?[A-Z]{3}"  # United Kingdom
     r"|[A-Z]{3}[0-9][A-J][0-9]{2}"  # Brazil, Mercosul
-    r"|[0-9]-[A-HJ-PR-Z]{3}-[0-9]{3}"  # Belgium
+    r"|[0-9]-[A-Z]{3}-[0-9]{3}|[0-9]{2,4}-[A-Z]{2,3}-[0-9]{2}"  # Belgium
     r"|[0-9]{2}-[A-Z]{3}-[0-9]|[0-9]-[A-Z]{3}-[0-9]{2}|[A-Z]{2}-[0-9]{3}-[A-Z]|[A-Z]-[0-9]{3}-[A-Z]{2}|[A-Z]{3}-[0-9]{2}-[A-Z]"  # Netherlands
     r"|[0-9]{2}-[A-Z]{2}-[A-Z]{2}|[A-Z]{2}-[A-Z]{2}-[0-9]{2}|[A-Z]{2}-[0-9]{2}-[A-Z]{2}|[0-9]{2}-[A-Z]{2}-[0-9]{2}"  # Netherlands, Portugal
     r"|[0-9]{2,3}-(?:[CDGLW]|C[ENW]|D[L]|K[EKY]|L[DHKMS]|M[HNO]|OY|RN|SO|T[NS]|W[HWX])-[0-9]{3,6}"  # Ireland
@@ -30,16 +30,16 @@ _NAME = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]*(?:[ \-'’.](?:[^\W\d_]{1,3}[ '’.])?[
 _HOUSE = (
     r"[0-9]{1,4}(?: ?[a-zA-Z](?![\w]))?(?:[/\-][0-9]{1,4}[a-zA-Z]?)?(?![\w%€$£:]|[.,][0-9]| ?(?:%|€|EUR|km|kg|Uhr))"
 )
-_LINK = r",?(?: (?:nr|n[.°º]|no|nº|č\.?p\.?|бр|№)\.?)? "
+_LINK = r",?(?: (?:[Nn]r|n[.°º]|no|nº|č\.?p\.?|бр|№)\.?)? "
 _TOWN = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]+(?:[ \-][^\W\d_a-zß-öø-ÿ][^\W\d_]+)?"
 _END = (
-    r"(?:,? (?:apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|et|sc|bl)\.? ?[0-9A-Z]{1,4})*"
+    r"(?:,? (?:[Aa]ppartamento|[Pp]iano|[Pp]iso|[Pp]uerta|[Aa]pt|[Ff]lat|apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|Ap|et|sc|Sc|bl|Bl)\.? ?[0-9A-Z]{1,4})*"
     rf"(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: [A-Z]{{2}})? {_TOWN})?"
 )
 STREET_TAILS = tuple(
     (
         "straße strasse str. gasse allee platz damm ufer weg ring straat laan gracht plein steenweg kade dreef singel gatan vägen gränd gade vej allé gata "
-        "gate gaten veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
+        "gate gaten plassen stien bakken ringen svingen veien vegen katu tie kuja polku tänav maantee utca vegur stræti"
     ).split()
 )
 _AFTER = frozenset(
@@ -49,7 +49,7 @@ _AFTER = frozenset(
     ).split()
 )
 _BEFORE = frozenset(
-    "via viale piazza corso vicolo largo calle c/ carrer avenida av. avda. plaza paseo rua r. travessa alameda praça rodovia estrada ul. ulica ulici ul ulicy aleja al. "
+    "via viale piazza corso vicolo largo calle c/ carrer avenida av. avda. plaza paseo rua r. travessa alameda praça rodovia estrada intrarea borgo camino ronda carretera pasaje cuesta fazenda residencial condomínio ul. ulica ulici ul ulicy aleja al. "
     "plac osiedle os. str. strada bulevardul bd. calea aleea soseaua șoseaua odos οδός οδού λεωφόρος λεωφ. ул. улица бул. булевард ж.к. triq sqaq trg ulice náměstí "
     "nám. námestie třída cesta cesti".split()
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,10 @@ def everything(here: Platform) -> list[Path]:
     """Return every file that says the sentinel, but for the content that was read in."""
     found = []
     for part in sorted(here.space.root.iterdir()):
-        if part.name not in READ_IN:
+        if part.suffix == ".db":  # open: read through the library, its journal too
+            with closing(sqlite3.connect(part)) as base:
+                found += [part for line in base.iterdump() if SENTINEL in line]
+        elif part.name not in READ_IN:
             result = look_for(part, [SENTINEL])
             assert not result.unread
             found += list(result.found)

@@ -23,6 +23,7 @@ from typing import Any
 import language_samples as source
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from demur.corpus import language_model as shipped
@@ -77,7 +78,8 @@ class Bags:
         self._grams = [buckets[a:b][buckets[a:b] < shipped.BUCKETS].astype(np.uint16)
                        for a, b in zip(starts, ends, strict=True)]  # fmt: skip
         self._codes, self._starts = words.codes, words.starts
-        self.empty = words.letters < 6
+        letters = np.asarray(pc.utf8_length(words.distinct), np.int64)
+        self.empty = np.add.reduceat(letters[words.codes], words.starts[:-1]) < 6
 
     def __getitem__(self, row: int) -> Any:
         """Return one text's buckets."""

@@ -128,8 +128,8 @@ def test_a_tag_is_one_texts_own_whatever_stands_beside_it(texts: list[str | None
 
 def test_a_chunk_border_changes_nothing() -> None:
     texts = pa.array([*SENTENCES.values(), None, ""] * 3, pa.string())
-    whole, _, _ = language_model.scores(texts, language_model.load())
-    parts, _, _ = language_model.scores(texts, language_model.load(), chunk_rows=5)
+    whole, _ = language_model.scores(texts, language_model.load())
+    parts, _ = language_model.scores(texts, language_model.load(), chunk_rows=5)
     assert np.array_equal(whole, parts)
 
 

@@ -61,7 +61,7 @@ def dialects_of(texts: Any, bases: list[str]) -> list[str | None]:
         bases: the language of each, without region.
     """
     table = model.load()
-    scores, words, _ = model.scores(texts, table)
+    scores, words = model.scores(texts, table)
     best = scores.argmax(axis=1)
     margins = lead(scores)
     found: list[str | None] = []

@@ -59,7 +59,6 @@ MEANT: dict[str, tuple[str, ...]] = {
 """ELD's answer → what it may have meant."""
 _UNHEARD = ("cy", "fy", "ga", "gl", "hsb", "lb", "mk", "mt", "rm")
 """Languages that ELD doesn't know."""
-_NOT_TEXT = r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#][\p{L}\p{N}_.]+"
 
 
 def tag_language(texts: Any, hints: Any | None = None) -> tuple[Any, Any]:
@@ -93,7 +92,7 @@ def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
 def plain_of(texts: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Return texts without what isn't language, and which of them have enough letters."""
     short = pc.utf8_slice_codeunits(pc.fill_null(pc.cast(texts, pa.string()), ""), 0, SIGNS)
-    plain = pc.replace_substring_regex(short, _NOT_TEXT, " ")
+    plain = pc.replace_substring_regex(short, model.NOT_TEXT, " ")
     plain = pc.if_else(pc.utf8_is_upper(plain), pc.utf8_lower(plain), plain)
     if isinstance(plain, pa.ChunkedArray):
         plain = plain.combine_chunks()
@@ -137,7 +136,7 @@ def _close(answer: Any) -> bool:
 def _second(plain: Any, said: Any, reliable: Any, hints: list[str | None]) -> tuple[list[str], Any]:
     """Ask our model, with ELD's answer and the hint as priors."""
     columns, starts, names = _groups()
-    scores, _, _ = model.scores(plain, model.load())
+    scores, _ = model.scores(plain, model.load())
     by_language: npt.NDArray[np.float64] = np.logaddexp.reduceat(scores[:, columns], starts, axis=1)
     by_language += _worth(said.tolist(), MEANT) * np.where(reliable, AGREED, HALF_AGREED)[:, None]
     by_language += np.isin(names, _UNHEARD) * np.where(reliable, 0.0, UNHEARD)[:, None]

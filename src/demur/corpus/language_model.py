@@ -34,7 +34,7 @@ MAX_WORD = 20
 """Letters of a word that are looked at; keeps a word's n-grams under 128, so a 16-bit lane never overflows."""
 CHUNK_ROWS = 2048
 
-_NOT_TEXT = r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#][\p{L}\p{N}_.]+"
+NOT_TEXT = r"<[A-Z_]{2,10}>|(?:https?://|www\.)\S+|[@#][\p{L}\p{N}_.]+"
 _NOT_LETTERS = r"[^\p{L}\p{M}'’]+"
 _ZERO = 128
 """What a weight of zero is stored as in a lane."""
@@ -66,8 +66,6 @@ class Words:
     """Word of each place, all texts in one row."""
     starts: Integers
     """Where each text's words begin, and the end: one more than there are texts."""
-    letters: Integers
-    """Letters of each text that count."""
 
 
 def words_of(texts: Any) -> Words:
@@ -76,17 +74,15 @@ def words_of(texts: Any) -> Words:
     Args:
         texts: Arrow string array; null counts as empty.
     """
-    short = pc.utf8_slice_codeunits(pc.fill_null(texts, ""), 0, MAX_SIGNS)
-    plain = pc.replace_substring_regex(short, _NOT_TEXT, " ")
+    short = pc.utf8_slice_codeunits(pc.fill_null(pc.cast(texts, pa.string()), ""), 0, MAX_SIGNS)
+    plain = pc.replace_substring_regex(short, NOT_TEXT, " ")
     plain = pc.utf8_trim(pc.replace_substring_regex(pc.utf8_lower(plain), _NOT_LETTERS, " "), " ")
     lists = pc.split_pattern(plain, " ")
     if isinstance(lists, pa.ChunkedArray):
         lists = lists.combine_chunks()
     encoded = lists.flatten().dictionary_encode()
     starts = np.asarray(lists.offsets, np.int64) - lists.offsets[0].as_py()
-    lengths = np.asarray(pc.utf8_length(plain), np.int64)
-    letters = np.where(lengths > 0, lengths - np.diff(starts) + 1, 0)
-    return Words(encoded.dictionary, np.asarray(encoded.indices, np.int64), starts, letters)
+    return Words(encoded.dictionary, np.asarray(encoded.indices, np.int64), starts)
 
 
 def buckets_of(distinct: Any) -> tuple[Integers, Integers]:
@@ -144,19 +140,16 @@ def scored(
         yield words, sums, counts
 
 
-def scores(
-    texts: Any, model: Model, chunk_rows: int = CHUNK_ROWS
-) -> tuple[npt.NDArray[np.float64], Integers, Integers]:
-    """Return the score of each class for each text, [texts, classes], in logits; each text's words; its letters."""
-    rows, many, letters = [np.zeros((0, len(model.classes)))], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+def scores(texts: Any, model: Model, chunk_rows: int = CHUNK_ROWS) -> tuple[npt.NDArray[np.float64], Integers]:
+    """Return the score of each class for each text, [texts, classes], in logits, and how many words each text has."""
+    rows, many = [np.zeros((0, len(model.classes)))], [np.zeros(0, np.int64)]
     for words, sums, counts in scored(texts, model, chunk_rows):
         begins = words.starts[:-1]
         total = np.add.reduceat(sums[words.codes], begins, axis=0)
         size = np.add.reduceat(counts[words.codes], begins)
         rows.append(total * (model.scale / np.sqrt(size))[:, None] + model.bias)
         many.append(np.diff(words.starts))
-        letters.append(words.letters)
-    return np.concatenate(rows), np.concatenate(many), np.concatenate(letters)
+    return np.concatenate(rows), np.concatenate(many)
 
 
 def packed_lanes(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.uint64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import io
 import os
 import tempfile
@@ -101,9 +102,7 @@ def speed(count: int) -> None:
         bare = sum(cpu(lambda one=one: floor(one)) for one in files) / count  # type: ignore[misc]
         least = sum(cpu(lambda one=one: scaled(one)) for one in files) / count  # type: ignore[misc]
         kib = sum(map(len, files)) / count / 1024
-        print(
-            f"{name} ({kib:.0f} KiB): bare decode + encode at full size {1 / bare:.1f}/s, at the clean size {1 / least:.1f}/s"
-        )
+        print(f"{name}, {kib:.0f} KiB: bare decode + encode {1 / bare:.1f}/s full size, {1 / least:.1f}/s clean size")
         settings: dict[str, dict[str, object]] = {
             "strip + hash": {"detectors": ()},
             "+ faces at 192": {"detectors": ("faces",), "detect_edge": 192},
@@ -266,13 +265,13 @@ def records(count: int) -> None:
             less = cpu(lambda write=write, path=path: write(path, rows[1:]))  # type: ignore[misc]
             write(path, rows[::-1])
             size = path.stat().st_size / payload / 1e6
-            print(
-                f"  {kind}: write {payload / writing:.0f} MB/s, read {payload / reading:.0f} MB/s, {size:.4f} of the payload"
-            )
+            speeds = f"write {payload / writing:.0f} MB/s, read {payload / reading:.0f} MB/s"
+            print(f"  {kind}: {speeds}, {size:.4f} of the payload")
             print(f"    one record less {less:.2f} s; same bytes in another order: {path.read_bytes() == first}")
         write_media_slice(folder / "a.tar", rows)
         for reader in ("webdataset", "datasets"):
             if find_spec(reader):
+                importlib.import_module(reader)
                 spent = cpu(lambda reader=reader: others(reader, folder / "a.tar"))  # type: ignore[misc]
                 print(f"  tar through {reader}: {payload / spent:.0f} MB/s")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demur.media import Darkroom, Left, MediaRecipe
+from demur.media import MediaRecipe
 from demur.media.detect import CascadeFaces, CascadePlates, Faces, grown, load
-from demur.media.picture import fill, mosaic
+from demur.media.picture import LeftOutError, cleaned, fill, mosaic
 from demur.media.reading import Reader, in_reading_order, looks_like_chat, redactor, replaced
 
 FACES = [make.face("obama"), make.face("biden")]
@@ -56,13 +56,12 @@ def test_no_detector_finds_a_face_in_what_goes_out(quick, heads):
 
 @needs_faces
 def test_the_recipe_may_leave_faces_out_or_in():
-    content = jpeg(make.with_faces(FACES))
-    for setting, left in (("leave_out", Left.FACE), ("keep", None)):
-        with Darkroom(MediaRecipe(faces=setting, text="ignore", detectors=("faces",))) as room:
-            done = room.develop("picture", content)
-        assert done.left is left
-        if left is None:
-            assert len(Faces(512).find(make.pixels(done.clean))) >= 2
+    content, detectors = jpeg(make.with_faces(FACES)), [Faces(512)]
+    with pytest.raises(LeftOutError, match="face"):
+        cleaned(content, MediaRecipe(faces="leave_out"), detectors, None)
+    kept, seen = cleaned(content, MediaRecipe(faces="keep"), detectors, None)
+    assert len(Faces(512).find(kept)) >= 2
+    assert seen.faces == 0
 
 
 def test_hiding_leaves_only_means_and_touches_nothing_else():

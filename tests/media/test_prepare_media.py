@@ -14,8 +14,10 @@ import pytest
 
 from demur.errors import ConfigError, InputError
 from demur.media import Darkroom, Left, MediaRecipe, purge_media
+from demur.media.picture import LeftOutError
 from demur.media.plainness import more_than_pixels, more_than_sound
 from demur.media.prepare import MEDIA
+from demur.media.sound import heard
 from demur.store import digest_file
 from demur.store.stage import run_stage
 
@@ -117,16 +119,17 @@ def test_a_voice_goes_on_only_as_the_recipe_says(tmp_path):
     rate, samples = 8000, (np.sin(np.arange(8000) / 9) * 9000).astype(np.int16)
     out = io.BytesIO()
     soundfile.write(out, samples, rate, format="FLAC")
-    for setting, left in (("transcript", Left.NO_TRANSCRIBER), ("leave_out", Left.VOICE), ("sound", None)):
-        with Darkroom(MediaRecipe(voice=setting, text="ignore", detectors=(), max_seconds=2)) as room:
-            done = room.develop("voice", out.getvalue())
-            assert done.left is left
-            if left is None:
-                assert more_than_sound(done.clean) == []
-                heard, heard_rate = soundfile.read(io.BytesIO(done.clean))
-                assert (heard_rate, abs(len(heard) - 16_000) < 100) == (16_000, True)
-                assert room.develop("voice", tone(3)).left is Left.TOO_LONG
-                assert room.develop("voice", b"fLaC" + bytes(60)).left is Left.UNREADABLE
+    for setting, left in (("transcript", Left.NO_TRANSCRIBER), ("leave_out", Left.VOICE)):
+        with pytest.raises(LeftOutError, match=left.value):
+            heard(out.getvalue(), MediaRecipe(voice=setting), None)
+    with Darkroom(MediaRecipe(voice="sound", text="ignore", detectors=(), max_seconds=2)) as room:
+        done = room.develop("voice", out.getvalue())
+        assert done.left is None
+        assert more_than_sound(done.clean) == []
+        sound, sound_rate = soundfile.read(io.BytesIO(done.clean))
+        assert (sound_rate, abs(len(sound) - 16_000) < 100) == (16_000, True)
+        assert room.develop("voice", tone(3)).left is Left.TOO_LONG
+        assert room.develop("voice", b"fLaC" + bytes(60)).left is Left.UNREADABLE
 
 
 @pytest.mark.skipif(SPEECH is None or WHISPER is None, reason="no speech model is installed")

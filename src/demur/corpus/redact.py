@@ -150,15 +150,13 @@ def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
     """Return what is found in one reading, by row."""
     views = view_batch(texts)
     bits = gate_bits(views)
-    opened = bits != 0
-    if finder is not None:
-        opened |= finder.rows(texts)
-    rows = np.flatnonzero(opened)
+    named = finder.rows(texts) if finder is not None else np.zeros(len(texts), bool)
+    rows = np.flatnonzero((bits != 0) | named)
     places = pa.array(rows)
     found: dict[int, list[Span]] = {}
     read = zip(rows.tolist(), texts.take(places).to_pylist(), views.take(places).to_pylist(), strict=True)
     for row, text, seen in read:
-        spans = _find(text, seen, int(bits[row]), finder)
+        spans = _find(text, seen, int(bits[row]), finder if named[row] else None)
         if spans:
             found[row] = spans
     return found

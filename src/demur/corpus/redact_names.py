@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_spans import masked
 
+_RUN = re.compile(r"\w+")
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
 
 
@@ -28,11 +30,23 @@ class NameFinder:
     """Finds names and handles in texts.
 
     Args:
-        automaton: of the spelled names (:func:`name_finder` makes it).
+        spelled: names as :func:`_spelling` writes them.
     """
 
-    def __init__(self, automaton: Any) -> None:
-        self._automaton = automaton
+    def __init__(self, spelled: Iterable[str]) -> None:
+        import ahocorasick
+
+        self._automaton = ahocorasick.Automaton()
+        self._pairs: set[tuple[str, str]] = set()
+        self._alone: set[str] = set()
+        for name in spelled:
+            self._automaton.add_word(name, len(name))
+            runs = _RUN.findall(name)
+            if len(runs) > 1:
+                self._pairs.add((runs[0], runs[1]))
+            else:
+                self._alone.update(runs)
+        self._automaton.make_automaton()
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
         """Say for each text of an Arrow array whether a name may stand in it; wider than :meth:`spans`."""
@@ -40,12 +54,14 @@ class NameFinder:
 
     def spans(self, text: str) -> list[Span]:
         """Return the places of names: longest first at each start, at borders of words only, without overlap."""
-        return (
-            [(start, end, "NAME") for start, end in _name_spans(text, self._automaton)] if self._may_hold(text) else []
-        )
+        if not self._may_hold(text):
+            return []
+        return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton)]
 
     def _may_hold(self, text: str) -> bool:
-        return next(self._automaton.iter(" ".join(text.casefold().split())), None) is not None
+        """Say whether the first two words of a name stand side by side: a name at borders of words begins with them."""
+        runs = _RUN.findall(text.casefold())
+        return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
 
 
 def name_finder(names: Iterable[str]) -> NameFinder | None:
@@ -54,8 +70,14 @@ def name_finder(names: Iterable[str]) -> NameFinder | None:
     Args:
         names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
     """
-    automaton = _automaton(tuple(sorted(set(names))))
-    return None if automaton is None else NameFinder(automaton)
+    return _finder(tuple(sorted(set(names))))
+
+
+@lru_cache(maxsize=4)
+def _finder(names: tuple[str, ...]) -> NameFinder | None:
+    spelled = [_spelling(normalise(name))[0].strip() for name in names]
+    sought = [name for name in spelled if name.startswith("@") or len(_NAME_WORD.findall(name)) >= 2]
+    return NameFinder(sought) if sought else None
 
 
 def redact_names(texts: Any, names: Sequence[str]) -> Any:
@@ -84,21 +106,6 @@ def contains_names(texts: Any, names: Sequence[str]) -> Any:
     finder = name_finder(names)
     found = [bool(finder is not None and text and finder.spans(text)) for text in texts.to_pylist()]
     return pa.array(found, pa.bool_())
-
-
-@lru_cache(maxsize=4)
-def _automaton(names: tuple[str, ...]) -> Any:
-    import ahocorasick
-
-    finder = ahocorasick.Automaton()
-    for name in names:
-        spelled = _spelling(normalise(name))[0].strip()
-        if spelled.startswith("@") or len(_NAME_WORD.findall(spelled)) >= 2:
-            finder.add_word(spelled, len(spelled))
-    if not len(finder):
-        return None
-    finder.make_automaton()
-    return finder
 
 
 def _spelling(text: str) -> tuple[str, list[int]]:

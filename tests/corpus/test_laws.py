@@ -156,6 +156,13 @@ def test_the_same_build_again_is_the_same_corpus(folder: Path) -> None:
     check_files(corpus, read_manifest(corpus))
 
 
+def test_a_platform_on_which_nobody_said_anything_makes_an_empty_corpus(folder: Path) -> None:
+    world = World()
+    world.person("ann")
+    manifest, _ = made(world, folder)
+    assert manifest.counts["records"]["all"] == manifest.counts["items"]["all"] == 0
+
+
 def test_a_world_without_items_to_use_makes_an_empty_corpus(folder: Path) -> None:
     world = World()
     world.person("obi", objected=True)

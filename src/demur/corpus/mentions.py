@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
-from demur.corpus.redact_names import contains_names
+from demur.corpus.redact_names import name_finder
 from demur.lineage import Suppressed
 from demur.store import KeyRing, digest_json
 
-_TOGETHER = 256
+_TOGETHER = 32
 """Texts searched as one; only where that finds something each is looked at."""
 _BETWEEN = " \uffff "
 
@@ -74,16 +74,15 @@ def mentioning(corpus: Path, standing: Path, *, mentions: bool, keys: KeyRing) -
 
 def saying(texts: Any, names: Sequence[str]) -> Any:
     """Say which texts hold one of the names; an Arrow boolean array."""
-    hits = pa.array(np.zeros(len(texts), bool))
-    if not names:
-        return hits
-    strings = texts.to_pylist()
-    joined = [_BETWEEN.join(strings[at : at + _TOGETHER]) for at in range(0, len(strings), _TOGETHER)]
-    parts = []
-    for place, found in enumerate(contains_names(pa.array(joined, pa.string()), names).to_pylist()):
-        part = texts.slice(place * _TOGETHER, _TOGETHER)
-        parts.append(contains_names(part, names) if found else hits.slice(0, len(part)))
-    return pa.concat_arrays([hits.slice(0, 0), *parts])
+    found = np.zeros(len(texts), bool)
+    finder = name_finder(names)
+    if finder is not None:
+        strings = texts.to_pylist()
+        joined = [_BETWEEN.join(strings[at : at + _TOGETHER]) for at in range(0, len(strings), _TOGETHER)]
+        for piece in np.flatnonzero(finder.rows(pa.array(joined, pa.string()))).tolist():
+            for row in range(piece * _TOGETHER, min((piece + 1) * _TOGETHER, len(strings))):
+                found[row] = bool(finder.spans(strings[row]))
+    return pa.array(found)
 
 
 def _records(corpus: Path) -> Iterator[Any]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.disk import batches
 from demur.corpus.spill import streamed
+from demur.terms.tables import ITEMS
 
 MAX_CHAIN = 64
 """Longest chain of copies of copies that is followed; longer ones are withheld by the decision already."""
@@ -60,11 +61,11 @@ def owner_hashes(owners: Any) -> tuple[Any, Any]:
 
 
 def _links(items: list[Path]) -> Any:
-    kept = []
+    kept = [pa.schema([ITEMS.field(name).remove_metadata() for name in _LINKS]).empty_table()]
     for table in batches(items, _LINKS):
         shared = pc.or_(pc.is_valid(table["co_account_ids"]), pc.is_valid(table["original_id"]))
         kept.append(table.filter(shared))
-    return pa.concat_tables(kept).combine_chunks()
+    return pa.concat_tables([table.cast(kept[0].schema) for table in kept]).combine_chunks()
 
 
 def _decided(folder: Path, schema: Any, buckets: int, asked: Any) -> Any:

@@ -34,11 +34,11 @@ class Placement:
         """Return where a person's records in a region lie.
 
         >>> Placement(b"p" * 32, b"r" * 32, 4, 2).slice_of("de", "x:1")
-        SliceRef(region='de', shard=2, slice=0)
+        SliceRef(region='de', shard=2, slice=1)
         """
-        mac = _mac(self.placement)
-        shard = int.from_bytes(mac(prefixed(region, person))[:8], "big") % self.shards
-        part = int.from_bytes(mac(prefixed("slice", region, person))[:8], "big") % self.slices
+        mac = _mac(self.placement)(prefixed(region, person))
+        shard = int.from_bytes(mac[:8], "big") % self.shards
+        part = int.from_bytes(mac[8:16], "big") % self.slices
         return SliceRef(region=region, shard=shard, slice=part)
 
     def record_id(self, item: str) -> str:

@@ -122,5 +122,4 @@ def prefixed(*parts: str) -> bytes:
     >>> mac_of(bytes(32))(prefixed("a", "b")) == keyed_hash(bytes(32), "a", "b")
     True
     """
-    encoded = [part.encode() for part in parts]
-    return b"".join(one for raw in encoded for one in (len(raw).to_bytes(8, "big"), raw))
+    return b"".join([len(raw).to_bytes(8, "big") + raw for raw in map(str.encode, parts)])

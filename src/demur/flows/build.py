@@ -10,6 +10,7 @@ from typing import Any
 
 from demur.clock import parse
 from demur.corpus import CorpusInputs, build, read_manifest, settle
+from demur.corpus.build import BUCKET_ROWS, StageRunner
 from demur.erasure import Destruction
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
@@ -20,6 +21,7 @@ from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whol
 from demur.flows.people import people_roots
 from demur.intake import state_digest
 from demur.ledger import Entry, EntryKind
+from demur.store.stage import run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, ModelManifest, TrainPlan
 from demur.training import Base, make_plan, read_model, train
 
@@ -28,11 +30,29 @@ NARROWINGS = 4
 
 
 def build_corpus(
-    parts: Parts, reference: str, recipe: CorpusRecipe, *, as_of: datetime, known_at: datetime, workers: int = 1
+    parts: Parts,
+    reference: str,
+    recipe: CorpusRecipe,
+    *,
+    as_of: datetime,
+    known_at: datetime,
+    workers: int = 1,
+    runner: StageRunner = run_stage,
+    bucket_rows: int = BUCKET_ROWS,
 ) -> CorpusManifest:
     """Build a corpus under a policy and make it the current one; the one before stays, its model is current no more.
 
     What came while it was built (an objection, a hold) is taken out before it becomes the current one (OBJ-03, OBJ-05).
+
+    Args:
+        parts: the workspace.
+        reference: the policy's name or file.
+        recipe: how records are made.
+        as_of: instant at which clocks, ages and notices are judged.
+        known_at: what demur has learned until then.
+        workers: text stages side by side.
+        runner: where the corpus' stages run: child processes, or a cluster; the result does not depend on it.
+        bucket_rows: items held in memory at a time; the result does not depend on it.
 
     Raises:
         BrokenError: the independent verifier disagrees.
@@ -45,14 +65,14 @@ def build_corpus(
     parts.registry.look(known_at)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
         there = {path.name for path in whole_corpora(parts)}
-        manifest = corpus_of(parts, found, recipe, workers=workers)
-    manifest = _narrowed(parts, manifest, there, workers=workers)
+        manifest = corpus_of(parts, found, recipe, workers=workers, runner=runner, bucket_rows=bucket_rows)
+    manifest = _narrowed(parts, manifest, there, workers=workers, runner=runner, bucket_rows=bucket_rows)
     model = here.model if here.corpus == manifest.corpus_id else None
     set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
     return manifest
 
 
-def _narrowed(parts: Parts, manifest: CorpusManifest, there: set[str], *, workers: int) -> CorpusManifest:
+def _narrowed(parts: Parts, manifest: CorpusManifest, there: set[str], **means: Any) -> CorpusManifest:
     """Build again without what came meanwhile until nothing did; what no corpus needs any more is destroyed.
 
     The instant of such a build is that of the last thing that came: no clock is asked.
@@ -63,7 +83,7 @@ def _narrowed(parts: Parts, manifest: CorpusManifest, there: set[str], *, worker
             break
         before = parts.workspace.corpora / manifest.corpus_id
         last = max(one.recorded_at for one in late if one.recorded_at)
-        manifest = rebuild_corpus(parts, manifest, narrowed_at=last, replaces=before, workers=workers)
+        manifest = rebuild_corpus(parts, manifest, narrowed_at=last, replaces=before, **means)
         if before.name not in {*there, manifest.corpus_id}:
             log = parts.workspace.erasures / "narrowed" / "destroyed.jsonl"
             Destruction(parts.workspace.root, log).destroy([before], last)
@@ -78,6 +98,8 @@ def rebuild_corpus(
     out: Path | None = None,
     replaces: Path | None = None,
     workers: int = 1,
+    runner: StageRunner = run_stage,
+    bucket_rows: int = BUCKET_ROWS,
 ) -> CorpusManifest:
     """Build a corpus again from the same inputs, with everything known at ``narrowed_at`` taken away.
 
@@ -88,6 +110,8 @@ def rebuild_corpus(
         out: folder of corpora; ``None`` = the workspace's.
         replaces: corpus whose equal slices may be linked; ``None`` = a clean build that reuses nothing.
         workers: processes of the text stage.
+        runner: where the stages run.
+        bucket_rows: items held in memory at a time.
     """
     reference, policy = kept_policy(parts.workspace, before.inputs["policy"])
     as_of, known_at = parse(before.inputs["as_of"]), parse(before.inputs["known_at"])
@@ -96,7 +120,9 @@ def rebuild_corpus(
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at, narrowed_at=narrowed_at) as found:
         if found.source_digest != before.inputs["source"]:
             raise BrokenError("the source snapshot is not the one that the corpus was built from; restore source/")
-        return corpus_of(parts, found, recipe, out=out, replaces=replaces, workers=workers)
+        return corpus_of(
+            parts, found, recipe, out=out, replaces=replaces, workers=workers, runner=runner, bucket_rows=bucket_rows
+        )
 
 
 def corpus_of(
@@ -107,6 +133,8 @@ def corpus_of(
     out: Path | None = None,
     replaces: Path | None = None,
     workers: int = 1,
+    runner: StageRunner = run_stage,
+    bucket_rows: int = BUCKET_ROWS,
 ) -> CorpusManifest:
     """Build a corpus from decisions, have it verified, and log both."""
     manifest = build(
@@ -128,6 +156,8 @@ def corpus_of(
         progress=parts.progress,
         replaces=replaces,
         workers=workers,
+        bucket_rows=bucket_rows,
+        runner=runner,
     )
     if out is None:
         facts = {"corpus": manifest.corpus_id, "inputs": manifest.inputs}

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (tables of patterns read better whole)
+# ruff: noqa: E501, SIM905 (tables of patterns and words read better whole)
 """Identifiers that are numbers: bank accounts, cards, national ids, phones, and what a word before says is an identity.
 
 Runs of digits are cut into groups (``0151 234 56789`` is 4-3-5) and read from the left, the longest reading first.
@@ -56,7 +56,8 @@ _DATED = re.compile(
 _AMOUNT = re.compile(
     r"[1-9](?:[0-9]{0,2}(?:([ .,'])[0-9]{3}(?:\1[0-9]{3})*)?(?![0-9])|[0-9]*)(?:[.,][0-9]{1,2})?(?![0-9])"
 )
-_UNIT = re.compile(rf" ?{_UNITS}")
+_UNIT = re.compile(rf" ?{_UNITS}(?![^\W\d_])")
+_PHYSICAL = frozenset("km cm mm kg m² m2 px Hz kHz MHz MB GB TB ° BPM".split())
 _UNIT_FIRST = frozenset("€$£REeUGCBzPkSNDKFHlлr%‰°cmMhTiviv fpx")
 
 
@@ -69,9 +70,12 @@ def _other(view: str, place: int) -> re.Match[str] | None:
     if amount is None or view[amount.end() : amount.end() + 1] not in _UNIT_FIRST:
         return None
     before = view[max(0, place - 2) : place]
-    if before[-1:] == "+" or (before[-1:] in {" ", ".", ","} and before[:1] in _DIGITS_AND_PLUS):
+    if before[-1:] == "+" or (before[-1:] in {" ", ".", ",", "-"} and before[:1] in _DIGITS_AND_PLUS):
         return None
-    return _UNIT.match(view, amount.end())
+    unit = _UNIT.match(view, amount.end())
+    if unit and amount.end() - place == 11 and unit.group().strip() in _PHYSICAL:
+        return None  # 502 753 718 km: rather a phone before a word than a way to Jupiter
+    return unit
 
 
 _DIGITS_AND_PLUS = frozenset("0123456789+")
@@ -79,7 +83,8 @@ _DIGITS_AND_PLUS = frozenset("0123456789+")
 _LEADS = (
     (("isbn", "issn", "isbn-10", "isbn-13"), re.compile(r"[0-9][0-9 \-]{7,16}[0-9Xx]"), False),
     (("doi", "arxiv"), re.compile(r"[0-9./a-zA-Z\-]+"), False),
-    (("€", "$", "£", "eur", "usd", "gbp", "chf", "brl"), re.compile(r"[0-9][0-9.,' ]*[0-9]"), False),
+    (("eur", "usd", "gbp", "chf", "brl"), re.compile(r"[0-9][0-9.,' ]*[0-9]"), True),
+    (("€", "$", "£"), re.compile(r"[0-9][0-9.,' ]*[0-9]"), False),
     (("art", "artikel", "article", "artigo", "regulation", "verordnung", "directive", "richtlinie"), re.compile(r"[1-9][0-9]{0,3}(?![0-9])[0-9()/.\-]*"), True),
     (("§",), re.compile(r"[1-9][0-9]{0,3}(?![0-9])[0-9()/.\-]*"), False),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +58,10 @@ for _command in (
     metavar="LANGUAGE=REGION",
     help="Regions of the recipe (default: one for each larger language of Europe). Repeat as needed.",
 )
+@click.option("--cluster", metavar="ADDRESS", help="Run the stages on a Ray cluster: HOST:PORT of its head, or auto.")
+@click.option(
+    "--memory", type=click.IntRange(min=1536), metavar="MIB", help="What each child process may hold at most."
+)
 @pass_context
 @guarded
 def build(
@@ -66,6 +72,8 @@ def build(
     shards: int,
     slices: int,
     regions: tuple[str, ...],
+    cluster: str | None,
+    memory: int | None,
 ) -> None:
     """Decide, redact, deduplicate, tag, shard, write; then verify.
 
@@ -82,13 +90,31 @@ def build(
     known = known_at or clock.now()
     if known > clock.now():
         raise InputError("expected --known-at now or earlier, found a later instant: nobody knows yet what comes")
-    with working(context) as parts:
-        manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, workers=workers())
+    with working(context) as parts, _means(cluster, memory) as means:
+        manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, **means)
     show(context, facts_of(manifest), lambda: _text(manifest))
     if manifest.counts["items"]["all"]:
         hint(context, "Next: `demur train --base FOLDER`, or `demur corpus explain RECORD`")
     else:
         hint(context, "There was nothing to build from: `demur intake SOURCE PATH…` reads content in")
+
+
+@contextmanager
+def _means(cluster: str | None, memory: int | None) -> Iterator[dict[str, Any]]:
+    """Yield where the stages run, how many side by side, and how much they hold."""
+    if cluster is not None and memory is not None:
+        raise InputError("expected --cluster or --memory, found both: a cluster's workers have a cap of their own")
+    if cluster is not None:
+        from demur.store.cluster import Cluster
+
+        with Cluster(cluster) as runner:
+            yield {"runner": runner, "workers": runner.workers}
+    elif memory is not None:
+        from demur.store.capped import Capped
+
+        yield {"runner": Capped(memory), "workers": workers(), "bucket_rows": Capped(memory).bucket_rows}
+    else:
+        yield {"workers": workers()}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -138,7 +138,7 @@ def constants(folder: Path, found: dict[str, Any], items: int, decide: float) ->
     assert copies
     return {
         "item": items,
-        "text": selected["wanted"],
+        "looked_at": selected["wanted"],
         "record": manifest.counts["records"]["all"],
         "pairs": copies["verified_pairs"],
         "decide": decide,
@@ -155,16 +155,18 @@ def lines(small: dict[str, float], large: dict[str, float]) -> str:
     """Return the slopes between two sizes as lines of tools/scale.toml: what one row more costs, without any start."""
     more = {name: large[name] - small[name] for name in large}
     rows = {
-        "looked_at_share": more["text"] / more["item"],
+        "looked_at_share": more["looked_at"] / more["item"],
         "record_share": more["record"] / more["item"],
-        "pairs_per_text": more["pairs"] / more["text"],
+        "pairs_per_text": more["pairs"] / more["looked_at"],
     }
-    per = {"text": "text", "deduplicate": "text", "write": "record"}
-    for stage in ("decide", "select", "text", "deduplicate", "place", "write", "verify"):
-        rows[f"{stage}_us_per_{per.get(stage, 'item')}"] = more[stage] / more[per.get(stage, "item")] * 1e6
-    of = {"measures": "text", "lineage": "record", "slice": "record"}
-    for kind in ("snapshot", "decision", "measures", "fates", "lineage", "slice", "work"):
-        rows[f"{kind}_bytes_per_{of.get(kind, 'item')}"] = more[kind] / more[of.get(kind, "item")]
+    per = dict.fromkeys(("text", "deduplicate", "measures"), "text")
+    per |= dict.fromkeys(("write", "lineage", "slice"), "record")
+    timed = ("decide", "select", "text", "deduplicate", "place", "write", "verify")
+    stored = ("snapshot", "decision", "measures", "fates", "lineage", "slice", "work")
+    for names, unit, factor in ((timed, "us", 1e6), (stored, "bytes", 1)):
+        for name in names:
+            row = per.get(name, "item")
+            rows[f"{name}_{unit}_per_{row}"] = more[name] / more["looked_at" if row == "text" else row] * factor
     return "\n".join(f"{name} = {value:.3g}" for name, value in rows.items())
 
 

@@ -22,8 +22,8 @@ _GROUPS = {
     "What comes in": {"intake": "intake", "feed": "feed", "people": "people", "notice": "people", "objection": "objections",
                       "hold": "holds", "order": "holds", "export": "intake"},
     "Rules": {"policy": "policy", "decide": "policy"},
-    "Corpus and model": {"corpus": "corpus", "base": "training", "train": "training", "model": "training",
-                         "generate": "training"},
+    "Corpus and model": {"corpus": "corpus", "media": "media", "base": "training", "train": "training",
+                         "model": "training", "generate": "training"},
     "Leaving and proof": {"erase": "erasure", "receipt": "receipt", "ledger": "ledger", "report": "report"},
 }  # fmt: skip
 """Heading → command → module; a module is imported when its command is used, so that the first screen is quick."""

@@ -173,6 +173,7 @@ def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Pat
     remove_tree(space.work)  # first: what it links must not keep bytes alive
     destruction = Destruction(space.root, folder / LOG)
     again = (source / "manifest.json").exists() and digest_file(source / "manifest.json") != body["manifest_digest"]
+    destruction.destroy([space.media_builds / body["corpus"]], clock())
     if not again:  # else the same corpus was built anew after a killed run, and that one is not this one
         for paths in ([source / "manifest.json"], sorted(source.glob("sealed/*")), [source]):
             destruction.destroy(paths, clock())

@@ -122,7 +122,7 @@ def _destroy(parts: Parts, order: PlacedHold, kept: Path, at: datetime) -> None:
     gone = [path for path, model in made if model.status != "destroyed" and name in {model.model_id, model.corpus_id}]
     rest = [path for path, model in made if model.status != "destroyed" and path not in gone]
     shards = {(head.region, head.shard) for path, model in made if path in gone for head in model.heads}
-    paths = [space.corpora / name] if (space.corpora / name).is_dir() else []
+    paths = [space.corpora / name, space.media_builds / name] if (space.corpora / name).is_dir() else []
     paths += doomed(space.models, shards, gone=gone, kept=rest)
     Destruction(space.root, kept / "destroyed.jsonl").destroy(paths, at)
     for path in gone:

@@ -17,6 +17,7 @@ from demur.erasure import Journal
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.certify import certify, save_before, save_complete
 from demur.flows.fallback import fall_back
+from demur.flows.media import doomed_media, media_after
 from demur.flows.parts import Parts, set_current
 from demur.flows.pending import came_since, source_changed, superseded
 from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json, plan_from_facts
@@ -81,7 +82,9 @@ class Steps:
         after = rebuild_corpus(
             self._parts, self._manifest_before(), narrowed_at=self._narrowed_at, replaces=self._before
         )
-        return {"corpus": after.corpus_id}
+        space = self._parts.workspace
+        media = media_after(self._parts, self._before.name, space.corpora / after.corpus_id, at=self._narrowed_at)
+        return {"corpus": after.corpus_id, **media}
 
     def plan(self, _folder: Path) -> dict[str, Any]:
         """Compare; where more changed than the lineage said at once (a hold, a deletion), roll back that too."""
@@ -146,6 +149,7 @@ class Steps:
         kept = [path.parent for path in sorted(space.models.glob("*/manifest.json")) if path.parent not in gone]
         kept = [one for one in kept if read_model(one).status != "destroyed"]
         paths += doomed(space.models, self._shards(bool(old["corpora"]), models), gone=gone, kept=kept)
+        paths += doomed_media(self._parts, self._after.name, self._fact("corpus").get("media"))
         done = erasure.Destruction(space.root, folder / "destroyed.jsonl").destroy(paths, self._clock())
         for one in gone:
             forget(one)

@@ -52,6 +52,31 @@ def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any
     return pa.array(marked)
 
 
+def copies_of_earlier(hashes: Any, mirrored: Any, quality: Any) -> Any:
+    """Tell which pictures are one before them in the table again, the mirror image included.
+
+    Args:
+        hashes: 64 hex digits each, or null = no picture; in order of age.
+        mirrored: the same of the mirror image.
+        quality: PDQ's quality of each.
+
+    Returns:
+        Arrow boolean array: true where a picture of an earlier row lies within the distance.
+    """
+    hashes, mirrored, quality = (_one(column) for column in (hashes, mirrored, quality))
+    good = pc.and_(pc.fill_null(pc.greater_equal(quality, GOOD_QUALITY), False), pc.is_valid(hashes))
+    rows = np.flatnonzero(np.asarray(good.to_numpy(zero_copy_only=False), bool))
+    again = np.zeros(len(hashes), bool)
+    if len(rows):
+        also = rows[np.asarray(pc.is_valid(mirrored).to_numpy(zero_copy_only=False), bool)[rows]]
+        known = np.concatenate([_bits(hashes, rows), _bits(mirrored, also)])
+        ages = np.concatenate([rows, also])
+        for start in range(0, len(rows), _CHUNK):
+            asked = rows[start : start + _CHUNK]
+            again[asked] = _near(_bits(hashes, asked), known, (asked, ages))
+    return pa.array(again)
+
+
 def _one(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
@@ -62,8 +87,8 @@ def _bits(hashes: Any, rows: Any) -> Any:
     return np.frombuffer(bytes.fromhex("".join(texts)), ">u2").astype(np.uint16).reshape(-1, _BANDS)
 
 
-def _near(asked: Any, known: Any) -> Any:
-    """Return for each asked fingerprint whether a known one lies within the distance."""
+def _near(asked: Any, known: Any, ages: tuple[Any, Any] | None = None) -> Any:
+    """Return for each asked fingerprint whether a known one, where ages are given an earlier one, is within reach."""
     hit = np.zeros(len(asked), bool)
     for band in range(_BANDS):
         keys = (known[:, band, None] ^ _TURNED).reshape(-1)
@@ -76,6 +101,9 @@ def _near(asked: Any, known: Any) -> Any:
         for rows, starts, counts in _pieces(open_rows, first, last - first):
             places = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())
             pairs = np.repeat(rows, counts)
+            if ages is not None:
+                earlier = ages[1][owners[places]] < ages[0][pairs]
+                pairs, places = pairs[earlier], places[earlier]
             apart = np.bitwise_count(asked[pairs] ^ known[owners[places]]).sum(axis=1)
             hit[pairs[apart <= SAME_BITS]] = True
     return hit

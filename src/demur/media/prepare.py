@@ -141,12 +141,22 @@ def purge_media(cache: Path, keep: Iterable[str]) -> int:
         cache: folder of results.
         keep: SHA-256 of the files that still may be used, as hex digits.
     """
-    kept, gone = set(keep), 0
-    for path in sorted(cache.glob("*/*/*.*")):
-        if path.name.lstrip(".").split(".")[0] not in kept:
-            path.unlink()
-            gone += 1
-    return gone
+    stale = stale_media(cache, keep)
+    for path in stale:
+        path.unlink()
+    return len(stale)
+
+
+def stale_media(cache: Path, keep: Iterable[str]) -> list[Path]:
+    """Return every result whose file's digest is not to be kept, of every recipe, and what a kill left half written.
+
+    Args:
+        cache: folder of results.
+        keep: SHA-256 of the files that still may be used, as hex digits.
+    """
+    kept = set(keep)
+    files = [path for path in sorted(cache.glob("*/*/*")) if path.is_file()]
+    return [path for path in files if path.name.startswith(".") or path.name.split(".")[0] not in kept]
 
 
 def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Workspace:
     policies/                     policy files in force                ledger/      the tile log
     corpora/<corpus id>/          built corpora                        models/<model id>/  trained models
     erasures/<erasure id>/        plans, certificates                  work/        intermediate files, disposable
+    media/                        files of items, by the paths that they came with (laid or linked there)
+    media_builds/<corpus id>/     media records of a corpus             media_builds/cache/  clean files by digest
     """
 
     root: Path
@@ -62,6 +64,16 @@ class Workspace:
     def corpora(self) -> Path:
         """Built corpora."""
         return self.root / "corpora"
+
+    @property
+    def media(self) -> Path:
+        """Files of items by the paths that they came with."""
+        return self.root / "media"
+
+    @property
+    def media_builds(self) -> Path:
+        """Media records of corpora, and the cache that they are made from."""
+        return self.root / "media_builds"
 
     @property
     def models(self) -> Path:

@@ -1,0 +1,269 @@
+"""Corpus → its media records. A media build belongs to one corpus and says nothing that the corpus does not allow.
+
+    sealed decisions + snapshot ─▶ rows ─▶ clean files (cache) ─▶ copies of protected ones go ─▶ slices ─▶ manifest
+
+Decisions, persons and places are the corpus' own, so that somebody's pictures lie where their texts lie and leave with
+them. An erasure makes the build of the new corpus from the cache and destroys what may no longer be used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from demur.clock import parse
+from demur.corpus import read_manifest
+from demur.corpus.shard import slice_path
+from demur.errors import BrokenError, ConfigError, RefusedError
+from demur.flows.media_rows import media_rows, spoken_of
+from demur.flows.parts import Parts, corpus_folder
+from demur.flows.pending import came_since, refuse_unfinished
+from demur.ledger import Entry, EntryKind
+from demur.lineage import SealedFile, write_sealed
+from demur.lineage.sealed import bucket_of
+from demur.media import MediaRecipe, MediaRecord, stale_media
+from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, check_slices, judge, read_media_manifest
+from demur.media.prepare import iterate
+from demur.store import Workspace, remove_tree, write_table
+from demur.store.stage import run_stage
+from demur.terms.manifests import SliceRef
+
+REDACTOR = "demur.corpus.redact:redact"
+SEALED: Any = pa.schema([(name, pa.string()) for name in ("item_id", "person_id", "record_id", "reason", "digest")])
+"""What became of the file of every allowed item. Sealed: it links items, persons and records."""
+
+_BUCKETS = 64
+_MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value})
+"""Rights: not even the cache keeps such a file's clean form."""
+_PLACE = itemgetter("region", "shard", "slice")
+
+
+def build_media(parts: Parts, recipe: MediaRecipe, *, at: datetime) -> MediaManifest:
+    """Make the media build of the current corpus; another one of that corpus is replaced.
+
+    Args:
+        parts: the workspace; files lie in its ``media/`` by the paths that they came with.
+        recipe: how clean forms are made.
+        at: now.
+
+    Raises:
+        RefusedError: an erasure is unfinished, or something that takes away came since the corpus was made.
+        ConfigError: the recipe needs what is not installed.
+    """
+    refuse_unfinished(parts)
+    corpus = corpus_folder(parts.workspace)
+    parts.registry.look(at)
+    if came_since(parts, parse(read_manifest(corpus).inputs["narrowed_at"])):
+        raise RefusedError(
+            "expected a corpus that knows of every objection, hold and correction, found later ones; "
+            "run `demur erase` or `demur corpus build` first"
+        )
+    manifest = media_of(parts, corpus, recipe, at=at)
+    for path in doomed_media(parts, corpus.name, manifest.media_id, others=False):
+        remove_tree(path) if path.is_dir() else path.unlink()
+    return manifest
+
+
+def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dict[str, str | None]:
+    """Make the media build of the corpus that an erasure made, if the one before had one; return its id.
+
+    An erasure waits for no picture: where it cannot be made any more, there is none, and the reason is told.
+    """
+    old = media_builds(parts.workspace, before)
+    if not old:
+        return {}
+    try:
+        made = media_of(parts, corpus, MediaRecipe.of(read_media_manifest(old[0]).recipe), at=at, before=old[0])
+    except ConfigError as error:
+        return {"media": None, "media_left": str(error)}
+    return {"media": made.media_id}
+
+
+def media_of(
+    parts: Parts, corpus: Path, recipe: MediaRecipe, *, at: datetime, before: Path | None = None
+) -> MediaManifest:
+    """Make and log the media build of a corpus, whatever is waiting.
+
+    Args:
+        parts: the workspace.
+        corpus: its folder.
+        recipe: how clean forms are made.
+        at: instant for the ledger.
+        before: a build whose slices are linked where they are the same; ``None`` = one of this corpus, if any.
+    """
+    space, inputs = parts.workspace, read_manifest(corpus)
+    before = before or next(iter(media_builds(space, corpus.name)), None)
+    work = space.work / "media"
+    remove_tree(work)  # of a killed run: it holds persons in clear, and what was costly lies in the cache
+    try:
+        parts.progress("media: rows", 0, None)
+        rows = media_rows(parts, corpus, inputs, work)
+        write_table(work / "rows.parquet", rows)
+        parts.progress("media: clean files", 0, None)
+        call = {
+            "rows": str(work / "rows.parquet"),
+            "root": str(space.media),
+            "recipe": recipe.plain(),
+            "redactor": REDACTOR,
+            "cache": str(cache_of(space)),
+        }
+        tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
+        parts.progress("media: slices", 0, None)
+        build = MediaBuild(space.media_builds / corpus.name, before)
+        sealed = list(_slices(parts, corpus, rows, work, build))
+        _seal(parts, build.folder, sealed)
+        counts = Counter(one["reason"] or "record" for one in sealed)
+        manifest = build.finish(
+            corpus_id=inputs.corpus_id,
+            corpus_digest=inputs.digest,
+            recipe=recipe.plain(),
+            redactor=REDACTOR,
+            tools=tools,
+            counts=dict(sorted(counts.items())),
+        )
+    finally:
+        remove_tree(work)
+    facts = {"corpus": inputs.corpus_id, "media": manifest.media_id, "counts": manifest.counts}
+    parts.log(Entry(EntryKind.BUILD, at, f"media:{manifest.media_id}", facts, {"media": manifest.digest}))
+    return manifest
+
+
+def _slices(parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild) -> Iterator[dict[str, Any]]:
+    """Write the slices, a place at a time; yield what became of the file of every allowed item."""
+    prepared = pq.read_table(work / "prepared" / "media.parquet", columns=list(JUDGED))
+    reasons = judge(prepared, rows["protected"], rows["copied_words"], rows["rank"])
+    named = spoken_of(parts, corpus, work)
+    facts = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
+    joined = (
+        {**row, **clean, "reason": reason.as_py()}
+        for row, clean, reason in zip(facts, iterate(work / "prepared"), reasons, strict=True)
+        if row["region"] is not None
+    )
+    for place, members in groupby(joined, _PLACE):
+        ref, found = SliceRef(*place), list(members)
+        said = [" ".join(filter(None, (one["ocr_text"], one["transcript"]))) for one in found]
+        for one, hit in zip(found, named(said), strict=True):
+            if one["reason"] is None and hit:
+                one["reason"] = NoRecord.MENTION.value
+        kept = [one for one in found if one["reason"] is None]
+        texts = _texts(corpus, ref, kept)
+        records = [_record(one, texts, cache_of(parts.workspace)) for one in kept]
+        build.add(slice_path(ref).removesuffix(".parquet"), records, [one["clean_digest"] for one in kept])
+        for one in found:
+            told = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
+            yield {name: one.get(name) for name in SEALED.names} | told
+
+
+def _record(one: dict[str, Any], texts: dict[str, str], cache: Path) -> MediaRecord:
+    return MediaRecord(
+        record_id=one["record_id"],
+        form=one["form"],
+        media=cache / one["clean_path"] if one["clean_path"] else b"",
+        text=texts.get(one["text_record"] or "", ""),
+        transcript=one["transcript"] or "",
+        picture_text=one["ocr_text"] or "",
+        language=one["language"] or "",
+        region=one["region"],
+        frames=one["frames"] or 1,
+    )
+
+
+def _texts(corpus: Path, ref: SliceRef, kept: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the corpus' texts of some records; they lie in the slice of the same place."""
+    wanted = pa.array([one["text_record"] for one in kept if one["text_record"]], pa.string())
+    if not len(wanted):
+        return {}
+    found = pq.read_table(corpus / slice_path(ref), columns=["record_id", "text"], use_threads=False)
+    found = found.filter(pc.is_in(found["record_id"], wanted))
+    return dict(zip(found["record_id"].to_pylist(), found["text"].to_pylist(), strict=True))
+
+
+def _seal(parts: Parts, folder: Path, rows: list[dict[str, Any]]) -> None:
+    buckets: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        buckets.setdefault(bucket_of(row["person_id"], _BUCKETS), []).append(row)
+    tables = ((bucket, pa.Table.from_pylist(some, schema=SEALED)) for bucket, some in sorted(buckets.items()))
+    secret = parts.keys.secret("lineage")
+    write_sealed(folder / "sealed" / "media.sealed", "media", tables, secret=secret, buckets=_BUCKETS)
+
+
+def cache_of(space: Workspace) -> Path:
+    """Return the folder of clean files by digest."""
+    return space.media_builds / "cache"
+
+
+def media_builds(space: Workspace, corpus: str) -> list[Path]:
+    """Return the whole media builds of a corpus: one, or two while an erasure is unfinished."""
+    return [path.parent for path in sorted((space.media_builds / corpus).glob("[!.]*/manifest.json"))]
+
+
+def media_folder(parts: Parts, corpus: str | None = None) -> Path:
+    """Return the media build of a corpus, by default the current one.
+
+    Raises:
+        RefusedError: there is none, or an erasure is unfinished.
+    """
+    refuse_unfinished(parts)
+    found = media_builds(parts.workspace, corpus_folder(parts.workspace, corpus).name)
+    if not found:
+        raise RefusedError("expected a media build of this corpus, found none; run `demur media build`")
+    return found[0]
+
+
+def doomed_media(parts: Parts, corpus: str, media: str | None, *, others: bool = True) -> list[Path]:
+    """Return what must go when one media build stays: others, and every cached file that it may not use.
+
+    Args:
+        parts: the workspace.
+        corpus: id of the corpus whose build stays.
+        media: id of the build that stays; ``None`` = none does, and nothing of the cache either.
+        others: builds of other corpora go too: nobody has looked whether somebody who left is in them.
+    """
+    space = parts.workspace
+    stays = space.media_builds / corpus / media if media else None
+    around = [path for path in sorted(space.media_builds.glob("*")) if path.name not in ("cache", corpus)]
+    own = [path for path in sorted((space.media_builds / corpus).glob("*")) if path != stays]
+    fates = list(_sealed(parts, stays)) if stays else []
+    keep = {one["digest"] for one in fates if one["digest"]}
+    keep -= {one["digest"] for one in fates if one["reason"] in _MUST_GO}
+    return [*(around if others else []), *own, *stale_media(cache_of(space), keep)]
+
+
+def _sealed(parts: Parts, build: Path) -> Iterator[dict[str, Any]]:
+    secret = parts.keys.secret("lineage")
+    for table in SealedFile(build / "sealed" / "media.sealed", "media", secret=secret).all():
+        yield from table.to_pylist()
+
+
+def verify_media(parts: Parts, corpus: str | None = None) -> dict[str, Any]:
+    """Check a media build again: every file, every medium, and that the corpus still allows every record.
+
+    Raises:
+        BrokenError: something of it is not what it was, or a record is nobody's.
+    """
+    folder = media_folder(parts, corpus)
+    manifest = read_media_manifest(folder)
+    known = {one["record_id"]: one["item_id"] for one in _sealed(parts, folder) if one["record_id"]}
+    present = set(check_slices(folder, manifest))
+    home = corpus_folder(parts.workspace, manifest.corpus_id)
+    sealed = SealedFile(home / "sealed" / "fates.sealed", "fates", secret=parts.keys.secret("lineage"))
+    asked, allowed = pa.array(sorted(known.values()), pa.string()), 0
+    for table in sealed.all():
+        mine = table.filter(pc.is_in(table["item_id"], asked))
+        allowed += pc.sum(mine["allowed"]).as_py() or 0
+    if present != set(known) or allowed != len(known):
+        raise BrokenError(
+            "expected every media record to be of an item that the corpus allows, found others; build again",
+            [f"{len(present)} records, {len(known)} known, {allowed} of allowed items"],
+        )
+    waiting = len(came_since(parts, parse(read_manifest(home).inputs["narrowed_at"])))
+    return {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known), "waiting": waiting}

@@ -1,0 +1,321 @@
+"""Pictures of a corpus: only what is allowed, beside the texts of whoever posted them, and gone with them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import flow_worlds
+import pytest
+from flow_worlds import AS_OF, LATER, item, opened, sentence
+
+pytest.importorskip("cv2")
+pytest.importorskip("pdqhash")
+
+import numpy as np
+from PIL import Image
+
+from demur.errors import BrokenError, RefusedError
+from demur.flows.erase import rehearse
+from demur.flows.media import build_media, cache_of, media_builds, media_folder, verify_media
+from demur.flows.parts import corpus_folder
+from demur.ledger import EntryKind, Ledger
+from demur.media import MediaRecipe, read_media_slice
+from demur.media.build import read_media_manifest
+from demur.store import digest_file
+
+RECIPE = MediaRecipe(text="ignore")
+SHARED = Path(__file__).parents[3] / "shared/data/media"
+
+
+def scene(seed: int) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((384, 288), Image.Resampling.BICUBIC)
+
+
+def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
+    exif = Image.Exif()
+    exif[0x013B] = "SECRETMARK"
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality, exif=exif)
+    return out.getvalue()
+
+
+def files() -> dict[str, bytes]:
+    """File → bytes: Ana's is uploaded again, smaller, by Ben; Dora's lies in a message, Hana shows it in public."""
+    return {
+        "ana.jpg": jpeg(scene(1)),
+        "ana-bare.jpg": jpeg(scene(2)),
+        "ben-again.jpg": jpeg(scene(1).resize((320, 240)), 70),
+        "dora-message.jpg": jpeg(scene(3)),
+        "hana-leak.jpg": jpeg(scene(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT), 80),
+        "gil.jpg": jpeg(scene(4)),
+        "ivo-again.jpg": jpeg(scene(4).resize((300, 225)), 75),
+        "kurt.jpg": jpeg(scene(5)),
+        "olga-followers.jpg": jpeg(scene(6)),
+        "lena.jpg": b"\xff\xd8 no picture",
+    }
+
+
+def items() -> list[dict[str, object]]:
+    def shot(name: str, account: str, text: str | None = None, **facts: object) -> dict[str, object]:
+        path = {"media_path": f"album/{name}.jpg", "media_type": "image/jpeg"}
+        return item(name, account, text, "photo", **{**path, **facts})
+
+    early, late = "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"
+    message = {"kind": "private_message", "audience": "direct"}
+    return [
+        *(item(f"{name}-0", name, sentence(f"{name}0")) for name in flow_worlds.NAMES),
+        shot("ana", "ana", sentence("ana's words", 12)),
+        shot("ana-bare", "ana", parent_id="agora:ana-0"),
+        shot("ben-again", "ben", sentence("ben's words", 12)),
+        {**shot("dora-message", "dora"), **message},
+        shot("hana-leak", "hana", sentence("hana's words", 12)),
+        shot("gil", "gil", sentence("gil's words", 12, german=True), created_at=early),
+        shot("ivo-again", "ivo", sentence("ivo's words", 12), created_at=late),
+        shot("kurt", "kurt", parent_id="agora:kurt-0"),
+        shot("olga-followers", "olga", audience="followers"),
+        shot("lena", "lena"),
+        shot("mia-nowhere", "mia"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory, _stages_here):
+    """A workspace with a corpus and its media build."""
+    root = tmp_path_factory.mktemp("album") / "ws"
+    dump = flow_worlds.write_dump(root / "platform", items())
+    (root / "media/album").mkdir(parents=True)
+    for name, content in files().items():
+        (root / "media/album" / name).write_bytes(content)
+    with opened(root) as here:
+        here.populate(dump)
+        here.build()
+        build_media(here.parts, RECIPE, at=AS_OF)
+    return root
+
+
+@pytest.fixture
+def at_home(album, tmp_path):
+    with opened(Path(shutil.copytree(album, tmp_path / "ws"))) as here:
+        yield here
+
+
+def records(here):
+    """Item → its media record and where it lies."""
+    ids = {one["item_id"]: one["record_id"] for one in _sealed(here)}
+    folder = media_folder(here.parts)
+    found = {
+        record.record_id: (record, path.parent.relative_to(folder))
+        for path in folder.rglob("*.tar")
+        for record in read_media_slice(path)
+    }
+    return {name.removeprefix("agora:"): found[one] for name, one in ids.items() if one is not None}
+
+
+def _sealed(here):
+    from demur.lineage import SealedFile
+
+    path = media_folder(here.parts) / "sealed/media.sealed"
+    sealed = SealedFile(path, "media", secret=here.parts.keys.secret("lineage"))
+    return [row for table in sealed.all() for row in table.to_pylist()]
+
+
+def reasons(here):
+    return {one["item_id"].removeprefix("agora:"): one["reason"] for one in _sealed(here)}
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): digest_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "sealed" not in path.parts
+    }
+
+
+def test_only_what_is_allowed_becomes_a_record(at_home):
+    found = records(at_home)
+    assert set(found) == {"ana", "ana-bare", "gil", "kurt"}
+    assert reasons(at_home) == dict.fromkeys(found) | {
+        "ben-again": "duplicate",
+        "hana-leak": "protected_copy",
+        "ivo-again": "duplicate",
+        "lena": "unknown_type",
+        "mia-nowhere": "no_file",
+    }
+    assert verify_media(at_home.parts) == {
+        "media": media_folder(at_home.parts).name,
+        "corpus": corpus_folder(at_home.space).name,
+        "records": 4,
+        "waiting": 0,
+    }
+
+
+def test_a_picture_lies_where_its_persons_texts_lie_and_carries_its_words(at_home):
+    texts, found = at_home.records(), records(at_home)
+    places = {(one["person_id"], one["region"]): one for one in at_home.lineage() if one["role"] == "author"}
+    for name, person, words in (("ana", "ana", "ana"), ("ana-bare", "ana", "ana-0"), ("gil", "gil", "gil")):
+        record, folder = found[name]
+        place = places[f"agora:p-{person}", record.region]
+        assert folder.as_posix() == f"data/{place['region']}/shard-{place['shard']:03d}"
+        assert record.text == texts[words]["text"]
+        assert b"SECRETMARK" not in record.media
+    assert found["gil"][0].region == "rest"
+
+
+def test_an_erasure_takes_them_out_with_everything_derived_and_equals_a_clean_build(at_home):
+    old = media_folder(at_home.parts)
+    kept = {path.name: path.stat().st_ino for path in old.rglob("*.tar")}
+    assert kept
+    hers = [record.media for name, (record, _) in records(at_home).items() if name.startswith("ana")]
+    at_home.object("ana")
+    done = at_home.erase()
+    found = records(at_home)
+    assert set(found) == {"gil", "kurt"}
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    assert not old.exists()
+    raw = [content for name, content in files().items() if name.startswith(("ana", "ben"))]
+    for path in at_home.space.root.rglob("*"):
+        if path.is_file() and not path.is_relative_to(at_home.space.media):
+            content = path.read_bytes()
+            assert not any(one in content for one in [*hers, *raw]), path
+    destroyed = {one["what"] for one in at_home.certificate(done)["destroyed"]}
+    assert any(what.startswith("media_builds/cache/") for what in destroyed)
+    assert any(what.endswith(".tar") for what in destroyed)
+    incremental = media_folder(at_home.parts)
+    before = tree(incremental)
+    shutil.rmtree(at_home.space.media_builds)
+    build_media(at_home.parts, RECIPE, at=LATER)
+    assert tree(media_folder(at_home.parts)) == before
+
+
+def test_who_has_pictures_only_leaves_too(at_home):
+    """The texts stay as they are, so the corpus keeps its name; its pictures don't."""
+    at_home.parts.registry.suppress_items(["agora:kurt"], origin="r-1", recorded_at=LATER - timedelta(hours=1))
+    corpus = corpus_folder(at_home.space)
+    at_home.erase()
+    assert corpus_folder(at_home.space) == corpus
+    assert set(records(at_home)) == {"ana", "ana-bare", "gil"}
+    assert len(media_builds(at_home.space, corpus.name)) == 1
+
+
+def test_slices_that_stay_are_linked(at_home):
+    old = {one.path: one for one in read_media_manifest(media_folder(at_home.parts)).slices}
+    places = {path: (media_folder(at_home.parts) / path).stat().st_ino for path in old}
+    at_home.object("ana")
+    at_home.erase()
+    now = media_folder(at_home.parts)
+    same = [one for one in read_media_manifest(now).slices if old.get(one.path) == one]
+    assert same
+    assert all((now / one.path).stat().st_ino == places[one.path] for one in same)
+
+
+def test_a_rehearsal_leaves_nothing(at_home):
+    at_home.object("ana")
+    before = tree(at_home.space.media_builds)
+    rehearse(at_home.parts, at=LATER)
+    assert tree(at_home.space.media_builds) == before
+    assert not list(at_home.space.work.rglob("*.jpg"))
+
+
+def test_nothing_is_built_while_something_waits(at_home):
+    at_home.object("ana")
+    with pytest.raises(RefusedError, match="demur erase"):
+        build_media(at_home.parts, RECIPE, at=LATER)
+    assert verify_media(at_home.parts)["waiting"] == 1
+
+
+def test_killed_in_the_middle_it_goes_on_from_what_it_had(at_home, monkeypatch):
+    whole = tree(media_folder(at_home.parts))
+    shutil.rmtree(at_home.space.media_builds)
+    at_home.space.media_builds.mkdir()
+    made = 0
+
+    class KilledError(BaseException):
+        pass
+
+    from demur.media import prepare
+
+    write = prepare.Results.write
+
+    def killed(self, *args):
+        nonlocal made
+        made += 1
+        if made == 4:
+            raise KilledError
+        return write(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.Results, "write", killed)
+        with pytest.raises(KilledError):
+            build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert not media_builds(at_home.space, corpus_folder(at_home.space).name)
+    kept = {path.name: path.stat().st_mtime_ns for path in cache_of(at_home.space).rglob("*.json")}
+    assert len(kept) == 3
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert tree(media_folder(at_home.parts)) == whole
+    now = {path.name: path.stat().st_mtime_ns for path in cache_of(at_home.space).rglob("*.json")}
+    assert all(now[name] == kept[name] for name in kept if name in now)
+    assert not at_home.space.work.exists() or not list(at_home.space.work.glob("media*"))
+
+
+@pytest.mark.parametrize("step", ["corpus", "purge"])
+def test_an_erasure_that_was_killed_ends_as_if_it_had_not_been(at_home, monkeypatch, step):
+    class KilledError(BaseException):
+        pass
+
+    from demur.flows.steps import Steps
+
+    at_home.object("ana")
+    real = getattr(Steps, step)
+
+    def killed(self, folder):
+        real(self, folder)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Steps, step, killed)
+        with pytest.raises(KilledError):
+            at_home.erase()
+    with pytest.raises(RefusedError):
+        media_folder(at_home.parts)
+    at_home.erase()
+    assert set(records(at_home)) == {"gil", "kurt"}
+    assert [path.name for path in at_home.space.media_builds.iterdir()] == sorted(
+        ["cache", corpus_folder(at_home.space).name],
+        key=lambda name: name != next(at_home.space.media_builds.iterdir()).name,
+    )
+
+
+def test_results_of_protected_pictures_are_not_kept(at_home):
+    made = {path.stem for path in cache_of(at_home.space).rglob("*.json")}
+    mine = {digest_file(at_home.space.media / "album" / f"{name}.jpg") for name in ("dora-message", "hana-leak")}
+    assert made
+    assert not made & mine
+
+
+def test_the_ledger_knows_and_a_changed_file_is_found(at_home):
+    folder = media_folder(at_home.parts)
+    with Ledger.open(at_home.space.ledger, at_home.parts.keys) as ledger:
+        assert ledger.find(EntryKind.BUILD, f"media:{folder.name}") is not None
+    path = next(folder.rglob("*.tar"))
+    content = bytearray(path.read_bytes())
+    content[600] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    with pytest.raises(BrokenError, match="found others"):
+        verify_media(at_home.parts)
+
+
+def test_a_real_face_is_hidden_in_the_record(at_home):
+    if not (SHARED / "obama.jpg").exists():
+        pytest.skip("the shared pictures are not here")
+    shutil.copyfile(SHARED / "obama.jpg", at_home.space.media / "album/kurt.jpg")
+    shutil.copyfile(SHARED / "biden.jpg", at_home.space.media / "album/gil.jpg")
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    shown = np.asarray(Image.open(io.BytesIO(records(at_home)["kurt"][0].media)).convert("RGB")).astype(int)
+    plain = Image.open(SHARED / "obama.jpg").convert("RGB").resize(shown.shape[1::-1])
+    assert np.abs(shown - np.asarray(plain).astype(int)).max(axis=2).mean() > 2
+    assert verify_media(at_home.parts)["records"] == 5  # Ivo's is nobody's copy any more

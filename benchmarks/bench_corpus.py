@@ -120,7 +120,9 @@ def write_people(folder: Path, people: int, objectors: int) -> None:
     notices |= {"valid_at": moments, "recorded_at": moments}
     pq.write_table(full(NOTICES, len(heard), notices), folder / "notices.parquet")
     campaign = {"campaign_id": "c", "status": "running", "purpose": "train-generative-ai", "effective_at": DELIVERED}
-    pq.write_table(pa.Table.from_pylist([campaign | {"notice_days": 45}], schema=CAMPAIGNS), folder / "campaigns.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([campaign | {"notice_days": 45}], schema=CAMPAIGNS), folder / "campaigns.parquet"
+    )
     for schema, name in ((HOLDS, "holds"), (SUPPRESSED, "suppressed"), (SUPPRESSED_WORDS, "suppressed_words")):
         pq.write_table(schema.empty_table(), folder / f"{name}.parquet")
 
@@ -154,7 +156,9 @@ def vocabulary(language: str) -> list[str]:
     """Return the words of demur's own phrases in a language: enough that unrelated posts share few pairs of words."""
     texts = [part.read_text("utf-8") for part in (SOURCE / "i18n/phrases" / language).glob("*.toml")]
     texts += [part.read_text("utf-8") for part in SOURCE.glob(f"notice/default_texts/{language}/*.txt")]
-    found = {word for text in texts for word in re.findall(r"[^\W\d_]{3,}", " ".join(re.findall('"(.*?)"', text) or [text]))}
+    found = {
+        word for text in texts for word in re.findall(r"[^\W\d_]{3,}", " ".join(re.findall('"(.*?)"', text) or [text]))
+    }
     return sorted(found)
 
 

@@ -134,8 +134,7 @@ def quantised(weights: Any, bias: Any, classes: tuple[str, ...]) -> shipped.Mode
 
 def write(model: shipped.Model, sentences: int, out: Path) -> None:
     """Write the weights and the card that belongs to them."""
-    packed = base64.b85encode(zlib.compress(model.weights.tobytes(), 9))
-    lines = b"\n".join(packed[at : at + 120] for at in range(0, len(packed), 120)) + b"\n"
+    lines = base64.encodebytes(zlib.compress(model.weights.tobytes(), 9))
     card = {"name": "demur-language-2", "classes": model.classes, "scale": model.scale,
             "bias": [round(float(value), 6) for value in model.bias], "sha256": hashlib.sha256(lines).hexdigest(),
             "sentences": sentences, "licence": "CC BY-SA 4.0",

@@ -39,7 +39,7 @@ BUCKET_ROWS = 200_000
 StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
 """(``module:function``, folder, arguments) → the facts of the stage's commit record."""
 
-_LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "py3langid", "cryptography")
+_LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "cryptography")
 
 
 @dataclass(frozen=True, slots=True)

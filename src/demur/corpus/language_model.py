@@ -179,6 +179,6 @@ def read(folder: Any) -> Model:
     packed = folder.joinpath("language_model.txt").read_bytes()
     if hashlib.sha256(packed).hexdigest() != card["sha256"]:
         raise BrokenError("the language model differs from its digest; install demur again")
-    table = zlib.decompress(base64.b85decode(packed.replace(b"\n", b"")))
+    table = zlib.decompress(base64.decodebytes(packed))
     weights = np.frombuffer(table, np.int8).reshape(BUCKETS, len(card["classes"]))
     return Model(tuple(card["classes"]), weights, card["scale"], np.array(card["bias"]), packed_lanes(weights))

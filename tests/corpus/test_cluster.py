@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from corpus_worlds import made, network
+from corpus_worlds import AS_OF, made, network
 
 from demur.errors import BrokenError, ConfigError
 from demur.store import cluster as on_cluster
 from demur.store import commit_record, read_commit
 from demur.store.cluster import Cluster, glance, run_apart
+from demur.store.stage import run_stage
 
 ROWS = 40
 """Items a bucket: the world below makes eight."""
@@ -163,3 +165,25 @@ def test_a_cluster_builds_the_embedded_corpus_even_when_a_worker_dies(
     assert found.digest == embedded.digest
     assert found.counts == embedded.counts
     assert corpus.name == embedded.corpus_id
+
+
+def test_the_policy_engine_on_the_cluster_decides_the_same(
+    loopback: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the engine's own setting changes (ADR 1)."""
+    paths = network(13, people=20, items=200).write(tmp_path)
+    call = {
+        "items": [str(part) for part in sorted(paths["items"].glob("*.parquet"))],
+        "standing": str(paths["standing"]),
+        "policy": "demur-strict",
+        "as_of": AS_OF.isoformat(),
+    }
+    found = []
+    for runner in ("native", "ray"):
+        monkeypatch.setenv("DAFT_RUNNER", runner)
+        monkeypatch.setenv("RAY_ADDRESS", loopback.address)
+        counts = run_stage("demur.policy.columns:decide_table", tmp_path / runner, call)
+        rows = [row for part in (tmp_path / runner).glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+        found.append((counts["call"], sorted(map(str, rows))))
+    assert len(found[0][1]) == 200
+    assert found[0] == found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,11 @@ def hold(folder: Path, *, mib: int) -> None:
     commit_record(folder, {"held": int(held[-1])})
 
 
+def crash(folder: Path) -> None:
+    """A library in C that gets no memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def stream(folder: Path, *, mib: int, at_a_time: int) -> None:
     """A stage that goes through so much, a piece at a time."""
     total = sum(len(np.ones(at_a_time << 20, np.uint8)) for _ in range(mib // at_a_time))
@@ -39,6 +45,8 @@ def test_a_stage_may_go_through_more_than_it_may_hold(tmp_path: Path) -> None:
     assert facts["total"] == 2000 << 20
     with pytest.raises(OutsideError, match="more than 400 MiB"):
         cap("test_memory_cap:hold", tmp_path / "hold", {"mib": 500})
+    with pytest.raises(OutsideError, match="cap of 400 MiB"):
+        cap("test_memory_cap:crash", tmp_path / "crash", {})
 
 
 def test_too_little_for_any_build_is_refused() -> None:
@@ -47,7 +55,7 @@ def test_too_little_for_any_build_is_refused() -> None:
 
 
 def test_the_cap_decides_how_many_items_are_held() -> None:
-    rows = [Capped(mib).bucket_rows for mib in (LEAST_MIB, 1600, 4096)]
+    rows = [Capped(mib).bucket_rows for mib in (LEAST_MIB, 3000, 4096)]
     assert rows == sorted(rows)
     assert rows[0] * 8192 < LEAST_MIB << 20
 

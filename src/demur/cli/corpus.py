@@ -60,7 +60,7 @@ for _command in (
 )
 @click.option("--cluster", metavar="ADDRESS", help="Run the stages on a Ray cluster: HOST:PORT of its head, or auto.")
 @click.option(
-    "--memory", type=click.IntRange(min=1536), metavar="MIB", help="What each child process may hold at most."
+    "--memory", type=click.IntRange(min=2048), metavar="MIB", help="What each child process may hold at most."
 )
 @pass_context
 @guarded

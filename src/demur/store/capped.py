@@ -12,15 +12,16 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from demur.errors import ConfigError, OutsideError
+from demur.errors import BrokenError, ConfigError, OutsideError
 from demur.store.stage import run_stage
 
-LEAST_MIB = 1536
-"""The verifier's engine takes 1 GB of its own, libraries and models some 300 MiB."""
+LEAST_MIB = 2048
+"""The verifier's engine takes 1 GB and reserves more, libraries and models some 300 MiB."""
 _BASE_MIB = 512
 _BYTES_PER_ROW = 8_192
 """Held for an item of a bucket at most: its texts twice, measures, and what the redaction makes of a chunk."""
 _MOST_ROWS = 200_000
+_WITHIN = "demur.store.capped:within"
 
 
 class Capped:
@@ -43,8 +44,8 @@ class Capped:
     def bucket_rows(self) -> int:
         """How many items a stage may hold at a time.
 
-        >>> [Capped(mib).bucket_rows for mib in (1536, 8192)]
-        [131072, 200000]
+        >>> [Capped(mib).bucket_rows for mib in (2048, 8192)]
+        [196608, 200000]
         """
         return max(1_000, min(_MOST_ROWS, (self._mib - _BASE_MIB) * 2**20 // _BYTES_PER_ROW))
 
@@ -56,7 +57,15 @@ class Capped:
             OutsideError: it needed more memory than the cap.
         """
         call = {"target": target, "mib": self._mib, "arguments": arguments}
-        return run_stage("demur.store.capped:within", folder, call)
+        try:
+            return run_stage(_WITHIN, folder, call)
+        except BrokenError as error:
+            if not str(error).startswith(f"the stage {_WITHIN} died"):
+                raise
+            raise OutsideError(  # libraries in C that get no memory take the process with them
+                f"the stage {target} died twice under a cap of {self._mib} MiB, most likely for want of memory; give"
+                " more with --memory and run the same command again"
+            ) from error
 
 
 def within(folder: Path, *, target: str, mib: int, arguments: dict[str, Any]) -> None:

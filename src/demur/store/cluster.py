@@ -101,7 +101,7 @@ class Cluster:
         remove_tree(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         seen = {path: glance(Path(path)) for path in _paths(arguments) if Path(path).exists()}
-        seen[str(folder.parent.parent)] = None
+        seen[str(folder.parent)] = None
         asked = self._work.options(name=folder.name).remote(target, str(folder), arguments, seen, installation())
         try:
             told = self._ray.get(asked)
@@ -156,7 +156,7 @@ def run_apart(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
     """
     call = _call(target, arguments)
     apart = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-    apart.mkdir(parents=True)
+    apart.mkdir()
     try:
         module, function = target.split(":")
         getattr(importlib.import_module(module), function)(apart, **arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +20,16 @@ from PIL import Image
 
 from demur.errors import BrokenError, RefusedError
 from demur.flows.erase import rehearse
+from demur.flows.expire import expire
 from demur.flows.media import build_media, cache_of, media_builds, media_folder, verify_media
+from demur.flows.openlineage import EVENTS, tell
 from demur.flows.parts import corpus_folder
+from demur.flows.verify import verify_certificate
 from demur.ledger import EntryKind, Ledger
 from demur.media import MediaRecipe, read_media_slice
 from demur.media.build import read_media_manifest
 from demur.store import digest_file
+from demur.terms.site import OpenLineage, Retention
 
 RECIPE = MediaRecipe(text="ignore")
 SHARED = Path(__file__).parents[3] / "shared/data/media"
@@ -167,8 +172,8 @@ def test_a_picture_lies_where_its_persons_texts_lie_and_carries_its_words(at_hom
 
 def test_an_erasure_takes_them_out_with_everything_derived_and_equals_a_clean_build(at_home):
     old = media_folder(at_home.parts)
-    kept = {path.name: path.stat().st_ino for path in old.rglob("*.tar")}
-    assert kept
+    slices = {one.path: one for one in read_media_manifest(old).slices}
+    places = {path: (old / path).stat().st_ino for path in slices}
     hers = [record.media for name, (record, _) in records(at_home).items() if name.startswith("ana")]
     at_home.object("ana")
     done = at_home.erase()
@@ -184,8 +189,12 @@ def test_an_erasure_takes_them_out_with_everything_derived_and_equals_a_clean_bu
     destroyed = {one["what"] for one in at_home.certificate(done)["destroyed"]}
     assert any(what.startswith("media_builds/cache/") for what in destroyed)
     assert any(what.endswith(".tar") for what in destroyed)
-    incremental = media_folder(at_home.parts)
-    before = tree(incremental)
+    assert [one for one in verify_certificate(at_home.parts, done.certificate) if one.ok is False] == []
+    now = media_folder(at_home.parts)
+    same = [one for one in read_media_manifest(now).slices if slices.get(one.path) == one]
+    assert same
+    assert all((now / one.path).stat().st_ino == places[one.path] for one in same)
+    before = tree(now)
     shutil.rmtree(at_home.space.media_builds)
     build_media(at_home.parts, RECIPE, at=LATER)
     assert tree(media_folder(at_home.parts)) == before
@@ -198,18 +207,7 @@ def test_who_has_pictures_only_leaves_too(at_home):
     at_home.erase()
     assert corpus_folder(at_home.space) == corpus
     assert set(records(at_home)) == {"ana", "ana-bare", "gil"}
-    assert len(media_builds(at_home.space, corpus.name)) == 1
-
-
-def test_slices_that_stay_are_linked(at_home):
-    old = {one.path: one for one in read_media_manifest(media_folder(at_home.parts)).slices}
-    places = {path: (media_folder(at_home.parts) / path).stat().st_ino for path in old}
-    at_home.object("ana")
-    at_home.erase()
-    now = media_folder(at_home.parts)
-    same = [one for one in read_media_manifest(now).slices if old.get(one.path) == one]
-    assert same
-    assert all((now / one.path).stat().st_ino == places[one.path] for one in same)
+    assert len(media_builds(at_home.space, corpus=corpus.name)) == 1
 
 
 def test_a_rehearsal_leaves_nothing(at_home):
@@ -251,7 +249,7 @@ def test_killed_in_the_middle_it_goes_on_from_what_it_had(at_home, monkeypatch):
         patch.setattr(prepare.Results, "write", killed)
         with pytest.raises(KilledError):
             build_media(at_home.parts, RECIPE, at=AS_OF)
-    assert not media_builds(at_home.space, corpus_folder(at_home.space).name)
+    assert not media_builds(at_home.space)
     kept = {path.name: path.stat().st_mtime_ns for path in cache_of(at_home.space).rglob("*.json")}
     assert len(kept) == 3
     build_media(at_home.parts, RECIPE, at=AS_OF)
@@ -283,10 +281,22 @@ def test_an_erasure_that_was_killed_ends_as_if_it_had_not_been(at_home, monkeypa
         media_folder(at_home.parts)
     at_home.erase()
     assert set(records(at_home)) == {"gil", "kurt"}
-    assert [path.name for path in at_home.space.media_builds.iterdir()] == sorted(
-        ["cache", corpus_folder(at_home.space).name],
-        key=lambda name: name != next(at_home.space.media_builds.iterdir()).name,
-    )
+    names = {path.name for path in at_home.space.media_builds.iterdir()}
+    assert names == {"cache", corpus_folder(at_home.space).name}
+
+
+def test_with_a_corpus_that_expires_its_pictures_go(at_home):
+    expire(at_home.parts, Retention(keep_days=1), clock=lambda: LATER)
+    assert not [path for path in at_home.space.media_builds.rglob("*") if path.is_file()]
+
+
+def test_lineage_events_tell_of_it_once(at_home):
+    tell(at_home.parts, OpenLineage())
+    told = (at_home.space.root / "lineage" / EVENTS).read_text().splitlines()
+    done = [one for one in map(json.loads, told) if one["eventType"] == "COMPLETE"]
+    made = [out["name"] for one in done for out in one.get("outputs", ())]
+    assert made.count(f"media/{media_folder(at_home.parts).name}") == 1
+    assert made.count(f"corpus/{corpus_folder(at_home.space).name}") == 1
 
 
 def test_results_of_protected_pictures_are_not_kept(at_home):

@@ -116,6 +116,8 @@ def run_of_leaf(leaf: Mapping[str, Any], *, key: str) -> Run | None:
     inputs = [corpus] if corpus else []
     at = leaf["at"]
     match leaf["kind"]:
+        case "build" if "media" in named:
+            return Run("media", key, at, inputs, [Output(f"media/{named['media'][:16]}")])
         case "build":
             return Run("corpus", key, at, [f"policy/{named['policy']}"], [Output(str(corpus))])
         case "run":

@@ -24,6 +24,7 @@ from demur.corpus import read_manifest, settle
 from demur.corpus.retention import Judged, Version, judge, shared_with, version_of
 from demur.erasure import Destruction
 from demur.errors import DemurError
+from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
 from demur.flows.pending import refuse_unfinished, whole_corpora
 from demur.ledger import Entry, EntryKind, Ledger, VerifierKey, read_leaf, read_proof, verify_proof
@@ -173,7 +174,7 @@ def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Pat
     remove_tree(space.work)  # first: what it links must not keep bytes alive
     destruction = Destruction(space.root, folder / LOG)
     again = (source / "manifest.json").exists() and digest_file(source / "manifest.json") != body["manifest_digest"]
-    destruction.destroy([space.media_builds / body["corpus"]], clock())
+    destruction.destroy(doomed_with(parts, body["corpus"]), clock())
     if not again:  # else the same corpus was built anew after a killed run, and that one is not this one
         for paths in ([source / "manifest.json"], sorted(source.glob("sealed/*")), [source]):
             destruction.destroy(paths, clock())

@@ -9,7 +9,7 @@ them. An erasure makes the build of the new corpus from the cache and destroys w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -26,7 +26,7 @@ from demur.corpus.shard import slice_path
 from demur.errors import BrokenError, ConfigError, RefusedError
 from demur.flows.media_rows import media_rows, spoken_of
 from demur.flows.parts import Parts, corpus_folder
-from demur.flows.pending import came_since, refuse_unfinished
+from demur.flows.pending import came_since, refuse_unfinished, waiting_for
 from demur.ledger import Entry, EntryKind
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
@@ -62,15 +62,22 @@ def build_media(parts: Parts, recipe: MediaRecipe, *, at: datetime) -> MediaMani
     refuse_unfinished(parts)
     corpus = corpus_folder(parts.workspace)
     parts.registry.look(at)
-    if came_since(parts, parse(read_manifest(corpus).inputs["narrowed_at"])):
+    if _waiting(parts, corpus):
         raise RefusedError(
             "expected a corpus that knows of every objection, hold and correction, found later ones; "
             "run `demur erase` or `demur corpus build` first"
         )
     manifest = media_of(parts, corpus, recipe, at=at)
-    for path in doomed_media(parts, corpus.name, manifest.media_id, others=False):
+    others = [one for one in media_builds(parts.workspace) if one.parent.name != corpus.name]
+    for path in doomed_media(parts, [*others, corpus_media(parts.workspace, corpus.name) / manifest.media_id]):
         remove_tree(path) if path.is_dir() else path.unlink()
     return manifest
+
+
+def _waiting(parts: Parts, corpus: Path) -> int:
+    """Count what came since a corpus was made; what an erasure found nothing of in its texts may be in its pictures."""
+    since = parse(read_manifest(corpus).inputs["narrowed_at"])
+    return len({one.restriction_id for one in (*came_since(parts, since), *waiting_for(parts, corpus))})
 
 
 def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dict[str, str | None]:
@@ -78,7 +85,7 @@ def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dic
 
     An erasure waits for no picture: where it cannot be made any more, there is none, and the reason is told.
     """
-    old = media_builds(parts.workspace, before)
+    old = media_builds(parts.workspace, corpus=before)
     if not old:
         return {}
     try:
@@ -101,7 +108,7 @@ def media_of(
         before: a build whose slices are linked where they are the same; ``None`` = one of this corpus, if any.
     """
     space, inputs = parts.workspace, read_manifest(corpus)
-    before = before or next(iter(media_builds(space, corpus.name)), None)
+    before = before or next(iter(media_builds(space, corpus=corpus.name)), None)
     work = space.work / "media"
     remove_tree(work)  # of a killed run: it holds persons in clear, and what was costly lies in the cache
     try:
@@ -118,7 +125,7 @@ def media_of(
         }
         tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
         parts.progress("media: slices", 0, None)
-        build = MediaBuild(space.media_builds / corpus.name, before)
+        build = MediaBuild(corpus_media(space, corpus.name), before)
         sealed = list(_slices(parts, corpus, rows, work, build))
         _seal(parts, build.folder, sealed)
         counts = Counter(one["reason"] or "record" for one in sealed)
@@ -133,7 +140,8 @@ def media_of(
     finally:
         remove_tree(work)
     facts = {"corpus": inputs.corpus_id, "media": manifest.media_id, "counts": manifest.counts}
-    parts.log(Entry(EntryKind.BUILD, at, f"media:{manifest.media_id}", facts, {"media": manifest.digest}))
+    builds = {"media": manifest.digest, "corpus": inputs.digest}
+    parts.log(Entry(EntryKind.BUILD, at, f"media:{manifest.media_id}", facts, builds))
     return manifest
 
 
@@ -201,9 +209,14 @@ def cache_of(space: Workspace) -> Path:
     return space.media_builds / "cache"
 
 
-def media_builds(space: Workspace, corpus: str) -> list[Path]:
-    """Return the whole media builds of a corpus: one, or two while an erasure is unfinished."""
-    return [path.parent for path in sorted((space.media_builds / corpus).glob("[!.]*/manifest.json"))]
+def corpus_media(space: Workspace, corpus: str) -> Path:
+    """Return the folder of the media builds of a corpus."""
+    return space.media_builds / corpus
+
+
+def media_builds(space: Workspace, *, corpus: str = "*") -> list[Path]:
+    """Return the whole media builds: one a corpus, or two while an erasure is unfinished."""
+    return [path.parent for path in sorted(space.media_builds.glob(f"{corpus}/[!.]*/manifest.json"))]
 
 
 def media_folder(parts: Parts, corpus: str | None = None) -> Path:
@@ -213,29 +226,32 @@ def media_folder(parts: Parts, corpus: str | None = None) -> Path:
         RefusedError: there is none, or an erasure is unfinished.
     """
     refuse_unfinished(parts)
-    found = media_builds(parts.workspace, corpus_folder(parts.workspace, corpus).name)
+    found = media_builds(parts.workspace, corpus=corpus_folder(parts.workspace, corpus).name)
     if not found:
         raise RefusedError("expected a media build of this corpus, found none; run `demur media build`")
     return found[0]
 
 
-def doomed_media(parts: Parts, corpus: str, media: str | None, *, others: bool = True) -> list[Path]:
-    """Return what must go when one media build stays: others, and every cached file that it may not use.
+def doomed_media(parts: Parts, stays: Sequence[Path]) -> list[Path]:
+    """Return what must go when some media builds stay: all others, and every cached file that none of them may use.
 
-    Args:
-        parts: the workspace.
-        corpus: id of the corpus whose build stays.
-        media: id of the build that stays; ``None`` = none does, and nothing of the cache either.
-        others: builds of other corpora go too: nobody has looked whether somebody who left is in them.
+    An erasure lets one stay at most: nobody has looked whether somebody who left is in those of older corpora.
     """
-    space = parts.workspace
-    stays = space.media_builds / corpus / media if media else None
-    around = [path for path in sorted(space.media_builds.glob("*")) if path.name not in ("cache", corpus)]
-    own = [path for path in sorted((space.media_builds / corpus).glob("*")) if path != stays]
-    fates = list(_sealed(parts, stays)) if stays else []
-    keep = {one["digest"] for one in fates if one["digest"]}
-    keep -= {one["digest"] for one in fates if one["reason"] in _MUST_GO}
-    return [*(around if others else []), *own, *stale_media(cache_of(space), keep)]
+    root = parts.workspace.media_builds
+    homes = {one.parent for one in stays}
+    others = [path for path in sorted(root.glob("*")) if path not in {*homes, cache_of(parts.workspace)}]
+    others += [path for home in sorted(homes) for path in sorted(home.glob("*")) if path not in stays]
+    keep: set[str] = set()
+    for build in stays:
+        fates = [one for one in _sealed(parts, build) if one["digest"]]
+        gone = {one["digest"] for one in fates if one["reason"] in _MUST_GO}
+        keep |= {one["digest"] for one in fates} - gone
+    return [*others, *stale_media(cache_of(parts.workspace), keep)]
+
+
+def doomed_with(parts: Parts, corpus: str) -> list[Path]:
+    """Return what of media must go with a corpus."""
+    return doomed_media(parts, [one for one in media_builds(parts.workspace) if one.parent.name != corpus])
 
 
 def _sealed(parts: Parts, build: Path) -> Iterator[dict[str, Any]]:
@@ -265,5 +281,5 @@ def verify_media(parts: Parts, corpus: str | None = None) -> dict[str, Any]:
             "expected every media record to be of an item that the corpus allows, found others; build again",
             [f"{len(present)} records, {len(known)} known, {allowed} of allowed items"],
         )
-    waiting = len(came_since(parts, parse(read_manifest(home).inputs["narrowed_at"])))
-    return {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known), "waiting": waiting}
+    told = {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known)}
+    return {**told, "waiting": _waiting(parts, home)}

@@ -91,7 +91,7 @@ def _runs(parts: Parts, leaf: dict[str, Any]) -> list[Run]:
     """Return the runs behind an entry, with what the manifest knows while it is here."""
     space, key, builds = parts.workspace, leaf["commitment"], leaf["builds"]
     corpus = space.corpora / builds.get("corpus", "")[:16]
-    if leaf["kind"] == EntryKind.BUILD.value and (corpus / "manifest.json").exists():
+    if leaf["kind"] == EntryKind.BUILD.value and "policy" in builds and (corpus / "manifest.json").exists():
         return runs_of_corpus(read_manifest(corpus), at=leaf["at"], key=key)
     if leaf["kind"] == EntryKind.RUN.value:
         for path in sorted(space.models.glob("*/manifest.json")):

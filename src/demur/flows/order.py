@@ -19,6 +19,7 @@ from demur.erasure import Destruction
 from demur.errors import InputError, RefusedError
 from demur.flows.erase import Erased, erase
 from demur.flows.hold import find_hold, hold_facts, place_hold
+from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
 from demur.flows.pending import refuse_unfinished
 from demur.flows.slice import Holder, Share, holders
@@ -122,7 +123,7 @@ def _destroy(parts: Parts, order: PlacedHold, kept: Path, at: datetime) -> None:
     gone = [path for path, model in made if model.status != "destroyed" and name in {model.model_id, model.corpus_id}]
     rest = [path for path, model in made if model.status != "destroyed" and path not in gone]
     shards = {(head.region, head.shard) for path, model in made if path in gone for head in model.heads}
-    paths = [space.corpora / name, space.media_builds / name] if (space.corpora / name).is_dir() else []
+    paths = [space.corpora / name, *doomed_with(parts, name)] if (space.corpora / name).is_dir() else []
     paths += doomed(space.models, shards, gone=gone, kept=rest)
     Destruction(space.root, kept / "destroyed.jsonl").destroy(paths, at)
     for path in gone:

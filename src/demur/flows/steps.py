@@ -17,7 +17,7 @@ from demur.erasure import Journal
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.certify import certify, save_before, save_complete
 from demur.flows.fallback import fall_back
-from demur.flows.media import doomed_media, media_after
+from demur.flows.media import corpus_media, doomed_media, media_after
 from demur.flows.parts import Parts, set_current
 from demur.flows.pending import came_since, source_changed, superseded
 from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json, plan_from_facts
@@ -149,7 +149,8 @@ class Steps:
         kept = [path.parent for path in sorted(space.models.glob("*/manifest.json")) if path.parent not in gone]
         kept = [one for one in kept if read_model(one).status != "destroyed"]
         paths += doomed(space.models, self._shards(bool(old["corpora"]), models), gone=gone, kept=kept)
-        paths += doomed_media(self._parts, self._after.name, self._fact("corpus").get("media"))
+        media = self._fact("corpus").get("media")
+        paths += doomed_media(self._parts, [corpus_media(space, self._after.name) / media] if media else [])
         done = erasure.Destruction(space.root, folder / "destroyed.jsonl").destroy(paths, self._clock())
         for one in gone:
             forget(one)

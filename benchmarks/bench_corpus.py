@@ -30,9 +30,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from bench_decide import full, ids, lists, texts, times, us
 
 import demur
+from bench_decide import full, ids, lists, texts, times, us
 from demur.terms.tables import (
     ACCOUNTS,
     CAMPAIGNS,
@@ -228,8 +228,10 @@ def decide(folder: Path, standing: Path, out: Path) -> float:
     """Decide everything in a child process; return its CPU seconds."""
     begun = cpu()
     call = {"items": [str(part) for part in sorted((folder / "items").glob("*.parquet"))], "standing": str(standing)}
-    code = "import json,sys;from pathlib import Path;from demur.policy.columns import decide_table;" \
-        "decide_table(Path(sys.argv[1]), **json.loads(sys.argv[2]))"  # fmt: skip
+    code = (
+        "import json,sys;from pathlib import Path;from demur.policy.columns import decide_table;"
+        "decide_table(Path(sys.argv[1]), **json.loads(sys.argv[2]))"
+    )
     arguments = json.dumps(call | {"policy": "demur-strict", "as_of": AS_OF.isoformat()})
     subprocess.run([sys.executable, "-c", code, str(out), arguments], check=True)
     return cpu() - begun
@@ -245,7 +247,7 @@ def measured(folder: Path, standing: Path, decisions: Path, when: datetime, repl
     stages: dict[str, float] = {}
     last = ["start", cpu()]
 
-    def progress(stage: str, done: int, total: int | None) -> None:
+    def progress(stage: str, _done: int, _total: int | None) -> None:
         now = cpu()
         stages[str(last[0])] = stages.get(str(last[0]), 0.0) + now - float(last[1])
         last[:] = [stage.removeprefix("corpus: "), now]
@@ -255,8 +257,18 @@ def measured(folder: Path, standing: Path, decisions: Path, when: datetime, repl
     begun, wall = cpu(), time.monotonic()
     recipe = CorpusRecipe(regions={one: one for one in LANGUAGES}, shards=16, slices=4)
     policy = read("demur-strict")
-    inputs = CorpusInputs(items=folder / "items", decisions=decisions, standing=standing, policy=policy, recipe=recipe,
-                          as_of=AS_OF, known_at=AS_OF, narrowed_at=when, source_digest="bench", purpose=policy.purpose)  # fmt: skip
+    inputs = CorpusInputs(
+        items=folder / "items",
+        decisions=decisions,
+        standing=standing,
+        policy=policy,
+        recipe=recipe,
+        as_of=AS_OF,
+        known_at=AS_OF,
+        narrowed_at=when,
+        source_digest="bench",
+        purpose=policy.purpose,
+    )
     manifest = build(inputs, out=folder / "corpora", work=folder / "work", keys=KeyRing(folder / "keys"),
                      progress=progress, replaces=replaces)  # fmt: skip
     progress("end", 0, None)
@@ -268,8 +280,8 @@ def measured(folder: Path, standing: Path, decisions: Path, when: datetime, repl
 def shown(what: str, found: dict[str, object], items: int) -> None:
     """Print one measurement."""
     per = float(found["cpu"]) / items * 1e6  # type: ignore[arg-type]
-    print(f"{what:<28} {found['cpu']:8.1f} CPU-s  {per:6.1f} µs an item  {found['wall']:7.1f} s  {found['peak_mib']:5d} MiB  "
-          f"{found['stages']}", flush=True)  # fmt: skip
+    took = f"{found['cpu']:8.1f} CPU-s  {per:6.1f} µs an item  {found['wall']:7.1f} s"
+    print(f"{what:<28} {took}  {found['peak_mib']:5d} MiB  {found['stages']}", flush=True)
 
 
 def prepared(folder: Path, items: int) -> float:

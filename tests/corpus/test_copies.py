@@ -109,6 +109,22 @@ def test_with_own_content_only_copies_and_mentions_stay_but_a_childs_text_is_sti
     assert "Obadiah Stane" in records(corpus)[found["mention"]["record_id"]]["text"]
 
 
+def test_other_peoples_words_are_not_the_record_of_who_quotes_them(tmp_path: Path) -> None:
+    world = World()
+    for name in ("ann", "ben", "cat", "dov"):
+        world.person(name, objected=name == "ann")
+    said = "we walked along the river until the stars came out over the quiet hills of home"
+    world.item("said", "ann", said)
+    world.item("shared", "ben", f"RT @ann: {said}")
+    world.item("answered", "cat", f"> {said}\nI remember that evening and the old boat by the bridge")
+    world.item("praised", "dov", f"nobody else could have said that so well as she RT @ann: {said}")
+    _, corpus = made(world, tmp_path)
+    found, kept = fates(corpus, ring(tmp_path)), records(corpus)
+    assert found["shared"]["exclusion"] == "protected_copy"
+    assert kept[found["answered"]["record_id"]]["text"] == "I remember that evening and the old boat by the bridge"
+    assert kept[found["praised"]["record_id"]]["text"] == "nobody else could have said that so well as she"
+
+
 def test_near_copies_are_not_transitive_but_each_goes_for_one_that_is_like_it(tmp_path: Path) -> None:
     words = [f"word{number}" for number in range(60)]
     other = [f"other{number}" for number in range(60)]

@@ -212,3 +212,17 @@ def test_a_wrong_decision_is_never_published(tmp_path: Path) -> None:
         made(world, tmp_path)
     assert any("objected" in fault for fault in caught.value.faults)
     assert not list(tmp_path.glob("corpora/*/manifest.json"))
+
+
+def test_the_engine_can_spill_both_ways(tmp_path: Path) -> None:
+    """Encrypted and not: a setting that fails only when memory runs out would fail at scale only."""
+    from demur.corpus.verify import _connect
+
+    for encrypted in (True, False):
+        spill = tmp_path / str(encrypted)
+        spill.mkdir()
+        connection = _connect(spill, encrypted=encrypted)
+        connection.execute("SET memory_limit = '40MB'")
+        connection.execute("CREATE TABLE a AS SELECT i::VARCHAR || 'abcdefghijklmnop' AS s FROM range(2000000) t(i)")
+        assert connection.execute("SELECT count(*) FROM (SELECT DISTINCT s FROM a)").fetchone() == (2000000,)
+        connection.close()

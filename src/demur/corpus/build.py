@@ -302,6 +302,7 @@ class _Stages:
 
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
         total = int(selected["buckets"])
+        progress("corpus: text", 0, total)
 
         def one(bucket: int) -> str:
             self._stage(

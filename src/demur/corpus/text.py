@@ -35,6 +35,8 @@ from demur.terms.reasons import Exclusion
 
 CHUNK_ROWS = 8_192
 EXCLUSIONS = tuple(Exclusion)
+_QUOTING = re.compile(r"(?m)^\s*>+ ?|\bRT @[\w.@-]+:? ")
+_SHARED = re.compile(r"\bRT @[\w.@-]+:? ")
 _LATEST = 2**62
 """An unknown instant sorts last."""
 
@@ -173,7 +175,7 @@ class Gauge:
         """
         from demur.corpus.redact import redact
 
-        raw = pc.fill_null(_one(raw), "")
+        raw = own_words(pc.fill_null(_one(raw), ""))
         first = redact(raw, plugins=self.recognisers)
         plain = pa.array(normalised(first.texts), pa.string())
         hits = saying(first.texts, self.names)
@@ -301,6 +303,28 @@ def _toxicity(digest: str, folder: str | None) -> Any:
             "expected the toxicity model that the recipe names, found another or none; train or restore it"
         )
     return found
+
+
+def own_words(texts: Any) -> Any:
+    r"""Return texts without what is quoted in them: other people's words are theirs, whoever repeats them (TPD-02).
+
+    Gone are quoted lines (RFC 3676 §4.5), and the post behind ``RT @name:``; if nothing else is there, only the mark
+    goes, so that what stays is found to be a copy.
+
+    >>> own_words(pa.array(["> you said\nI did not", "so true RT @ann: all", "RT @ann: all", "> only"])).to_pylist()
+    ['I did not', 'so true', 'all', 'only']
+    """
+    quoting = pc.match_substring_regex(texts, _QUOTING.pattern)
+    if not pc.any(quoting).as_py():
+        return texts
+    cut = [_own_words(text) for text in texts.filter(quoting).to_pylist()]
+    return pc.replace_with_mask(texts, quoting, pa.array(cut, pa.string()))
+
+
+def _own_words(text: str) -> str:
+    lines = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(">"))
+    own = _SHARED.split(lines, maxsplit=1)[0].strip()
+    return own or _QUOTING.sub("", text).strip()
 
 
 def normalised(texts: Any) -> list[str]:

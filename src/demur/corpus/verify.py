@@ -2,7 +2,7 @@
 
 It trusts neither the policy room nor the stages: it opens the slice files, the unsealed lineage and fates, and the
 exported tables, and looks for anything that must not be there. Only this module imports duckdb. Memory is bounded;
-what does not fit is spilled encrypted to a folder that is removed (the lineage never touches the disk in clear).
+what does not fit is spilled to a folder that is removed: the build's own, or a temporary one, encrypted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from demur.corpus.verify_rules import AUTHORS, CARRIED, CHECKS, COUNTRIES, FOUND
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError
 from demur.lineage import SealedFile
-from demur.store import KeyRing, commit_record, read_json
+from demur.store import KeyRing, commit_record, read_json, remove_tree
 from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
 from demur.terms.manifests import CorpusManifest, SliceDigest
 from demur.terms.policy import PROTECTION
@@ -72,30 +72,30 @@ def verify(
         BrokenError: a file is missing or changed (each is named), or the sealed files don't open.
     """
     manifest = read_manifest(corpus)
-    return judge(corpus, manifest, items=items, standing=standing, keys=keys, policy=policy)
+    with tempfile.TemporaryDirectory(prefix="demur-verify-") as spill:
+        connection = _connect(Path(spill), encrypted=True)
+        return judge(corpus, manifest, connection, items=items, standing=standing, keys=keys, policy=policy)
 
 
 def judge(
     folder: Path,
     manifest: CorpusManifest,
+    connection: Any,
     *,
     items: Path,
     standing: Path,
     keys: KeyRing,
     policy: dict[str, Any] | None = None,
 ) -> Verdict:
-    """Verify written files against a manifest that need not be on disk yet; see :func:`verify`."""
-    check_files(folder, manifest)
-    facts = policy if policy is not None else manifest.inputs["policy_facts"]
-    with tempfile.TemporaryDirectory(prefix="demur-verify-") as spill:
-        connection = _connect(Path(spill))
-        try:
-            _load_settings(connection, manifest, facts)
-            _load_tables(connection, items, standing)
-            _load_corpus(connection, folder, manifest, keys)
-            return _judged(connection)
-        finally:
-            connection.close()
+    """Verify written files against a manifest that need not be on disk yet, and close the connection; see above."""
+    try:
+        check_files(folder, manifest)
+        _load_settings(connection, manifest, policy if policy is not None else manifest.inputs["policy_facts"])
+        _load_tables(connection, items, standing)
+        _load_corpus(connection, folder, manifest, keys)
+        return _judged(connection)
+    finally:
+        connection.close()
 
 
 def stage(folder: Path, *, draft: str, written: str, items: str, standing: str, keys: str, upstream: str) -> None:
@@ -114,7 +114,10 @@ def stage(folder: Path, *, draft: str, written: str, items: str, standing: str, 
     found = read_json(Path(draft))
     manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
     ring = KeyRing(Path(keys))
-    verdict = judge(Path(written), manifest, items=Path(items), standing=Path(standing), keys=ring)
+    (folder / "spill").mkdir()
+    connection = _connect(folder / "spill", encrypted=False)
+    verdict = judge(Path(written), manifest, connection, items=Path(items), standing=Path(standing), keys=ring)
+    remove_tree(folder / "spill")
     commit_record(folder, {"verdict": verdict.as_json()})
 
 
@@ -133,7 +136,15 @@ def refuse_violations(verdict: dict[str, Any]) -> None:
         )
 
 
-def _connect(spill: Path) -> Any:
+def _connect(spill: Path, *, encrypted: bool) -> Any:
+    """Open the engine with bounded memory.
+
+    Args:
+        spill: what does not fit goes here.
+        encrypted: with a key that is never written. Three times slower; a build's work folder holds the same rows in
+            clear until the build is done, so there it is not needed. The engine calls its built-in cipher unsafe
+            because it trusts the random numbers of another library more; nothing else is written with it.
+    """
     import duckdb
 
     return duckdb.connect(
@@ -141,7 +152,8 @@ def _connect(spill: Path) -> Any:
             "memory_limit": MEMORY,
             "threads": 2,
             "temp_directory": str(spill),
-            "temp_file_encryption": True,
+            "temp_file_encryption": encrypted,
+            "force_mbedtls_unsafe": encrypted,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }

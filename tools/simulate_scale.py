@@ -322,10 +322,13 @@ def picture() -> str:
         out.append(f'<text x="{left - 8}" y="{y(hours) + 4:.1f}" text-anchor="end" fill="#374151">{word}</text>')
     below = f'y="{top + height + 20}" text-anchor="middle" fill="#374151"'
     out += [f'<text x="{x(items):.1f}" {below}>{_power(items)}</text>' for items in SIZES]
-    for name, colour, hours in lines:
+    for (name, colour, hours), dashes, beside in zip(
+        lines, ("", ' stroke-dasharray="7 5"', ""), (-8, 8, 0), strict=True
+    ):
         points = " ".join(f"{x(n):.1f},{y(h):.1f}" for n, h in zip(SIZES, hours, strict=True))
-        out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        out.append(f'<text x="{left + width + 8}" y="{y(hours[-1]) + 4:.1f}" fill="{colour}">{name}</text>')
+        out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"{dashes}/>')
+        where = f'x="{left + width + 8}" y="{y(hours[-1]) + 4 + beside:.1f}"'
+        out.append(f'<text {where} fill="{colour}">{name}</text>')
     out.append(
         f'<text x="{left + width / 2}" y="{top + height + 42}" text-anchor="middle" fill="#374151">items</text></svg>'
     )

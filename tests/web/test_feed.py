@@ -58,6 +58,19 @@ def test_another_key_opens_nothing(service: Service, client: Any, path: str) -> 
     assert waiting(service) == []
 
 
+def test_a_worker_reads_what_waits_and_waits_while_somebody_else_writes(
+    service: Service, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LOOK_EVERY_SECONDS", 0.0)
+    assert feed.step(service) == 0
+    client.post("/api/feed/forum", content=orjson.dumps(GOOD), headers=headers(service))
+    with service.parts.workspace.lock():
+        assert feed.step(service) == 0
+    assert waiting(service) == [("forum", 1)]
+    assert feed.step(service) == 1
+    assert waiting(service) == []
+
+
 def test_nothing_is_read_from_the_door(service: Service, client: Any) -> None:
     assert client.get("/api/feed/forum", headers=headers(service)).status_code in (404, 405)
     assert client.post("/api/feed/forum", content=b"\n", headers=headers(service)).json()["events"] == 0

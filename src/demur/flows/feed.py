@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from demur.errors import InputError, RefusedError
 from demur.flows.parts import Parts
+from demur.flows.service import Service
 from demur.intake import IntakeReport, intake
 from demur.intake.feed import Feed, checked
 from demur.intake.feed_queue import SEGMENT_BYTES, SEGMENT_ROWS, FeedQueue, Segment, facts
@@ -23,6 +25,9 @@ from demur.store import KeyRing, Workspace
 
 MAX_WAITING = 1_000_000
 """Batches in the queue; more are turned away until they have been read."""
+LOOK_EVERY_SECONDS = 5.0
+"""A worker looks into the queue so often."""
+_LOOK_AGAIN: dict[str, float] = {}
 _TABLES = ("items", "people")
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -125,6 +130,22 @@ def pull(
         while (segment := queue.claim(rows=rows, size=size)) is not None:
             _read(parts, queue, segment, found, at, before=_stored(parts))
     return found
+
+
+def step(service: Service) -> int:
+    """Read what waits, as a step of ``demur work``: return how many segments; 0 while somebody else is writing."""
+    parts, url = service.parts, service.parts.workspace.database_url("feed")
+    if time.monotonic() < _LOOK_AGAIN.get(url, 0.0):
+        return 0
+    _LOOK_AGAIN[url] = time.monotonic() + LOOK_EVERY_SECONDS
+    with FeedQueue(url) as queue:
+        if not queue.waiting():
+            return 0
+    try:
+        with parts.workspace.lock():
+            return pull(parts, at=service.clock()).segments
+    except RefusedError:
+        return 0
 
 
 def _stored(parts: Parts) -> frozenset[Path]:

@@ -15,6 +15,7 @@ from demur.flows import (
     bounces,
     campaign,
     enrol,
+    feed,
     honour,
     inapp,
     letters,
@@ -36,6 +37,7 @@ SHARED: Mapping[str, Step] = {"letters": letters.step, "send": send.step, "in-ap
 ALONE: Mapping[str, Step] = {
     "objections": objected.step,
     "honour": honour.step,
+    "feed": feed.step,
     "campaigns": campaign.step,
     "enrol": enrol.step,
     "bounces": bounces.step,

@@ -24,7 +24,8 @@ from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
 from demur.errors import BrokenError, ConfigError, RefusedError
-from demur.flows.media_rows import media_rows, spoken_of
+from demur.flows.media_rows import media_rows
+from demur.flows.media_words import naming, showing
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import came_since, refuse_unfinished, waiting_for
 from demur.ledger import Entry, EntryKind
@@ -35,7 +36,7 @@ from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, check
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
-from demur.terms.manifests import SliceRef
+from demur.terms.manifests import CorpusManifest, SliceRef
 
 REDACTOR = "demur.corpus.redact:redact"
 SEALED: Any = pa.schema([(name, pa.string()) for name in ("item_id", "person_id", "record_id", "reason", "digest")])
@@ -126,7 +127,7 @@ def media_of(
         tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
         parts.progress("media: slices", 0, None)
         build = MediaBuild(corpus_media(space, corpus.name), before)
-        sealed = list(_slices(parts, corpus, rows, work, build))
+        sealed = list(_slices(parts, corpus, inputs, rows, work, build))
         _seal(parts, build.folder, sealed)
         counts = Counter(one["reason"] or "record" for one in sealed)
         manifest = build.finish(
@@ -145,23 +146,19 @@ def media_of(
     return manifest
 
 
-def _slices(parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild) -> Iterator[dict[str, Any]]:
+def _slices(
+    parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, build: MediaBuild
+) -> Iterator[dict[str, Any]]:
     """Write the slices, a place at a time; yield what became of the file of every allowed item."""
-    prepared = pq.read_table(work / "prepared" / "media.parquet", columns=list(JUDGED))
-    reasons = judge(prepared, rows["protected"], rows["copied_words"], rows["rank"])
-    named = spoken_of(parts, corpus, work)
+    reasons = _reasons(parts, corpus, inputs, rows, work)
     facts = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
     joined = (
-        {**row, **clean, "reason": reason.as_py()}
+        {**row, **clean, "reason": reason}
         for row, clean, reason in zip(facts, iterate(work / "prepared"), reasons, strict=True)
         if row["region"] is not None
     )
     for place, members in groupby(joined, _PLACE):
         ref, found = SliceRef(*place), list(members)
-        said = [" ".join(filter(None, (one["ocr_text"], one["transcript"]))) for one in found]
-        for one, hit in zip(found, named(said), strict=True):
-            if one["reason"] is None and hit:
-                one["reason"] = NoRecord.MENTION.value
         kept = [one for one in found if one["reason"] is None]
         texts = _texts(corpus, ref, kept)
         records = [_record(one, texts, cache_of(parts.workspace)) for one in kept]
@@ -169,6 +166,21 @@ def _slices(parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild
         for one in found:
             told = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
             yield {name: one.get(name) for name in SEALED.names} | told
+
+
+def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path) -> list[str | None]:
+    """Return for every file why it becomes no record: by its picture, then by what stands or is said in it."""
+    table = pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "ocr_text", "transcript"])
+    read = zip(
+        rows["protected"].to_pylist(), table["ocr_text"].to_pylist(), table["transcript"].to_pylist(), strict=True
+    )
+    texts = ["" if protected else "\n".join(filter(None, said)) for protected, *said in read]
+    shown = showing(parts, corpus, inputs, work / "source" / "items", texts)
+    copied = pc.or_(rows["copied_words"].combine_chunks(), pa.array(shown, pa.bool_()))
+    reasons: list[str | None] = judge(table, rows["protected"], copied, rows["rank"]).to_pylist()
+    named = naming(parts, inputs, work, texts)
+    free = {None, NoRecord.DUPLICATE.value}
+    return [NoRecord.MENTION.value if hit and why in free else why for why, hit in zip(reasons, named, strict=True)]
 
 
 def _record(one: dict[str, Any], texts: dict[str, str], cache: Path) -> MediaRecord:

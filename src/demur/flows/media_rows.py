@@ -6,7 +6,7 @@ platform's hint: nobody's place depends on anybody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,12 @@ import pyarrow.parquet as pq
 from demur.clock import parse
 from demur.corpus import region_of
 from demur.corpus.build import protecting
-from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.shard import Placement
 from demur.errors import BrokenError
 from demur.flows.parts import Parts, kept_policy
 from demur.intake import snapshot
-from demur.lineage import SealedFile, Suppressed
+from demur.lineage import SealedFile
 from demur.terms.manifests import CorpusManifest, CorpusRecipe
-from demur.terms.policy import ThirdPartyScope
 from demur.terms.reasons import Exclusion
 
 ROWS: Any = pa.schema(
@@ -84,32 +82,6 @@ def media_rows(parts: Parts, corpus: Path, manifest: CorpusManifest, work: Path)
     }
     table = pa.table(columns).filter(pc.or_(allowed, protected)).combine_chunks()
     return _placed(table, CorpusRecipe(**inputs["recipe"]), parts)
-
-
-def spoken_of(parts: Parts, corpus: Path, work: Path) -> Callable[[list[str]], list[bool]]:
-    """Return who says of texts whether they name somebody who objected, or what no text may hold (TPD-03)."""
-    from demur.corpus import read_manifest
-
-    inputs = read_manifest(corpus).inputs
-    _, policy = kept_policy(parts.workspace, inputs["policy"])
-    parts.registry.export(
-        work / "standing",
-        as_of=parse(inputs["as_of"]),
-        known_at=parse(inputs["narrowed_at"]),
-        base_known_at=parse(inputs["known_at"]),
-        grace_months=policy.grace_months,
-        purpose=policy.purpose,
-    )
-    mentions = policy.third_party_scope is ThirdPartyScope.COPIES_AND_MENTIONS
-    names = objector_names(work / "standing") if mentions else []
-    cut = Suppressed(suppressed_words(work / "standing"), parts.keys.secret("suppression"))
-
-    def named(texts: list[str]) -> list[bool]:
-        found = saying(pa.array(texts, pa.string()), names).to_pylist()
-        left = cut.cut(texts) if cut else texts
-        return [hit or text != now for hit, text, now in zip(found, texts, left, strict=True)]
-
-    return named
 
 
 def _items(parts: Parts, inputs: dict[str, Any], folder: Path) -> Any:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
-from demur.errors import BrokenError, ConfigError, RefusedError
+from demur.errors import BrokenError, DemurError, RefusedError
 from demur.flows.media_rows import media_rows
 from demur.flows.media_words import naming, showing
 from demur.flows.parts import Parts, corpus_folder
@@ -91,7 +91,7 @@ def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dic
         return {}
     try:
         made = media_of(parts, corpus, MediaRecipe.of(read_media_manifest(old[0]).recipe), at=at, before=old[0])
-    except ConfigError as error:
+    except DemurError as error:
         return {"media": None, "media_left": str(error)}
     return {"media": made.media_id}
 

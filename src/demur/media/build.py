@@ -173,7 +173,7 @@ class MediaBuild:
     def finish(self, **facts: Any) -> MediaManifest:
         """Write the manifest and give the build its name; one that has it already is replaced when this is whole."""
         slices = tuple(sorted(self.slices, key=lambda one: one.path))
-        digest = _digest(facts["corpus_digest"], facts["recipe"], facts["redactor"], facts["tools"], slices)
+        digest = digest_of(facts["corpus_digest"], facts["recipe"], facts["redactor"], facts["tools"], slices)
         manifest = MediaManifest(media_id=digest[:16], digest=digest, slices=slices, **facts)
         write_json(self.folder / MANIFEST, asdict(manifest))
         target, old = self._target / manifest.media_id, self._target / ".old"
@@ -193,7 +193,8 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _digest(corpus: str, recipe: dict[str, Any], redactor: str, tools: str, slices: Iterable[MediaSlice]) -> str:
+def digest_of(corpus: str, recipe: dict[str, Any], redactor: str, tools: str, slices: Iterable[MediaSlice]) -> str:
+    """Return the digest that names a build: what it was made with and what its slices hold."""
     contents = sorted([one.path, one.records, one.rows_digest] for one in slices)
     facts = {"corpus": corpus, "recipe": recipe, "redactor": redactor, "tools": tools, "slices": contents}
     return digest_json(facts)
@@ -214,7 +215,7 @@ def read_media_manifest(folder: Path) -> MediaManifest:
         raise BrokenError(
             f"expected the manifest of a media build in {folder.name}, found other fields; build again"
         ) from error
-    known = _digest(manifest.corpus_digest, manifest.recipe, manifest.redactor, manifest.tools, slices)
+    known = digest_of(manifest.corpus_digest, manifest.recipe, manifest.redactor, manifest.tools, slices)
     if known != manifest.digest or manifest.media_id != manifest.digest[:16]:
         raise BrokenError(f"expected the manifest of {folder.name} as it was written, found another; build again")
     return manifest

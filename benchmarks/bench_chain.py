@@ -90,7 +90,7 @@ def chain(inputs: Path, work: Path) -> None:
         keys=keys,
         inputs="x",
     )
-    prepare(work / "text", selected=str(work / "select"), bucket=0, gauge=gauge, upstream="x")
+    prepare(work / "text", selected=str(work / "select"), buckets=[0], gauge=gauge, upstream="x")
     common = {"selected": str(work / "select"), "texts": [str(work / "text")], "source": source, "gauge": gauge}
     deduplicate(
         work / "deduplicate",
@@ -207,7 +207,7 @@ def compare(peers: Path, venvs: Path, rows: int) -> dict[str, object]:
             [venvs / "datatrove/bin/python", "bench_datatrove.py", "full", "1", "--lid", venvs / "lid.176.ftz"], home
         )
         theirs = outcome(home / "data", read_datatrove(home / "tmp_dt/out"))
-        third = dolma(home, venvs) if (venvs / "dolma").exists() else None
+        third = dolma(home, venvs) if (venvs / "dolma/bin/dolma").exists() else None
     speed = {"demur": rows / own[0], "datatrove": rows / peer[0]}
     if third:
         speed["dolma"] = rows / third[0]

@@ -301,26 +301,44 @@ class _Stages:
         }
 
     def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
-        total = int(selected["buckets"])
-        progress("corpus: text", 0, total)
+        groups = together(selected["wanted_rows"], self.bucket_rows)
+        progress("corpus: text", 0, int(selected["buckets"]))
 
-        def one(bucket: int) -> str:
+        def one(group: list[int]) -> list[str]:
+            name = f"text-{group[0]:05d}"
             self._stage(
-                f"text-{bucket:05d}",
+                name,
                 "text:prepare",
                 selected=str(self.folder / "select"),
-                bucket=bucket,
+                buckets=group,
                 gauge=self._gauge,
                 upstream=selected["call"],
             )
-            progress("corpus: text", bucket + 1, total)
-            return str(self.folder / f"text-{bucket:05d}")
+            progress("corpus: text", group[-1] + 1, int(selected["buckets"]))
+            return [str(self.folder / name)] * len(group)
 
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-            return list(pool.map(one, range(total)))
+            return [folder for folders in pool.map(one, groups) for folder in folders]
 
     def _stage(self, name: str, target: str, **arguments: Any) -> dict[str, Any]:
         return self.runner(f"demur.corpus.{target}", self.folder / name, arguments)
+
+
+def together(rows: list[int], most: int) -> list[list[int]]:
+    """Return neighbouring buckets in groups of about so many rows: one process reads each, and starting it costs seconds.
+
+    >>> together([5, 1, 1, 9, 0], 6)
+    [[0, 1], [2], [3, 4]]
+    """
+    groups: list[list[int]] = []
+    held = 0
+    for bucket, count in enumerate(rows):
+        if not groups or (count and held + count > most):
+            groups.append([])
+            held = 0
+        groups[-1].append(bucket)
+        held += count
+    return groups
 
 
 def _check(inputs: CorpusInputs) -> None:

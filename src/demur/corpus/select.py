@@ -115,6 +115,7 @@ def select(
     )
     wanted: list[Any] = []
     carried: list[int] = []
+    fresh: list[int] = []
     seen = 0
     for bucket in range(buckets):
         found = compare.bucket(bucket)
@@ -122,13 +123,14 @@ def select(
             counts[name] += found[name]
         seen += found["items"]
         carried.append(found["carried"])
+        fresh.append(found["wanted"])
         wanted += [found["ids"]] if carrying else []
     if seen != total:
         raise _unlike(total, seen, 0)
     if carrying:
         _split_items(item_files, folder / "items", buckets, pa.chunked_array(wanted, pa.string()).combine_chunks())
     facts = {"items": total, "buckets": buckets, "fresh": earlier is None, "split": not carrying}
-    commit_record(folder, {**facts, **counts, "carried_rows": carried})
+    commit_record(folder, {**facts, **counts, "carried_rows": carried, "wanted_rows": fresh})
 
 
 def _rows(file: Path) -> int:

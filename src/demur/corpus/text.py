@@ -52,33 +52,38 @@ def prepare(
     folder: Path,
     *,
     selected: str,
-    bucket: int,
+    buckets: list[int],
     gauge: dict[str, Any],
     upstream: str,
 ) -> None:
-    """Write ``measures/`` and ``texts/`` of one bucket: of everything in it that is wanted; then commit.
+    """Write ``measures/`` and ``texts/`` of some buckets: of everything in them that is wanted; then commit.
 
     Args:
         folder: where to write.
         selected: folder of the select stage.
-        bucket: number of the bucket.
+        buckets: their numbers; one after another is in memory.
         gauge: what texts are measured with, in plain values: see :meth:`Gauge.of`.
         upstream: call of the stage before, so that other inputs mean another run.
     """
     assert upstream
-    wanted = read_bucket(Path(selected) / "wanted", WANTED, bucket)
-    items = read_bucket(Path(selected) / "items", TEXTS_OF, bucket)
     ready = Gauge.of(**gauge)
+    rows = sum(_prepare(folder, Path(selected), bucket, ready) for bucket in buckets)
+    commit_record(folder, {"rows": rows})
+
+
+def _prepare(folder: Path, selected: Path, bucket: int, gauge: Gauge) -> int:
+    wanted = read_bucket(selected / "wanted", WANTED, bucket)
+    items = read_bucket(selected / "items", TEXTS_OF, bucket)
     measures, texts = [MEASURES.empty_table()], [TEXTS.empty_table()]
     for start in range(0, wanted.num_rows, CHUNK_ROWS):
         rows = wanted.slice(start, CHUNK_ROWS)
         found = items.take(pc.index_in(rows["item_id"], items["item_id"]))
-        measured, written = ready.measured(rows, found)
+        measured, written = gauge.measured(rows, found)
         measures.append(measured)
         texts.append(written)
     write_bucket(folder / "measures", bucket, pa.concat_tables(measures).combine_chunks())
     write_bucket(folder / "texts", bucket, pa.concat_tables(texts).combine_chunks())
-    commit_record(folder, {"rows": wanted.num_rows})
+    return int(wanted.num_rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,7 +255,7 @@ def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: 
 
 def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
     for table in sealed.all():
-        yield from table.cast(schema).to_batches()
+        yield from table.select(schema.names).cast(schema).to_batches()
 
 
 def _table(connection: Any, name: str, rows: Any) -> None:

@@ -33,8 +33,8 @@ from demur.terms.tables import LINEAGE, RECORDS
 
 CORPUS = "corpus"
 """Folder inside the stage's that holds what will be the corpus."""
-SEALED = {"lineage": LINEAGE, "fates": FATES}
-"""Sealed files of a corpus that say what became of whom: kind → schema."""
+SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.name not in {"detail", "spans"}])}
+"""Sealed files of a corpus that say what became of whom: kind → the columns that the verifier reads."""
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
 _NULL = b"\xff" * 8

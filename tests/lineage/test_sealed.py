@@ -18,8 +18,7 @@ NAMES = [f"person:{number:05d}" for number in range(200)]  # long enough never t
 
 def _seal(path: Path, names: list[str] = NAMES, buckets: int = 8) -> Path:
     parts = [
-        (bucket_of(name, buckets), pa.table({"person": [name], "n": [number]}))
-        for number, name in enumerate(names)
+        (bucket_of(name, buckets), pa.table({"person": [name], "n": [number]})) for number, name in enumerate(names)
     ]
     assert write_sealed(path, "lineage", parts, secret=SECRET, buckets=buckets) == len(names)
     return path

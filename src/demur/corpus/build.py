@@ -325,7 +325,7 @@ class _Stages:
 
 
 def together(rows: list[int], most: int) -> list[list[int]]:
-    """Return neighbouring buckets in groups of about so many rows: one process reads each, and starting it costs seconds.
+    """Return neighbouring buckets in groups of about so many rows: a process reads each, and starting it takes seconds.
 
     >>> together([5, 1, 1, 9, 0], 6)
     [[0, 1], [2], [3, 4]]

@@ -319,6 +319,7 @@ def made(world: World, folder: Path, **options: Any) -> tuple[CorpusManifest, Pa
     recipe = options.pop("recipe", RECIPE)
     parts, seed = options.pop("parts", 1), options.pop("seed", 0)
     given = {"narrowed_at": narrowed_at, "recipe": recipe, "source_digest": options.pop("source", "s")}
+    given["toxicity"] = options.pop("toxicity", None)
     inputs = world.inputs(folder / "in", parts=parts, seed=seed, **given)
     options = {"runner": here, "work": folder / "work", "out": folder / "corpora"} | options
     manifest = build(inputs, keys=ring(folder), **options)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpus_worlds import RECIPE, World, fates, made, records, ring, sentence
 
-from demur.errors import ConfigError
+from demur.corpus.recipe import SETTINGS, read_recipe
+from demur.corpus.toxicity import BUCKETS, TOXICITY, write_model
+from demur.errors import ConfigError, InputError
+from demur.terms.manifests import CorpusRecipe
 
 
 def _talking(count: int) -> World:
@@ -94,3 +98,51 @@ def test_a_text_of_two_languages_is_marked(tmp_path: Path) -> None:
 def test_a_recipe_that_cannot_be_followed_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         made(_talking(2), tmp_path, recipe=replace(RECIPE, **change))
+
+
+def test_a_recipe_file_says_what_it_changes_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text('redaction_mode = "drop"\nquality = true\n[shares]\nen = 0.5\n[regions]\nde = "german"\n', "utf-8")
+    told = read_recipe(file, RECIPE)
+    wanted = replace(
+        RECIPE, redaction_mode="drop", quality="demur-quality-1", shares={"en": 0.5}, regions={"de": "german"}
+    )
+    assert (told.recipe, told.toxicity) == (wanted, None)
+
+
+def test_all_faults_of_a_recipe_file_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text('min_words = "three"\nshards = true\nmode = "mask"\n', "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(file, RECIPE)
+    assert [fault.split()[0] for fault in caught.value.faults] == ["mode", "shards", "min_words"]
+    file.write_text("min_words = ", "utf-8")
+    with pytest.raises(InputError):
+        read_recipe(file, RECIPE)
+
+
+def test_every_setting_of_a_recipe_file_is_one_of_the_recipe_and_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs/corpus.md").read_text("utf-8")
+    known = {field.name for field in fields(CorpusRecipe)}
+    for name in SETTINGS:
+        assert name in known
+        assert f"`{name}`" in page
+
+
+def test_a_platforms_own_toxicity_model_takes_what_it_calls_toxic(tmp_path: Path) -> None:
+    weights = np.zeros((2, BUCKETS), np.int8)
+    weights[1] = 1  # a model that calls every German text toxic, and no English one
+    card = {
+        "name": TOXICITY,
+        "languages": ["en", "de"],
+        "scale": [1.0, 1.0],
+        "bias": [-9.0, 9.0],
+        "threshold": [5.0, 5.0],
+    }
+    write_model(tmp_path / "model", card, weights)
+    (tmp_path / "recipe.toml").write_text('toxicity = "model"\n', "utf-8")
+    told = read_recipe(tmp_path / "recipe.toml", RECIPE)
+    assert told.toxicity is not None
+    manifest, _ = made(_talking(8), tmp_path, recipe=told.recipe, toxicity=told.toxicity)
+    assert manifest.counts["exclusions"] == {"toxic": 4}
+    assert manifest.counts["languages"] == {"en": 4}

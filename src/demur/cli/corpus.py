@@ -58,6 +58,13 @@ for _command in (
     metavar="LANGUAGE=REGION",
     help="Regions of the recipe (default: one for each larger language of Europe). Repeat as needed.",
 )
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Recipe in TOML: filters, shares, redaction, regions.",
+)
 @click.option("--cluster", metavar="ADDRESS", help="Run the stages on a Ray cluster: HOST:PORT of its head, or auto.")
 @click.option(
     "--memory", type=click.IntRange(min=2048), metavar="MIB", help="What each child process may hold at most."
@@ -72,6 +79,7 @@ def build(
     shards: int,
     slices: int,
     regions: tuple[str, ...],
+    recipe_file: Path | None,
     cluster: str | None,
     memory: int | None,
 ) -> None:
@@ -80,17 +88,22 @@ def build(
     The same inputs give the same digest, in any order, on any number of workers. A second engine reads what was
     written and checks it with rules of its own.
     """
+    from demur.corpus import Told, read_recipe
     from demur.corpus import show as facts_of
-    from demur.flows.build import build_corpus
+    from demur.flows.build import build_corpus, keep_filter
     from demur.wiring import default_recipe
 
     recipe = default_recipe(shards=shards, slices=slices)
+    told = read_recipe(recipe_file, recipe) if recipe_file else Told(recipe, None)
+    recipe = told.recipe
     if regions:
         recipe = replace(recipe, regions=dict(_pair(one) for one in regions))
     known = known_at or clock.now()
     if known > clock.now():
         raise InputError("expected --known-at now or earlier, found a later instant: nobody knows yet what comes")
     with working(context) as parts, _means(cluster, memory) as means:
+        if told.toxicity is not None:
+            keep_filter(parts, told.toxicity, recipe.toxicity)
         manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, **means)
     show(context, facts_of(manifest), lambda: _text(manifest))
     if manifest.counts["items"]["all"]:

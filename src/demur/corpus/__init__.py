@@ -9,6 +9,7 @@ from demur.corpus.build import CorpusInputs, build, purge, settle
 from demur.corpus.difference import Difference, SliceChange, changed_slices, difference
 from demur.corpus.explain import Explained, Fate, Source, explain, fate_of, touched
 from demur.corpus.manifest import check_files, read_manifest, show
+from demur.corpus.recipe import Told, read_recipe
 from demur.corpus.text import region_of
 from demur.corpus.verify import Verdict, verify
 
@@ -19,6 +20,7 @@ __all__ = [
     "Fate",
     "SliceChange",
     "Source",
+    "Told",
     "Verdict",
     "build",
     "changed_slices",
@@ -28,6 +30,7 @@ __all__ = [
     "fate_of",
     "purge",
     "read_manifest",
+    "read_recipe",
     "region_of",
     "settle",
     "show",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -21,6 +22,7 @@ from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whol
 from demur.flows.people import people_roots
 from demur.intake import state_digest
 from demur.ledger import Entry, EntryKind
+from demur.store import remove_tree
 from demur.store.stage import run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, ModelManifest, TrainPlan
 from demur.training import Base, make_plan, read_model, train
@@ -149,6 +151,7 @@ def corpus_of(
             narrowed_at=found.narrowed_at,
             source_digest=found.source_digest,
             purpose=found.policy.purpose,
+            toxicity=filter_folder(parts, recipe.toxicity) if recipe.toxicity else None,
         ),
         out=out or parts.workspace.corpora,
         work=parts.workspace.work,
@@ -171,6 +174,21 @@ def corpus_of(
             Entry(EntryKind.VERDICT, at, key, dict(manifest.verdict), {"corpus": manifest.digest}),
         )
     return manifest
+
+
+def filter_folder(parts: Parts, digest: str) -> Path:
+    """Return where the workspace keeps a platform's own model of a filter: an erasure needs the one of the build."""
+    return parts.workspace.root / "filters" / digest[:16]
+
+
+def keep_filter(parts: Parts, folder: Path, digest: str) -> None:
+    """Copy a model of a filter into the workspace."""
+    kept = filter_folder(parts, digest)
+    if not kept.exists():
+        fresh = kept.with_name(f".{kept.name}.new")
+        remove_tree(fresh)
+        shutil.copytree(folder, fresh)
+        fresh.rename(kept)
 
 
 def plan_for(parts: Parts, base: Base, **constants: Any) -> TrainPlan:

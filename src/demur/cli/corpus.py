@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -257,5 +258,9 @@ def explain(context: Context, record: str, corpus_id: str | None) -> None:
     def text() -> None:
         say(f"record {record} lies in {found.where}")
         grid(["role", "item", "person"], [[one.role, one.item_id, one.person_id] for one in found.sources])
+        taken = Counter(span["kind"] for fate in found.fates if fate.record_id == record for span in fate.spans or ())
+        if taken:
+            say()
+            grid(["taken out of the text", "times"], sorted(taken.items()))
 
     show(context, asdict(found), text)

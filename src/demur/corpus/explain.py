@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -50,8 +51,12 @@ class Fate:
     primary_reason: str | None
     reason_bits: int
     exclusion: str | None
+    detail: str | None
+    """Which rule of a filter took it."""
     duplicate_of: str | None
     record_id: str | None
+    spans: list[dict[str, Any]] | None
+    """Of a record: where identifiers stood in the normalised source text (start, end, kind; code points)."""
 
 
 def explain(corpus: Path, record_id: str, *, keys: KeyRing) -> Explained:

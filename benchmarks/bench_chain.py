@@ -85,8 +85,8 @@ def chain(inputs: Path, work: Path) -> None:
         bucket_rows=1 << 30,
         before=None,
         same_source=False,
-        copy_min_words=8,
         mentions=True,
+        masked=True,
         keys=keys,
         inputs="x",
     )

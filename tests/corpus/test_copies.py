@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from corpus_worlds import World, fates, lineage, made, records, ring
 
+from demur.lineage import SealedFile
 from demur.terms.policy import ThirdPartyScope
 
 LONG = "we walked along the river until the stars came out over the quiet hills of {} and nobody said a word"
@@ -150,3 +151,49 @@ def test_a_template_does_not_explode_and_keeps_its_first(tmp_path: Path) -> None
     manifest, corpus = made(world, tmp_path)
     assert manifest.counts["records"]["all"] == 1
     assert fates(corpus, ring(tmp_path))["t000"]["record_id"]
+
+
+SAID = "we walked along the river until the stars came out over the quiet hills of home"
+OTHER = "nobody in the small boat had a word to say about all that we had seen down there by the mill"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"> Anna: {OTHER}\n>> {SAID}",
+        f"RT @ann: {OTHER} RT @bob: {SAID}",
+        f"{OTHER} RT @jürgen: {SAID}",
+        f"{OTHER} rt  @bob {SAID}",
+        f"\u00a0> {SAID}\n{OTHER}",
+        f"\uff1e{SAID}\r\n{OTHER}",
+    ],
+)
+def test_no_way_of_quoting_brings_a_protected_text_in(tmp_path: Path, text: str) -> None:
+    world = World()
+    world.person("ann", objected=True)
+    world.person("ben")
+    world.item("said", "ann", SAID)
+    world.item("quoting", "ben", text)
+    _, corpus = made(world, tmp_path)
+    assert all("quiet hills" not in row["text"] for row in records(corpus).values())
+
+
+def test_all_that_an_objector_posted_guards_also_what_looks_like_a_quote(tmp_path: Path) -> None:
+    world = World()
+    world.person("ann", objected=True)
+    world.person("ben")
+    world.item("styled", "ann", f">{SAID} and I still think of it\nfeels bad")
+    world.item("copy", "ben", f"{SAID} and I still think of it feels bad")
+    _, corpus = made(world, tmp_path)
+    assert fates(corpus, ring(tmp_path))["copy"]["exclusion"] == "protected_copy"
+
+
+def test_measures_of_what_is_not_compared_hold_nothing_to_guess_a_text_by(tmp_path: Path) -> None:
+    world = World()
+    world.person("kid", born_on=date(2012, 1, 1))
+    world.item("short", "kid", "ok love you")
+    _, corpus = made(world, tmp_path)
+    sealed = SealedFile(corpus / "sealed/measures.sealed", "measures", secret=ring(tmp_path).secret("lineage"))
+    (row,) = [row for table in sealed.all() for row in table.to_pylist()]
+    assert row["exact"] is None
+    assert not any(row["bands"])

@@ -93,20 +93,31 @@ def remove(world: World, chance: random.Random) -> bool:
 CHANGES = (object_to, rename, turn_out_a_minor, delete, edit, add, remove)
 
 
+MODES = st.sampled_from(["mask", "drop", "fake"])
+
+
 @LAW
-@given(seed=seeds, chosen=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4), rows=st.integers(7, 90))
+@given(
+    seed=seeds,
+    chosen=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),
+    rows=st.integers(7, 90),
+    mode=MODES,
+)
 def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
-    seed: int, chosen: list[Any], rows: int
+    seed: int, chosen: list[Any], rows: int, mode: str
 ) -> None:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         world = network(seed % 997, items=45)
-        before, corpus = made(world, Path(one), bucket_rows=rows)
+        world.item("quoting", chance.choice(list(world.people)), f"> {sentence(chance)}\n{sentence(chance)}")
+        recipe = replace(RECIPE, redaction_mode=mode)
+        before, corpus = made(world, Path(one), bucket_rows=rows, recipe=recipe)
         for step, change in enumerate(chosen, start=1):
             same = change(world, chance)
             options = {
                 "narrowed_at": AS_OF + timedelta(days=step),
                 "source": before.inputs["source"] if same else f"s{step}",
+                "recipe": recipe,
             }
             before, corpus = made(
                 world, Path(one), replaces=corpus, bucket_rows=chance.choice([rows, 20, 200]), **options
@@ -116,6 +127,7 @@ def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
             Path(other),
             narrowed_at=AS_OF + timedelta(days=len(chosen)),
             source=options["source"],
+            recipe=recipe,
         )
         found, wanted = everything(corpus, Path(one)), everything(clean, Path(other))
         for name, value in wanted.items():
@@ -137,7 +149,7 @@ def test_an_objection_is_measured_by_what_it_touches(tmp_path: Path) -> None:
     selected, judged = read_commit(work / "select"), read_commit(work / "deduplicate")
     assert selected
     assert judged
-    assert selected["wanted"] <= 8, "hardly anything is redacted and measured again"
+    assert selected["wanted"] <= 30, "hardly anything is redacted and measured again"
     assert judged["judged"] < 0.5 * manifest.counts["records"]["all"]
     linked = sum((corpus / one.path).samefile(new / one.path) for one in manifest.slices)
     assert linked == read_commit(work / "write")["reused"] > 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +24,8 @@ from demur.corpus.disk import parquet_files
 from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
 from demur.corpus.mentions import words_digest
 from demur.corpus.plain import policy_facts
+from demur.corpus.recipe import of_this_code
+from demur.corpus.similarity import SIMILARITY
 from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
 from demur.errors import BrokenError, ConfigError
@@ -73,6 +76,7 @@ def build(
     keys: KeyRing,
     progress: Progress = silent,
     replaces: Path | None = None,
+    upon: Path | None = None,
     workers: int = 1,
     bucket_rows: int = BUCKET_ROWS,
     keep_work: bool = False,
@@ -87,6 +91,7 @@ def build(
         keys: the key ring (placement, records, lineage).
         progress: told after each stage.
         replaces: corpus that this one replaces; slices that stay are linked, not written again.
+        upon: any corpus of this workspace whose measures may be carried on and whose equal slices may be linked.
         workers: child processes of the text stage at a time; the result does not depend on it.
         bucket_rows: items held in memory at a time; the result does not depend on it.
         keep_work: leave the intermediate files (they hold texts and persons in clear).
@@ -97,12 +102,18 @@ def build(
         BrokenError: damaged inputs, a stage that died twice, or a verifier that found a violation.
         OutsideError: the disk is full. After any error the same call goes on where it stopped.
     """
+    inputs = replace(inputs, recipe=of_this_code(inputs.recipe))
     _check(inputs)
     for purpose in ("placement", "records", "lineage", "suppression"):
         keys.secret(purpose)  # made here, so that stages find the files
-    facts = _facts(inputs)
-    folder = work / f"corpus-{digest_json([facts, str(replaces)])[:16]}"
-    before = _measured_alike(replaces, facts["named"])
+    facts = _facts(inputs, keys)
+    base = replaces or upon
+    standing_on = read_manifest(base).sealed if base else None
+    folder = work / f"corpus-{digest_json([facts, str(base), standing_on])[:16]}"
+    for stale in sorted(work.glob("corpus-*")):
+        if stale != folder:
+            remove_tree(stale)  # of a killed or refused build; the workspace's lock keeps others out
+    before = _measured_alike(base, facts["named"])
     same_source = before is not None and before.inputs["source"] == inputs.source_digest
     stages = _Stages(
         inputs,
@@ -111,10 +122,10 @@ def build(
         digest_json(facts),
         bucket_rows,
         runner,
-        replaces if before else None,
+        base if before else None,
         same_source,
     )
-    written = stages.run(progress, replaces, workers)
+    written = stages.run(progress, base, workers)
     slices = tuple(SliceDigest(**one) for one in written["slices"])
     digest = corpus_digest(inputs.recipe, slices)
     draft = CorpusManifest(
@@ -210,8 +221,8 @@ class _Stages:
             bucket_rows=self.bucket_rows,
             before=before,
             same_source=self.same_source,
-            copy_min_words=self.inputs.policy.copy_min_words,
             mentions=self._mentions,
+            masked=recipe.redaction_mode == "mask",
             keys=self.keys,
             inputs=self.call,
         )
@@ -368,7 +379,7 @@ def _check(inputs: CorpusInputs) -> None:
         raise ConfigError("expected a recipe that can be built, found faults; correct the settings", faults)
 
 
-def _facts(inputs: CorpusInputs) -> dict[str, Any]:
+def _facts(inputs: CorpusInputs, keys: KeyRing) -> dict[str, Any]:
     """Return what the manifest names, and digests of the very bytes that the stages read."""
     named = {
         "source": inputs.source_digest,
@@ -381,7 +392,7 @@ def _facts(inputs: CorpusInputs) -> dict[str, Any]:
         "purpose": inputs.purpose,
         "recipe": inputs.recipe.as_json(),
         "suppressed_words": words_digest(inputs.standing),
-        "rules": digest_json([inputs.recipe.as_json(), inputs.policy.copy_min_words, _versions()]),
+        "rules": digest_json([inputs.recipe.as_json(), inputs.policy.copy_min_words, _versions(), _prints(keys)]),
     }
     read = {
         meaning: [digest_file(part) for part in parquet_files(folder, meaning)]
@@ -411,7 +422,13 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return found | {"unicode": unicodedata.unidata_version, "similarity": SIMILARITY}
+
+
+def _prints(keys: KeyRing) -> list[str]:
+    """Return what tells other keys: rows placed and hashed under others are not carried on."""
+    return [keys.mac(purpose, "print")[:8].hex() for purpose in ("placement", "records", "suppression")]
 
 
 def settle(corpora: Path) -> None:

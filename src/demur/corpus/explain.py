@@ -56,7 +56,7 @@ class Fate:
     duplicate_of: str | None
     record_id: str | None
     spans: list[dict[str, Any]] | None
-    """Of a record: where identifiers stood in the normalised source text (start, end, kind; code points)."""
+    """Of a record: where identifiers stood in the normalised text without quotes (start, end, kind; code points)."""
 
 
 def explain(corpus: Path, record_id: str, *, keys: KeyRing) -> Explained:

@@ -2,7 +2,8 @@
 
 A row holds no text: who is a copy of whom, where a record lies and how it is tagged can be worked out again from these
 rows alone. So a later build measures only what is new, and looks again only where something changed (docs/corpus.md).
-Rows are of allowed items, and of protected ones long enough to have copies.
+Rows are of allowed and of protected items. What copies are found by is a keyed hash, and is there only for texts that
+are compared: a protected text too short to have copies leaves its number of words and no more.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Before:
             return schema.empty_table()
         file = self._files[kind]
         step = min(self._buckets, file.buckets)
-        rows = together(file.numbered(range(bucket % step, file.buckets, step)), schema)
+        tables = file.numbered(range(bucket % step, file.buckets, step))
+        rows = together((table.select(schema.names) for table in tables), schema)
         if self._buckets > file.buckets:
             rows = rows.filter(pa.array(bucket_numbers(rows["item_id"], self._buckets) == bucket))
         return rows

@@ -55,7 +55,7 @@ FATES: Any = pa.schema(
         ("spans", SPANS),
     ]
 )
-"""A decision and what the corpus made of it; where identifiers stood in the source text of a record. Sealed: it links
+"""A decision and what the corpus made of it; where identifiers stood in a record's normalised text. Sealed: it links
 items, persons and records."""
 
 LINKS: Any = pa.schema([pa.field(field.name, field.type) for field in LINEAGE])

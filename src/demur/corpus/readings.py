@@ -77,11 +77,14 @@ class Readings:
     def _again(self, buckets: Any, rows: Any) -> Any:
         """Redact texts again that a corpus before has measured."""
         ids = np.full(len(rows), None, dtype=object)
+        guarding: list[Any] = [pa.array([], pa.string())]
         for bucket in np.unique(buckets).tolist():
             places = np.flatnonzero(buckets == bucket)
-            column = read_bucket(self._selected / "carried", TOUCHED, bucket)["item_id"]
-            ids[places] = column.take(pa.array(rows[places])).to_pylist()
+            table = read_bucket(self._selected / "carried", TOUCHED, bucket).take(pa.array(rows[places]))
+            ids[places] = table["item_id"].to_pylist()
+            guarding += table.filter(table["protected"])["item_id"].chunks
         wanted = pa.array(ids.tolist(), pa.string())
+        protected = pa.concat_arrays(guarding)
         raw = self._raw(pc.unique(wanted), np.unique(buckets).tolist())
         found = pc.index_in(wanted, raw["item_id"])
         if found.null_count:
@@ -90,7 +93,8 @@ class Readings:
             )
         gauge = Gauge.of(**self._gauge)
         pieces = (raw.slice(at, CHUNK_ROWS) for at in range(0, raw.num_rows, CHUNK_ROWS))
-        return together((gauge.texts(piece["text"], piece["item_id"]) for piece in pieces), TEXTS).take(found)
+        texts = (gauge.texts(one["text"], one["item_id"], pc.is_in(one["item_id"], protected)) for one in pieces)
+        return together(texts, TEXTS).take(found)
 
     def _raw(self, ids: Any, buckets: list[int]) -> Any:
         if not self._split:

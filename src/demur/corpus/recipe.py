@@ -22,6 +22,26 @@ class Told:
     """Folder of the platform's own model; the recipe holds its digest."""
 
 
+def of_this_code(recipe: CorpusRecipe) -> CorpusRecipe:
+    """Return a recipe under the names of the rule sets that are installed.
+
+    An erasure takes its recipe from the corpus that it replaces. When the rules have changed since, the corpus is
+    built anew under their names; records of two rule sets never stand side by side under one.
+    """
+    from demur.corpus.dialect import DIALECT
+    from demur.corpus.language import LANGUAGE
+    from demur.corpus.redact import REDACTION
+
+    return replace(
+        recipe,
+        redaction=REDACTION,
+        language=LANGUAGE,
+        dialect=DIALECT,
+        quality=QUALITY if recipe.quality else "",
+        code=CorpusRecipe(regions={}).code,
+    )
+
+
 def _is(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kind) and (not isinstance(value, bool) or kind is bool)
 

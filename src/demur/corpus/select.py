@@ -23,10 +23,10 @@ from demur.corpus.disk import batches, parquet_files, writing
 from demur.corpus.measures import MEASURES, TOUCHED, Before
 from demur.corpus.mentions import mentioning
 from demur.corpus.owners import find_owners, owner_hashes
+from demur.corpus.redact_spans import SPANS
 from demur.corpus.spill import Spill, bucket_numbers, buckets_for, read_bucket, write_bucket
 from demur.errors import BrokenError
 from demur.store import KeyRing, commit_record
-from demur.terms.reasons import Exclusion
 from demur.terms.tables import DECISIONS
 
 DECIDED: Any = pa.schema(
@@ -45,6 +45,7 @@ TEXTS_OF: Any = pa.schema(
     ]
 )
 """What of an item a text is measured from."""
+NAMED: Any = pa.schema([("item_id", pa.string()), ("spans", SPANS)])
 WANTED: Any = pa.schema(
     [
         ("item_id", pa.string()),
@@ -67,8 +68,8 @@ def select(
     bucket_rows: int,
     before: str | None,
     same_source: bool,
-    copy_min_words: int,
     mentions: bool,
+    masked: bool,
     keys: str,
     inputs: str,
 ) -> None:
@@ -83,8 +84,8 @@ def select(
         bucket_rows: about how many items a bucket holds; the results do not depend on it.
         before: folder of a corpus with the same measuring rules whose measures are carried on, or ``None``.
         same_source: that corpus was built from this very snapshot.
-        copy_min_words: shorter texts belong to nobody.
         mentions: names of people who objected are taken out of texts.
+        masked: what is taken out leaves its type in angle brackets.
         keys: folder of the key ring.
         inputs: digest of what the folders hold, so that other inputs mean another run.
     """
@@ -107,11 +108,11 @@ def select(
         before=Before(earlier, ring, buckets),
         owners=owner_hashes(owners),
         protecting=protecting,
-        copy_min_words=copy_min_words,
         refreshed=mentioning(earlier, Path(standing), mentions=mentions, keys=ring)
         if earlier
         else pa.array([], pa.string()),
         split=not carrying,
+        masked=masked or earlier is None,
     )
     wanted: list[Any] = []
     carried: list[int] = []
@@ -167,13 +168,13 @@ class _Compare:
         before: Before,
         owners: tuple[Any, Any],
         protecting: int,
-        copy_min_words: int,
         refreshed: Any,
         split: bool,
+        masked: bool,
     ) -> None:
         self._folder, self._before, self._owners = folder, before, owners
-        self._protecting, self._copy_min_words = protecting, copy_min_words
-        self._refreshed, self._split = refreshed, split
+        self._protecting = protecting
+        self._refreshed, self._split, self._masked = refreshed, split, masked
 
     def bucket(self, bucket: int) -> dict[str, Any]:
         """Write what is carried on, what is gone and what is wanted; return the counts."""
@@ -183,6 +184,8 @@ class _Compare:
         old = self._before.measures(bucket)
         places = pc.index_in(table["item_id"], old["item_id"])
         known = self._known(table, old, places, versions)
+        if not self._masked:
+            known = pc.and_(known, pc.invert(pc.is_in(table["item_id"], self._named(bucket).combine_chunks())))
         carried = self._carried(table.filter(known), old.take(places.filter(known)))
         untouched = places.filter(known).filter(pc.invert(carried["touched"]))
         gone = np.ones(old.num_rows, bool)
@@ -239,25 +242,28 @@ class _Compare:
         """Say of which rows the corpus before knows all that their text says."""
         before = old.take(places)
         known = pc.fill_null(pc.equal(before["person_id"], table["person_id"]), fill_value=False)
-        same = pc.equal(before["protected"], table["protected"])
-        became = pc.and_(table["protected"], before["exclusion"].is_null())
-        known = pc.and_(known, pc.fill_null(pc.or_(same, became), fill_value=False))
+        nobody = pc.and_(pc.is_null(before["person_id"]), pc.is_null(table["person_id"]))
+        known = pc.and_(pc.or_(known, nobody), pc.is_valid(places))
+        same = pc.equal(before["protected"], table["protected"])  # protected texts are measured with their quotes
+        known = pc.and_(known, pc.fill_null(same, fill_value=False))
         if versions is not None:
             now = pc.utf8_slice_codeunits(versions.take(table["row"]), 0, 32)
             known = pc.and_(known, pc.fill_null(pc.equal(before["version"], now), fill_value=False))
         return pc.and_(known, pc.invert(pc.is_in(before["record_id"], self._refreshed)))
 
+    def _named(self, bucket: int) -> Any:
+        """Return the items whose record had a name taken out, where no mark in the text tells."""
+        fates = self._before.fates(bucket, NAMED)
+        spans = fates["spans"].combine_chunks()
+        kinds = pc.struct_field(pc.list_flatten(spans), "kind")
+        rows = pc.list_parent_indices(spans).filter(pc.equal(kinds, "NAME"))
+        return fates["item_id"].take(pc.unique(rows))
+
     def _carried(self, table: Any, old: Any) -> Any:
-        flipped = pc.not_equal(old["protected"], table["protected"])
-        touched = pc.or_(flipped, pc.not_equal(old["owners"], table["owners"]))
-        short = pc.and_(flipped, pc.less(old["words"], self._copy_min_words))
-        exclusion = pc.if_else(short, Exclusion.TOO_SHORT.value, old["exclusion"])
-        changed = {"protected": table["protected"], "owners": table["owners"], "exclusion": exclusion}
-        for name in ("region", "shard", "slice", "record_id", "language", "other_language", "dialect"):
-            column = old[name]
-            changed[name] = pc.if_else(table["protected"], pa.scalar(None, column.type), column)
-        columns = [changed.get(name, old[name] if name in MEASURES.names else None) for name in MEASURES.names]
-        return pa.table([*columns, touched], schema=TOUCHED)
+        """Return the measures that are carried on; whoever else owns a part of the text may be others now."""
+        touched = pc.not_equal(old["owners"], table["owners"])
+        changed = {"owners": table["owners"]}
+        return pa.table([*(changed.get(name, old[name]) for name in MEASURES.names), touched], schema=TOUCHED)
 
 
 def _unlike(items: int, decisions: int, undecided: int) -> BrokenError:

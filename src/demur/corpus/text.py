@@ -24,7 +24,7 @@ from demur.corpus.measures import MEASURES, TEXTS
 from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.select import TEXTS_OF, WANTED
 from demur.corpus.shard import Placement
-from demur.corpus.similarity import measure
+from demur.corpus.similarity import BANDS, keyed_bands, measure
 from demur.corpus.spill import read_bucket, write_bucket
 from demur.errors import ConfigError
 from demur.lineage import Suppressed
@@ -35,8 +35,10 @@ from demur.terms.reasons import Exclusion
 
 CHUNK_ROWS = 8_192
 EXCLUSIONS = tuple(Exclusion)
-_QUOTING = re.compile(r"(?m)^\s*>+ ?|\bRT @[\w.@-]+:? ")
-_SHARED = re.compile(r"\bRT @[\w.@-]+:? ")
+_MAY_QUOTE = r"[>\x{ff1e}]|(?i:rt)\s*@"
+"""Wider than what counts as a quote: which texts are looked at."""
+_QUOTED = (">", "\uff1e")
+_SHARED = re.compile(r"(?i)(?:^|(?<=\s))RT\s*@[^\s:]+:?\s*")
 _LATEST = 2**62
 """An unknown instant sorts last."""
 
@@ -144,7 +146,7 @@ class Gauge:
             rows: WANTED.
             items: TEXTS_OF of the same items, in the same order.
         """
-        texts = self.texts(items["text"], rows["item_id"])
+        texts = self.texts(items["text"], rows["item_id"], rows["protected"])
         plain = _one(texts["plain"])
         protected = rows["protected"].to_numpy(zero_copy_only=False).astype(bool)
         exact, bands, words = measure(plain)
@@ -161,8 +163,7 @@ class Gauge:
             "created_us": pc.fill_null(items["created_at"].cast(pa.int64()), _LATEST),
             "tie": pa.array(np.array([int.from_bytes(mac[16:24], "big") for mac in macs], np.uint64)),
             "words": pa.array(words, pa.int32()),
-            "exact": exact,
-            "bands": bands,
+            **self._keyed(exact, bands, out),
             "exclusion": pa.array(EXCLUSIONS, pa.string()).take(pa.array(out, mask=out < 0)),
         }
         chosen = ~protected & (out < 0)
@@ -171,16 +172,17 @@ class Gauge:
         written = pa.table([rows["item_id"], *(texts[name].take(kept) for name in TEXTS.names[1:])], schema=TEXTS)
         return pa.table([columns[name] for name in MEASURES.names], schema=MEASURES), written
 
-    def texts(self, raw: Any, ids: Any) -> Any:
+    def texts(self, raw: Any, ids: Any, protected: Any) -> Any:
         """Return TEXTS: what decides, what becomes a record, and where identifiers stood.
 
         Args:
             raw: Arrow string array of texts as the platform gave them; null = none.
             ids: item ids, as many.
+            protected: Arrow boolean array, as long.
         """
         from demur.corpus.redact import redact
 
-        raw = own_words(pc.fill_null(_one(raw), ""))
+        raw = own_words(pc.fill_null(_one(raw), ""), _one(protected))
         first = redact(raw, plugins=self.recognisers)
         plain = pa.array(normalised(first.texts), pa.string())
         hits = saying(first.texts, self.names)
@@ -267,6 +269,16 @@ class Gauge:
             "region": pa.array(regions, pa.string()),
         }
 
+    def _keyed(self, exact: Any, bands: Any, out: Any) -> dict[str, Any]:
+        """Return what copies are found by under a key, and nothing for what is not compared: it guesses no text."""
+        kept = out < 0
+        pairs = zip(exact.to_pylist(), kept.tolist(), strict=True)
+        keyed = [self.mac(b"exact" + key)[:16] if live else None for key, live in pairs]
+        mixed = keyed_bands(bands.flatten().to_numpy().reshape(len(out), -1), self.mac(b"bands"))
+        mixed[~kept] = 0
+        flat = pa.array(mixed.reshape(-1), pa.uint64())
+        return {"exact": pa.array(keyed, pa.binary(16)), "bands": pa.FixedSizeListArray.from_arrays(flat, BANDS)}
+
     def _places(self, persons: list[str], regions: list[str | None], macs: list[bytes], chosen: Any) -> dict[str, Any]:
         known: dict[tuple[str, str], tuple[int, int]] = {}
         shards: list[int | None] = [None] * len(macs)
@@ -310,26 +322,55 @@ def _toxicity(digest: str, folder: str | None) -> Any:
     return found
 
 
-def own_words(texts: Any) -> Any:
+def own_words(texts: Any, whole: Any) -> Any:
     r"""Return texts without what is quoted in them: other people's words are theirs, whoever repeats them (TPD-02).
 
-    Gone are quoted lines (RFC 3676 §4.5), and the post behind ``RT @name:``; if nothing else is there, only the mark
-    goes, so that what stays is found to be a copy.
+    Gone are quoted lines (RFC 3676 §4.5), and the post behind ``RT @name:``. Where nothing else is there, one level of
+    marks goes and the rest is asked again: what stays is found to be a copy. Protected texts lose their marks only:
+    all that somebody posted guards them.
 
-    >>> own_words(pa.array(["> you said\nI did not", "so true RT @ann: all", "RT @ann: all", "> only"])).to_pylist()
-    ['I did not', 'so true', 'all', 'only']
+    Args:
+        texts: Arrow string array without nulls.
+        whole: Arrow boolean array, as long: keep every word.
+
+    >>> said = ["> you said\nI did not", "so true RT @ann: all", "RT @ann: all", "> Ann: some\n>> more"]
+    >>> own_words(pa.array(said), pa.array([False] * 4)).to_pylist()
+    ['I did not', 'so true', 'all', 'Ann: some']
+    >>> own_words(pa.array(said[:2]), pa.array([True] * 2)).to_pylist()
+    ['you said\nI did not', 'so true all']
     """
-    quoting = pc.match_substring_regex(texts, _QUOTING.pattern)
-    if not pc.any(quoting).as_py():
+    may = pc.match_substring_regex(texts, _MAY_QUOTE)
+    if not pc.any(may).as_py():
         return texts
-    cut = [_own_words(text) for text in texts.filter(quoting).to_pylist()]
-    return pc.replace_with_mask(texts, quoting, pa.array(cut, pa.string()))
+    pairs = zip(texts.filter(may).to_pylist(), whole.filter(may).to_pylist(), strict=True)
+    cut = [_unmarked(text) if every else _own_words(text) for text, every in pairs]
+    return pc.replace_with_mask(texts, may, pa.array(cut, pa.string()))
 
 
 def _own_words(text: str) -> str:
-    lines = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(">"))
-    own = _SHARED.split(lines, maxsplit=1)[0].strip()
-    return own or _QUOTING.sub("", text).strip()
+    while True:
+        lines = text.splitlines()
+        own = "\n".join(line for line in lines if not line.lstrip().startswith(_QUOTED))
+        own = _SHARED.split(own, maxsplit=1)[0].strip()
+        bare = "\n".join(map(_one_level, lines)) if own == "" else text
+        bare = _SHARED.sub("", bare, count=1) if own == "" and bare == "\n".join(lines) else bare
+        if own or bare == text:
+            return own or text
+        text = bare
+
+
+def _one_level(line: str) -> str:
+    bare = line.lstrip()
+    return bare[1:].lstrip() if bare.startswith(_QUOTED) else line
+
+
+def _unmarked(text: str) -> str:
+    lines = []
+    for line in _SHARED.sub("", text).splitlines():
+        while line.lstrip().startswith(_QUOTED):
+            line = _one_level(line)  # noqa: PLW2901 (one level after another)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def normalised(texts: Any) -> list[str]:

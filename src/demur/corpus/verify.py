@@ -116,8 +116,10 @@ def stage(folder: Path, *, draft: str, written: str, items: str, standing: str, 
     ring = KeyRing(Path(keys))
     (folder / "spill").mkdir()
     connection = _connect(folder / "spill", encrypted=False)
-    verdict = judge(Path(written), manifest, connection, items=Path(items), standing=Path(standing), keys=ring)
-    remove_tree(folder / "spill")
+    try:
+        verdict = judge(Path(written), manifest, connection, items=Path(items), standing=Path(standing), keys=ring)
+    finally:
+        remove_tree(folder / "spill")
     commit_record(folder, {"verdict": verdict.as_json()})
 
 

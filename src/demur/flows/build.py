@@ -67,7 +67,8 @@ def build_corpus(
     parts.registry.look(known_at)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
         there = {path.name for path in whole_corpora(parts)}
-        manifest = corpus_of(parts, found, recipe, workers=workers, runner=runner, bucket_rows=bucket_rows)
+        upon = parts.workspace.corpora / str(here.corpus) if here.corpus in there else None
+        manifest = corpus_of(parts, found, recipe, upon=upon, workers=workers, runner=runner, bucket_rows=bucket_rows)
     manifest = _narrowed(parts, manifest, there, workers=workers, runner=runner, bucket_rows=bucket_rows)
     model = here.model if here.corpus == manifest.corpus_id else None
     set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
@@ -134,6 +135,7 @@ def corpus_of(
     *,
     out: Path | None = None,
     replaces: Path | None = None,
+    upon: Path | None = None,
     workers: int = 1,
     runner: StageRunner = run_stage,
     bucket_rows: int = BUCKET_ROWS,
@@ -158,6 +160,7 @@ def corpus_of(
         keys=parts.keys,
         progress=parts.progress,
         replaces=replaces,
+        upon=upon,
         workers=workers,
         bucket_rows=bucket_rows,
         runner=runner,

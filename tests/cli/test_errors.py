@@ -49,7 +49,7 @@ TABLE = [
     (
         "intake nosuch .",
         2,
-        "expected one of the sources activitystreams, bluesky, demo, mastodon",
+        "expected one of the sources activitystreams, aichats, bluesky",
     ),
     ("intake demo nofile", 2, "'nofile' does not exist"),
 ]

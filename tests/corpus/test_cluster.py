@@ -54,6 +54,14 @@ def wait(folder: Path, *, sign: str) -> None:
     commit_record(folder, {"by": os.getpid()})
 
 
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(
+        not os.environ.get("DEMUR_NIGHTLY"),
+        reason="nightly: starts a cluster; its processes want the machine for themselves",
+    ),
+]
+
 HERE = "test_cluster"
 
 

@@ -14,6 +14,13 @@ from demur.errors import ConfigError, OutsideError
 from demur.store import commit_record
 from demur.store.capped import LEAST_MIB, Capped
 
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(
+        not os.environ.get("DEMUR_NIGHTLY"), reason="nightly: memory caps beside other tests' processes"
+    ),
+]
+
 HERE = Path(__file__).parent
 
 

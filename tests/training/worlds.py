@@ -88,6 +88,7 @@ def write_corpus(
                 "record_id": [row.record_id for row in ordered],
                 "text": [row.text for row in ordered],
                 "language": [row.language for row in ordered],
+                "other_language": pa.nulls(len(ordered), pa.string()),
                 "dialect": pa.nulls(len(ordered), pa.string()),
                 "kind": ["post"] * len(ordered),
             },

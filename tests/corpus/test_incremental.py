@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus_worlds import AS_OF, RECIPE, World, fates, lineage, made, network, ring, sentence
+from corpus_worlds import AS_OF, RECIPE, World, fates, here, lineage, made, network, ring, sentence
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from demur.corpus import check_files, read_manifest
+from demur.corpus import build, check_files, read_manifest
+from demur.corpus.redact import REDACTION
 from demur.errors import BrokenError
 from demur.lineage import SealedFile
-from demur.store import read_commit
+from demur.store import KeyRing, read_commit
 
 EXAMPLES = 300 if os.environ.get("DEMUR_NIGHTLY") else 6
 LAW = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -176,3 +177,22 @@ def test_a_changed_slice_of_the_corpus_before_is_found(tmp_path: Path) -> None:
         world.people[name]["objected"] = True
     with pytest.raises((BrokenError, OSError)):
         made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+
+
+def test_measures_under_other_keys_are_not_carried_on(tmp_path: Path) -> None:
+    world = network(6)
+    _, corpus = made(world, tmp_path)
+    other = KeyRing(tmp_path / "other-keys", seed=b"other")
+    inputs = world.inputs(tmp_path / "in")
+    upon = build(inputs, out=tmp_path / "out", work=tmp_path / "w1", keys=other, replaces=corpus, runner=here)
+    clean = build(inputs, out=tmp_path / "clean", work=tmp_path / "w2", keys=other, runner=here)
+    assert upon.digest == clean.digest
+
+
+def test_a_recipe_of_older_rules_is_built_under_the_names_of_these(tmp_path: Path) -> None:
+    manifest, _ = made(
+        network(6), tmp_path, recipe=replace(RECIPE, redaction="demur-redaction-1", code="demur-corpus-1")
+    )
+    now, _ = made(network(6), tmp_path / "now")
+    assert manifest.digest == now.digest
+    assert manifest.inputs["recipe"]["redaction"] == REDACTION

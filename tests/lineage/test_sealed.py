@@ -78,3 +78,17 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 
 def test_no_rows_make_a_file_that_opens(tmp_path: Path) -> None:
     assert list(SealedFile(_seal(tmp_path / "s", []), "lineage", secret=SECRET).all()) == []
+
+
+def test_a_file_whose_buckets_follow_another_rule_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("demur.lineage.sealed._BY", "hmac")
+    path = tmp_path / "old.sealed"
+    parts = [(number, pa.table({"person": [name]})) for number, name in enumerate(["x:1", "x:2", "x:3"])]
+    write_sealed(path, "lineage", parts, secret=SECRET, buckets=4)
+    monkeypatch.undo()
+    found = [
+        row["person"] for table in SealedFile(path, "lineage", secret=SECRET).bucket("x:2") for row in table.to_pylist()
+    ]
+    assert "x:2" in found

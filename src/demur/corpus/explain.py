@@ -85,7 +85,7 @@ def fate_of(corpus: Path, item_id: str, *, keys: KeyRing) -> Fate | None:
     """Return what became of an item, or ``None`` when the snapshot had no such item. Opens one bucket only."""
     for table in _sealed(corpus, "fates", keys).bucket(item_id):
         for row in table.filter(pc.equal(table["item_id"], item_id)).to_pylist():
-            return Fate(**{name: row[name] for name in Fate.__slots__})
+            return Fate(**{name: row.get(name) for name in Fate.__slots__})
     return None
 
 

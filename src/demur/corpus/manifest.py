@@ -14,10 +14,16 @@ from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 MANIFEST = "manifest.json"
 
 
-def corpus_digest(recipe: CorpusRecipe, slices: Iterable[SliceDigest]) -> str:
-    """Return the digest that names a corpus: recipe and contents of all slices, nothing else."""
+def corpus_digest(recipe: CorpusRecipe | dict[str, Any], slices: Iterable[SliceDigest]) -> str:
+    """Return the digest that names a corpus: recipe and contents of all slices, nothing else.
+
+    Args:
+        recipe: the recipe, or its plain form as a manifest has it: an older one lacks settings that came since.
+        slices: of the corpus.
+    """
+    plain = recipe if isinstance(recipe, dict) else recipe.as_json()
     contents = sorted([one.region, one.shard, one.slice, one.records, one.content_digest] for one in slices)
-    return digest_json({"recipe": recipe.as_json(), "slices": contents})
+    return digest_json({"recipe": plain, "slices": contents})
 
 
 def write_manifest(folder: Path, manifest: CorpusManifest) -> None:
@@ -35,12 +41,15 @@ def read_manifest(folder: Path) -> CorpusManifest:
     try:
         slices = tuple(SliceDigest(**one) for one in found["slices"])
         manifest = CorpusManifest(**{**found, "slices": slices})
-        recipe = CorpusRecipe(**manifest.inputs["recipe"])
+        CorpusRecipe(**manifest.inputs["recipe"])
     except (KeyError, TypeError) as error:
         raise BrokenError(
             f"expected the manifest of a corpus in {folder.name}/{MANIFEST}, found other fields; build again"
         ) from error
-    if corpus_digest(recipe, slices) != manifest.digest or manifest.corpus_id != manifest.digest[:16]:
+    if (
+        corpus_digest(manifest.inputs["recipe"], slices) != manifest.digest
+        or manifest.corpus_id != manifest.digest[:16]
+    ):
         raise BrokenError(
             f"expected {folder.name}/{MANIFEST} to name the digest of its slices, found another; "
             "the manifest was changed: restore it or build again"

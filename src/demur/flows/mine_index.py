@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from demur.corpus import read_manifest
 from demur.flows.parts import Parts, current
 from demur.intake import snapshot, state_digest
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
 from demur.store import Workspace, digest_json
 
-CODE = "demur-mine-1"
+CODE = "demur-mine-2"
 EXCERPT = 160
 """Characters of an item that the page shows."""
 _BUCKETS = 256
@@ -69,7 +70,9 @@ def step(parts: Parts, *, at: datetime) -> int:
 
 def _path(space: Workspace) -> Path:
     source = state_digest(space.source) if space.source.exists() else ""
-    return space.work / "mine" / f"{digest_json([source, current(space).corpus, CODE])[:24]}.sealed"
+    corpus = space.corpora / str(current(space).corpus)
+    fates = read_manifest(corpus).sealed if (corpus / "manifest.json").exists() else None
+    return space.work / "mine" / f"{digest_json([source, fates, CODE])[:24]}.sealed"
 
 
 def _sealed(parts: Parts, path: Path) -> SealedFile:

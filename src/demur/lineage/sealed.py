@@ -30,6 +30,8 @@ from demur.store.keys import keyed_hash
 MAGIC = b"DEMURSE1"
 CHUNK_ROWS = 50_000
 _INDEX_BUCKET = 0xFFFFFFFF
+_BY = "crc32"
+"""How ids find their bucket; a file that does not say so was written with another rule, and is read whole."""
 
 
 def bucket_of(name: str, buckets: int) -> int:
@@ -74,7 +76,7 @@ def write_sealed(path: Path, kind: str, parts: Iterable[tuple[int, Any]], *, sec
 
 
 def _write(stream: BinaryIO, kind: str, parts: Iterable[tuple[int, Any]], *, secret: bytes, buckets: int) -> int:
-    header = orjson.dumps({"kind": kind, "salt": secrets.token_hex(32), "buckets": buckets})
+    header = orjson.dumps({"kind": kind, "salt": secrets.token_hex(32), "buckets": buckets, "by": _BY})
     cipher = _cipher(secret, header)
     stream.write(MAGIC + len(header).to_bytes(4, "big") + header)
     index: list[list[int]] = []
@@ -112,12 +114,13 @@ class SealedFile:
             if facts.get("kind") != kind:
                 raise self._damaged(f"kind {facts.get('kind')!r} instead of {kind!r}")
             self.buckets: int = facts["buckets"]
+            self._by_name = facts.get("by") == _BY
             self._cipher = _cipher(secret, self._header)
             self._index = self._read_index(stream)
 
     def bucket(self, name: str) -> Iterator[Any]:
         """Yield the tables of the bucket that the id belongs to; other buckets stay sealed."""
-        yield from self.numbered([bucket_of(name, self.buckets)])
+        yield from self.numbered([bucket_of(name, self.buckets)]) if self._by_name else self.all()
 
     def numbered(self, buckets: Iterable[int]) -> Iterator[Any]:
         """Yield the tables of some buckets by number."""

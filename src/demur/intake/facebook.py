@@ -19,7 +19,6 @@ from demur.intake.exports import (
     Numbering,
     beside,
     digest,
-    exports,
     guarded,
     other_file,
     parsed,
@@ -42,7 +41,6 @@ _POSTS = re.compile(
     r"(?:^|/)(?:your_posts[^/]*|your_photos|your_videos|your_uncategorized_photos)\.json$|/album/[^/]*$"
 )
 _GONE = re.compile(r"trash|deleted|archive", re.IGNORECASE)
-_MESSAGES = re.compile(r"(?:^|/)messages/|(?:^|/)message_\d+\.json$")
 
 
 class Facebook:
@@ -56,13 +54,7 @@ class Facebook:
         Raises:
             InputError: a path holds no export.
         """
-        units: list[Input] = []
-        for export in exports(paths, (".json",), _MARK, "a Facebook export in JSON"):
-            whose = export.ending(_PROFILE)[:1]
-            private = [name for name in export.names if _MESSAGES.search(name)]
-            units += [export.part("messages", private, whose)] if private or not export.names else []
-            units += [export.part(name, [name], whose) for name in export.names if name not in set(private)]
-        return units
+        return meta.units(paths, _MARK, _PROFILE, "a Facebook export in JSON")
 
     def read(self, given: Input, context: Context) -> Iterator[Row]:
         """Read one unit."""

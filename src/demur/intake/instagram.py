@@ -37,7 +37,6 @@ _MARK = re.compile(
     r"(?:^|(?<=/))(?:your_instagram_activity|personal_information|media|content|comments|messages|threads)/"
 )
 _PROFILE = "personal_information.json"
-_MESSAGES = re.compile(r"(?:^|/)messages/|(?:^|/)message_\d+\.json$")
 _THREADS = re.compile(r"(?:^|/)threads_and_replies[^/]*\.json$")
 _LISTS = {
     "ig_reels_media": "reel",
@@ -66,13 +65,7 @@ class Instagram:
         Raises:
             InputError: a path holds no export.
         """
-        units: list[Input] = []
-        for export in exports(paths, (".json",), _MARK, "an Instagram export in JSON"):
-            whose = export.ending(_PROFILE)[:1]
-            private = [name for name in export.names if _MESSAGES.search(name)]
-            units += [export.part("messages", private, whose)] if private or not export.names else []
-            units += [export.part(name, [name], whose) for name in export.names if name not in set(private)]
-        return units
+        return meta.units(paths, _MARK, _PROFILE, "an Instagram export in JSON")
 
     def read(self, given: Input, context: Context) -> Iterator[Row]:
         """Read one unit."""

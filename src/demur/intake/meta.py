@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, partial
 from importlib import resources
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from demur.intake import jsonstream
@@ -20,6 +21,7 @@ from demur.intake.exports import (
     Numbering,
     declared_public,
     digest,
+    exports,
     guarded,
     media,
     private_message,
@@ -27,13 +29,35 @@ from demur.intake.exports import (
     seconds,
 )
 from demur.intake.fediverse import Fault, media_rows
-from demur.intake.source import Context, ItemRow, Row
+from demur.intake.source import Context, Input, ItemRow, Row
 from demur.terms.content import Audience
 
 ANY_ARRAY = re.compile(r'\A\s*\[|"[A-Za-z0-9_]+"\s*:\s*\[(?=\s*[{\]])')
 """How the array of a long file begins: the whole file, or the first list of objects in it."""
 _MENTION = re.compile(r"@\[(\d{1,20}):\d{1,10}:([^\]\[]{1,200})\]")
+_PRIVATE = re.compile(r"(?:^|/)messages/|(?:^|/)message_\d+\.json$")
 _KINDS = {"image": "photo", "video": "video", "audio": "voice"}
+
+
+def units(paths: Sequence[Path], mark: re.Pattern[str], profile: str, expected: str) -> list[Input]:
+    """Return a unit for each file of some exports, and one for all messages.
+
+    Args:
+        paths: files, folders and zips.
+        mark: matches a name that every such export has.
+        profile: end of the name of the file that says whose it is.
+        expected: what to tell a caller whose path holds no export.
+
+    Raises:
+        InputError: a path holds none.
+    """
+    found: list[Input] = []
+    for export in exports(paths, (".json",), mark, expected):
+        whose = export.ending(profile)[:1]
+        private = [name for name in export.names if _PRIVATE.search(name)]
+        found += [export.part("messages", private, whose)] if private or not export.names else []
+        found += [export.part(name, [name], whose) for name in export.names if name not in set(private)]
+    return found
 
 
 @cache

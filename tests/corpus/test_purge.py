@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from corpus_worlds import AS_OF, World, lineage, made, records, ring
 
 from demur.corpus import difference, explain, fate_of, purge, read_manifest, show, touched
+from demur.corpus.manifest import corpus_digest, write_manifest
 from demur.errors import InputError
 from demur.terms.manifests import SliceRef
 
@@ -112,3 +114,15 @@ def test_show_and_difference_speak_of_a_corpus_alone(tmp_path: Path) -> None:
     assert shown["slices"] == 3 * 3 * 2
     assert not difference(corpus, corpus).slices
     assert manifest.counts["exclusions"] == {"duplicate_exact": 2}
+
+
+def test_a_corpus_whose_recipe_lacks_newer_settings_can_still_be_read(tmp_path: Path) -> None:
+    manifest, corpus = made(_world(), tmp_path)
+    older = {
+        name: value for name, value in manifest.inputs["recipe"].items() if name not in {"shares", "redaction_mode"}
+    }
+    digest = corpus_digest(older, manifest.slices)
+    inputs = manifest.inputs | {"recipe": older}
+    write_manifest(corpus, replace(manifest, inputs=inputs, digest=digest, corpus_id=digest[:16]))
+    assert read_manifest(corpus).digest == digest
+    assert touched(corpus, ["p:ben"], keys=ring(tmp_path))

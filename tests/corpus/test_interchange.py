@@ -6,6 +6,7 @@ import importlib.util
 import os
 import random
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,9 @@ from demur.corpus.croissant import NO_LICENCE, Described, croissant
 from demur.corpus.decision_file import STATEMENT, check_decisions, write_decisions
 from demur.corpus.interchange import export
 from demur.corpus.manifest import MANIFEST
+from demur.corpus.redact_normal import normalise
+from demur.corpus.redact_spans import masked
+from demur.corpus.text import own_words
 from demur.errors import BrokenError, InputError
 from demur.store import digest_file, write_json
 
@@ -247,11 +251,13 @@ def test_every_item_has_its_decision_and_the_statement_holds(corpus: Path, tmp_p
         )  # fmt: skip
         assert row["use"] == (fate["allowed"] and fate["exclusion"] != "protected_copy")
         assert row["sentence"] == (fate["primary_reason"] or fate["exclusion"])
+        assert row["spans"] == fate["spans"]
     assert told["rows"] == len(found)
     assert told["use"] == sum(row["use"] for row in found.values())
     assert check_decisions(path, public_key=keys.verifier().public_bytes_raw().hex()) == told
     assert path.stat().st_mode & 0o077 == 0
-    assert not {"person_id", "text"} & set(next(iter(found.values())))
+    names = ["item_id", "use", "allowed", "primary_reason", "exclusion", "sentence", "spans"]
+    assert list(next(iter(found.values()))) == told["columns"] == names
 
 
 def test_whoever_is_protected_is_not_for_use(tmp_path: Path) -> None:
@@ -268,6 +274,44 @@ def test_whoever_is_protected_is_not_for_use(tmp_path: Path) -> None:
     found = decided(tmp_path / "d.parquet")
     assert [found[name]["use"] for name in ("i:own", "i:copy", "i:short")] == [False, False, True]
     assert found["i:copy"]["sentence"] == "protected_copy"
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_redaction_can_be_done_again_and_counted_from_the_spans(tmp_path: Path, form: str) -> None:
+    """As the page says: places in the normalised text without quotes; null where the item became no record."""
+    world = World()
+    for name in ("ann", "ben", "eve"):
+        world.person(name, objected=name == "eve")
+    chance = random.Random(8)
+    said = {
+        "i:plain": sentence(chance, 20),
+        "i:mail": f"🦜 {sentence(chance, 9)}  write to zoë@exämple.org or +48 512 345 678 {sentence(chance, 9)}",
+        "i:quote": f"> mail me at old@example.org\n{sentence(chance, 12)} 80.15.3.9 {sentence(chance, 5)}",
+        "i:name": f"{sentence(chance, 9)} Eve Tester was there too {sentence(chance, 9)}",
+        "i:copy": "",
+    }
+    said["i:copy"] = said["i:mail"]
+    for number, (name, text) in enumerate(said.items()):
+        world.item(name, "ben" if number % 2 else "ann", text)
+    world.item("i:hers", "eve", sentence(chance, 20))
+    _, folder = made(world, tmp_path)
+    keys = ring(tmp_path)
+    told = write_decisions(folder, tmp_path / f"d.{form}", keys=keys, form=form)
+    assert (told["version"], told["redaction"], told["columns"][-1]) == (2, "demur-redaction-2", "spans")
+    found, texts, became = decided(tmp_path / f"d.{form}"), records(folder), fates(folder, keys)
+    counted: Counter[str] = Counter()
+    for name, row in found.items():
+        record = became[name]["record_id"]
+        assert (row["spans"] is None) == (record is None), "spans stand where a record was made"
+        if record:
+            own = own_words(pa.array([said[name]]), pa.array([False]))[0].as_py()
+            places = [(one["start"], one["end"], one["kind"]) for one in row["spans"]]
+            again = masked(normalise(own), places)
+            assert " ".join(again.split()) == " ".join(texts[record]["text"].split())
+            counted.update(kind for _, _, kind in places)
+    assert counted == {"EMAIL": 1, "PHONE": 1, "IP": 1, "NAME": 1}
+    assert found["i:plain"]["spans"] == []
+    assert found["i:hers"]["spans"] is None
 
 
 @given(place=st.integers(0, 10**9), which=st.sampled_from(["file", "statement"]))

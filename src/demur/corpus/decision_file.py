@@ -1,7 +1,8 @@
 """What became of every item, as a file that the platform's other pipelines apply by id; and its signed statement.
 
 Written from a corpus' sealed fates, so it needs the lineage key. It names items: it is for the platform alone, whose
-ids these are, and never part of an export. Sorted by id, so that the same corpus gives the same rows.
+ids these are, and never part of an export. Sorted by id, so that the same corpus gives the same rows. Memory is one
+chunk of the fates and what the sorting engine may take; beyond that it spills to disk beside the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from demur.corpus.disk import writing
 from demur.corpus.manifest import read_manifest
+from demur.corpus.redact_spans import SPANS
 from demur.errors import BrokenError, InputError
 from demur.lineage import SealedFile
 from demur.store import KeyRing, digest_file, read_json, remove_tree, write_json
@@ -29,6 +31,9 @@ STATEMENT = ".statement.json"
 RIGHTS = (Exclusion.PROTECTED_COPY.value,)
 """Exclusions that are a right, not a filter: an allowed item with one of these must not be used anywhere."""
 ENDINGS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "jsonl": "FORMAT json, COMPRESSION zstd"}
+VERSION = 2
+"""Of file and statement; 1 had no ``spans``."""
+_ENGINE = {"memory_limit": "512MB", "threads": "2", "preserve_insertion_order": "true"}
 _SCHEMA: Any = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
@@ -37,6 +42,7 @@ _SCHEMA: Any = pa.schema(
         pa.field("primary_reason", pa.string()),
         pa.field("exclusion", pa.string()),
         pa.field("sentence", pa.string()),
+        pa.field("spans", SPANS),
     ]
 )
 
@@ -46,7 +52,9 @@ def write_decisions(corpus: Path, out: Path, *, keys: KeyRing, form: str) -> dic
     """Write the file and, beside it, its statement; return the statement.
 
     Columns: ``item_id``; ``use``: whether it may be used at all; ``allowed``: by the policy; ``primary_reason`` when it
-    was withheld; ``exclusion``: why an allowed item became no record; ``sentence``: key of the words for the person.
+    was withheld; ``exclusion``: why an allowed item became no record; ``sentence``: key of the words for the person;
+    ``spans``: what was redacted in an item that became a record (``start``, ``end``, ``kind``), in code points of
+    ``redact_normal.normalise(text.own_words(…))`` of its text; null = it became none.
 
     Args:
         corpus: its folder.
@@ -67,7 +75,7 @@ def write_decisions(corpus: Path, out: Path, *, keys: KeyRing, form: str) -> dic
     out.parent.mkdir(parents=True, exist_ok=True)
     part, spill = (out.with_name(f".{out.name}.{word}") for word in ("part", "spill"))
     counted = {"rows": 0, "use": 0}
-    with duckdb.connect(config={"temp_directory": str(spill)}) as engine:  # sorts beyond memory
+    with duckdb.connect(config=_ENGINE | {"temp_directory": str(spill)}) as engine:  # sorts beyond memory
         engine.register("fates", pa.RecordBatchReader.from_batches(_SCHEMA, _fates(corpus, keys, counted)))
         target = str(part).replace("'", "''")
         query = "COPY (SELECT * FROM fates ORDER BY item_id)"
@@ -77,13 +85,14 @@ def write_decisions(corpus: Path, out: Path, *, keys: KeyRing, form: str) -> dic
     part.replace(out)
     body = {
         "what": "demur decisions",
-        "version": 1,
+        "version": VERSION,
         "file": out.name,
         "sha256": digest_file(out),
         "columns": _SCHEMA.names,
         **counted,
         "corpus": manifest.corpus_id,
         "corpus_digest": manifest.digest,
+        "redaction": manifest.inputs["recipe"].get("redaction"),
         **{name: manifest.inputs[name] for name in ("policy", "policy_name", "purpose", "as_of", "narrowed_at")},
         "public_key": keys.verifier().public_bytes_raw().hex(),
     }
@@ -127,5 +136,6 @@ def _fates(corpus: Path, keys: KeyRing, counted: dict[str, int]) -> Iterator[Any
         counted["rows"] += table.num_rows
         counted["use"] += pc.sum(use).as_py() or 0
         sentence = pc.coalesce(table["primary_reason"], table["exclusion"])
-        columns = [table["item_id"], use, allowed, table["primary_reason"], table["exclusion"], sentence]
+        spans = table["spans"] if "spans" in table.column_names else pa.nulls(table.num_rows, SPANS)  # an older corpus
+        columns = [table["item_id"], use, allowed, table["primary_reason"], table["exclusion"], sentence, spans]
         yield from pa.table(columns, schema=_SCHEMA).to_batches()

@@ -2,9 +2,9 @@
 
     python tools/check_readers.py EXPORT [EXPORT …]
 
-Run it with the Python of an environment that has one of `datasets`, `datatrove`, `py-data-juicer` or `mlcroissant`: it
-asks whichever it finds, with the reader's defaults, and compares ids and texts with what pyarrow reads. Prints a line
-for each pair of tool and export; ends with 1 when one differs. Nothing is downloaded.
+Run it with the Python of an environment that has one of `datasets`, `datatrove`, `py-data-juicer`, `nemo-curator` or
+`mlcroissant`: it asks whichever it finds, with the reader's defaults, and compares ids and texts with what pyarrow
+reads. Prints a line for each pair of tool and export; ends with 1 when one differs. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -84,6 +84,24 @@ def data_juicer(export: Path) -> Rows:
     return {row["id"]: row["text"] for row in loaded}
 
 
+def nemo_curator(export: Path) -> Rows:
+    """Let NeMo Curator run a pipeline that only reads, on the CPUs of this machine."""
+    import ray
+    from nemo_curator.backends.ray_data import RayDataExecutor
+    from nemo_curator.pipeline import Pipeline
+    from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
+
+    folder = str(export / "data")
+    reader = ParquetReader(folder) if _is_parquet(export) else JsonlReader(folder, file_extensions=[".zst"])
+    try:
+        batches = Pipeline(name="read", stages=[reader]).run(RayDataExecutor())
+        rows = [row for batch in batches for row in batch.to_pandas().to_dict("records")]
+    finally:
+        ray.shutdown()
+    assert all(row["region"] and row["language"] for row in rows)
+    return {row["id"]: row["text"] for row in rows}
+
+
 def croissant(export: Path) -> Rows:
     """Let mlcroissant read the records that the description names."""
     import mlcroissant
@@ -99,6 +117,7 @@ READERS: dict[str, tuple[tuple[str, Callable[[Path], Rows]], ...]] = {
     "datasets": (("by its card", datasets_card), ("by its files", datasets_files)),
     "datatrove": (("folder", datatrove_reader),),
     "py-data-juicer": (("folder", data_juicer),),
+    "nemo-curator": (("pipeline", nemo_curator),),
     "mlcroissant": (("description", croissant),),
 }
 """Distribution → ways to read with it."""

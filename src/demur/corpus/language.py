@@ -32,9 +32,14 @@ WRITTEN = {
 }  # fmt: skip
 """Class of the model → the language that is answered for it; the other classes are languages, or are no answer."""
 
+Plain = tuple[Any, npt.NDArray[np.bool_]]
+"""Texts without what isn't language, and which of them have enough letters."""
+
 UNKNOWN = "und"
 MIN_LETTERS = 12
 """Letters under which nothing is said."""
+_LATIN = f"(?:[A-Za-z][^A-Za-z]*){{{MIN_LETTERS}}}"
+"""What enough letters look like in most scripts of Europe, seen at once; the others are counted."""
 SIGNS = 320
 """Signs of a text that are looked at."""
 MARGIN = 0.4
@@ -61,24 +66,25 @@ _UNHEARD = ("cy", "fy", "ga", "gl", "hsb", "lb", "mk", "mt", "rm")
 """Languages that ELD doesn't know."""
 
 
-def tag_language(texts: Any, hints: Any | None = None) -> tuple[Any, Any]:
+def tag_language(texts: Any, hints: Any | None = None, plain: Plain | None = None) -> tuple[Any, Any]:
     """Tag a batch of texts.
 
     Args:
         texts: Arrow string array, redacted or not; null counts as empty.
         hints: Arrow string array of the platform's BCP 47 tags, as long as ``texts``; null = none.
+        plain: what :func:`plain_of` returned for them, if it was asked.
 
     Returns:
         Arrow string array of BCP 47 languages (``und`` = unknown) and float32 array of confidence between 0 and 1.
     """
-    plain, enough = plain_of(texts)
-    tags, confidence = np.full(len(plain), UNKNOWN, object), np.zeros(len(plain), np.float32)
-    said, reliable, doubted = _first(plain, enough, tags, confidence)
+    letters, enough = plain or plain_of(texts)
+    tags, confidence = np.full(len(letters), UNKNOWN, object), np.zeros(len(letters), np.float32)
+    said, reliable, doubted = _first(letters, enough, tags, confidence)
     doubtful = np.flatnonzero(doubted)
     if len(doubtful):
         rows = pa.array(doubtful)
         prior = hints.take(rows).to_pylist() if hints is not None else [None] * len(doubtful)
-        found, sure = _second(plain.take(rows), said[doubtful], reliable[doubtful], prior)
+        found, sure = _second(letters.take(rows), said[doubtful], reliable[doubtful], prior)
         tags[doubtful], confidence[doubtful] = found, sure
     return pa.array(tags.tolist(), pa.string()), pa.array(confidence, pa.float32())
 
@@ -89,16 +95,18 @@ def language_of(text: str, hint: str | None = None) -> tuple[str, float]:
     return tags[0].as_py(), confidence[0].as_py()
 
 
-def plain_of(texts: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+def plain_of(texts: Any) -> Plain:
     """Return texts without what isn't language, and which of them have enough letters."""
     short = pc.utf8_slice_codeunits(pc.fill_null(pc.cast(texts, pa.string()), ""), 0, SIGNS)
     plain = pc.replace_substring_regex(short, model.NOT_TEXT, " ")
-    plain = pc.if_else(pc.utf8_is_upper(plain), pc.utf8_lower(plain), plain)
     if isinstance(plain, pa.ChunkedArray):
         plain = plain.combine_chunks()
-    enough = _lettered(pc.utf8_slice_codeunits(plain, 0, 2 * MIN_LETTERS))
-    unsure = np.flatnonzero(~enough)
-    enough[unsure] = _lettered(plain.take(pa.array(unsure)))
+    loud = pc.utf8_is_upper(plain)
+    plain = pc.replace_with_mask(plain, loud, pc.utf8_lower(plain.filter(loud)))
+    enough: npt.NDArray[np.bool_] = np.array(pc.match_substring_regex(plain, _LATIN))
+    for signs in (2 * MIN_LETTERS, SIGNS):
+        unsure = np.flatnonzero(~enough)
+        enough[unsure] = _lettered(pc.utf8_slice_codeunits(plain.take(pa.array(unsure)), 0, signs))
     return plain, enough
 
 

@@ -117,36 +117,51 @@ def _bucket(hashed: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     return (hashed * np.uint32(0x85EBCA6B)) >> np.uint32(32 - BITS)
 
 
-def word_sums(distinct: Any, model: Model) -> tuple[npt.NDArray[np.int32], Integers]:
-    """Return the sum of weights of each word, [words, classes], and how many n-grams it has."""
+def raised_sums(distinct: Any, model: Model) -> tuple[npt.NDArray[np.uint16], Integers]:
+    """Return the sum of weights of each word, each raised by ``_ZERO``, [words, lanes · 4], and its n-grams."""
     if not len(distinct):
-        return np.zeros((0, len(model.classes)), np.int32), np.zeros(0, np.int64)
+        return np.zeros((0, 4 * len(model.lanes)), np.uint16), np.zeros(0, np.int64)
     buckets, starts = buckets_of(distinct)
-    counts = np.add.reduceat(buckets < BUCKETS, starts, dtype=np.int64)
+    kept = np.flatnonzero(buckets < BUCKETS)
+    buckets, starts = buckets[kept], np.searchsorted(kept, starts)  # a word has an n-gram at least: itself
     packed = np.empty((len(starts), len(model.lanes)), "<u8")
     for place, lane in enumerate(model.lanes):
         packed[:, place] = np.add.reduceat(lane.take(buckets), starts)
-    raised = packed.view("<u2")[:, : len(model.classes)].astype(np.int32)
-    return raised - (counts * _ZERO).astype(np.int32)[:, None], counts
+    return packed.view("<u2"), np.diff(starts, append=len(buckets))
+
+
+def word_sums(distinct: Any, model: Model) -> tuple[npt.NDArray[np.int32], Integers]:
+    """Return the sum of weights of each word, [words, classes], and how many n-grams it has."""
+    raised, counts = raised_sums(distinct, model)
+    sums = raised[:, : len(model.classes)].astype(np.int32)
+    return sums - (counts * _ZERO).astype(np.int32)[:, None], counts
 
 
 def scored(
     texts: Any, model: Model, chunk_rows: int = CHUNK_ROWS
 ) -> Iterator[tuple[Words, npt.NDArray[np.int32], Integers]]:
     """Yield chunk by chunk the words of texts with the sums and counts of each distinct word."""
+    for words in pieces(texts, chunk_rows):
+        yield words, *word_sums(words.distinct, model)
+
+
+def pieces(texts: Any, chunk_rows: int) -> Iterator[Words]:
+    """Yield the words of texts, a chunk at a time."""
     for at in range(0, len(texts), chunk_rows):
-        words = words_of(texts.slice(at, chunk_rows))
-        sums, counts = word_sums(words.distinct, model)
-        yield words, sums, counts
+        yield words_of(texts.slice(at, chunk_rows))
 
 
 def scores(texts: Any, model: Model, chunk_rows: int = CHUNK_ROWS) -> tuple[npt.NDArray[np.float64], Integers]:
     """Return the score of each class for each text, [texts, classes], in logits, and how many words each text has."""
     rows, many = [np.zeros((0, len(model.classes)))], [np.zeros(0, np.int64)]
-    for words, sums, counts in scored(texts, model, chunk_rows):
-        begins = words.starts[:-1]
-        total = np.add.reduceat(sums[words.codes], begins, axis=0)
+    for words in pieces(texts, chunk_rows):
+        raised, counts = raised_sums(words.distinct, model)
+        begins, wide = words.starts[:-1], np.ascontiguousarray(raised.astype("<u4").view("<u8").T)
         size = np.add.reduceat(counts[words.codes], begins)
+        packed = np.empty((len(begins), len(wide)), "<u8")
+        for place, lane in enumerate(wide):  # two classes in one number
+            packed[:, place] = np.add.reduceat(lane.take(words.codes), begins)
+        total = packed.view("<u4")[:, : len(model.classes)].astype(np.int64) - (size * _ZERO)[:, None]
         rows.append(total * (model.scale / np.sqrt(size))[:, None] + model.bias)
         many.append(np.diff(words.starts))
     return np.concatenate(rows), np.concatenate(many)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from demur.corpus import language_model as model
-from demur.corpus.language import LANGUAGES, MEANT, WRITTEN, eld, plain_of
+from demur.corpus.language import LANGUAGES, MEANT, WRITTEN, Plain, eld, plain_of
 
 WINDOW = 6
 """Words of a window."""
@@ -23,29 +23,31 @@ LETTERS = 20
 """Half of the signs that a post needs at least."""
 PART = 60
 """Signs of a part that ELD looks at first."""
+_ANSWERED = frozenset(LANGUAGES)
 LEAD = 3.0
 """Logits by which the second language must lead inside the window."""
 REST = 1.0
 """Logits by which the post's own language must lead the second outside."""
 
 
-def tag_mixed(texts: Any, languages: Any) -> Any:
+def tag_mixed(texts: Any, languages: Any, plain: Plain | None = None) -> Any:
     """Name the second language of each post.
 
     Args:
         texts: Arrow string array, redacted; null counts as empty.
         languages: Arrow string array of the posts' languages, as long.
+        plain: what ``plain_of`` returned for them, if it was asked.
 
     Returns:
         Arrow string array of BCP 47 languages; null = none, or unknown.
     """
     own = [(tag or "").split("-")[0] for tag in languages.to_pylist()]
-    plain, _ = plain_of(texts)
-    asked = [row for row, text in enumerate(plain.to_pylist()) if own[row] in LANGUAGES and _suspicious(text, own[row])]
+    letters, _ = plain or plain_of(texts)
+    asked = [row for row, text in enumerate(letters.to_pylist()) if _suspicious(text, own[row])]
     found: list[str | None] = [None] * len(own)
     names, columns = _own_columns()
     at = 0
-    for words, sums, counts in model.scored(plain.take(pa.array(asked, pa.int64())), model.load()):
+    for words, sums, counts in model.scored(letters.take(pa.array(asked, pa.int64())), model.load()):
         rows = asked[at : at + len(words.starts) - 1]
         places = np.array([names.index(own[row]) for row in rows])
         for row, second in _seconds(words, _by_language(sums, columns), counts, places):
@@ -56,14 +58,16 @@ def tag_mixed(texts: Any, languages: Any) -> Any:
 
 def _suspicious(text: str, own: str) -> bool:
     """Say whether ELD takes a part of a text for another language than the post's own: a cheap first look."""
-    if len(text) < 2 * LETTERS:
+    length = len(text)
+    if length < 2 * LETTERS or own not in _ANSWERED:
         return False
-    size = -(-len(text) // max(2, round(len(text) / PART)))
+    size = -(-length // max(2, round(length / PART)))
     detect = eld().detect
-    return any(
-        own not in MEANT.get(said, (said,))
-        for said in (detect(text[at : at + size]) for at in range(0, len(text), size))
-    )
+    for at in range(0, length, size):
+        said = detect(text[at : at + size])
+        if said != own and own not in MEANT.get(said, ()):
+            return True
+    return False
 
 
 def _seconds(words: model.Words, by_word: Any, counts: Any, own: Any) -> Iterator[tuple[int, int]]:

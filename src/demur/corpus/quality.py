@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from demur.corpus import quality_rules as rules
 from demur.corpus.quality_rules import Thresholds
-from demur.corpus.quality_signs import Ints, chunks, hashes, lowered, mark, read, spans, whole
+from demur.corpus.quality_signs import Ints, chunks, hashes, mark, read, spans, whole
 
 QUALITY = "demur-quality-1"
 """Name of the frozen settings below and of the function words."""
@@ -63,7 +63,7 @@ def _tag(texts: Any, languages: Any) -> Ints:
     signs = read(texts)
     marks = mark(signs)
     words = spans(signs, marks.letters & ~marks.outside)
-    names = hashes(lowered(signs.codes), words)
+    names = hashes(signs.codes, words)
     held = {
         "broken": rules.broken(signs, SETTINGS),
         "boilerplate": np.asarray(pc.fill_null(pc.match_substring_regex(texts, BOILERPLATE), False)),

@@ -67,13 +67,15 @@ def symbols(marks: Marks, settings: Thresholds) -> Flags:
 
 def repeats_signs(signs: Signs, marks: Marks, settings: Thresholds) -> Flags:
     """Say where one to four signs are said three times and more, and little else: ``hahahahaha``, ``!!!!!!``."""
-    codes, rows = signs.codes, signs.rows
+    codes, edges = signs.codes, signs.edges
     going_on = np.zeros(len(codes), bool)
     for period in range(1, 5):
         if len(codes) > 2 * period:
             same = codes[period:] == codes[:-period]
-            same &= rows[period:] == rows[:-period]
-            going_on[2 * period :] |= same[period:] & same[:-period]
+            again = same[period:] & same[:-period]
+            across = np.add.outer(np.arange(-2 * period, 0), edges).ravel()  # a pattern begins in its own text
+            again[across[(across >= 0) & (across < len(again))]] = False
+            going_on[2 * period :] |= again
     solid = signs.kinds != sg.SPACE
     going_on &= solid
     total, repeated = marks.solid, signs.per_text(going_on)
@@ -126,11 +128,14 @@ def lists_words(words: Spans, names: Hashes, languages: Any, settings: Threshold
     language = places[np.asarray(distinct.indices.fill_null(len(places) - 1)).astype(np.int64)]
     counts = np.bincount(words.rows, minlength=len(language))
     asked = (language >= 0) & (counts >= settings.list_words)
-    chosen = asked[words.rows]
-    rows = words.rows[chosen]
-    keys = names[chosen] ^ _salt(language[rows])
-    hit = table[np.minimum(np.searchsorted(table, keys), len(table) - 1)] == keys
-    bare: Flags = asked & (np.bincount(rows, weights=hit, minlength=len(language)) == 0)
+    place = np.arange(len(words.rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    bare: Flags = asked
+    for some in (place < _SOON, place >= _SOON):
+        chosen = np.flatnonzero(some & bare[words.rows])
+        rows = words.rows[chosen]
+        keys = names[chosen] ^ _salt(language[rows])
+        hit = table[np.minimum(np.searchsorted(table, keys), len(table) - 1)] == keys
+        bare[rows[hit]] = False
     return bare
 
 
@@ -138,6 +143,8 @@ _LEADS = np.array([0xC2, 0xC3, 0xC4, 0xC5, 0xD0, 0xD1, 0xE2], np.uint32)
 _ROW, _NAME = np.uint64(64 - 13), np.uint64(13)
 assert sg.CHUNK_ROWS <= 1 << 13
 """A key is the text's place in its chunk and 51 bits of the word's hash."""
+_SOON = 6
+"""Words among which most texts have a function word: the others are asked only where it is not so."""
 _JOINTS = np.array([ord(sign) for sign in "+/=_"], np.uint32)
 
 

@@ -41,8 +41,9 @@ _PICTURES = (
 """Blocks of pictures: emoji, arrows, dingbats, their joiner and selectors (UTS #51, blocks of emoji characters)."""
 _CLASSES = {"Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lo": LETTER, "Lm": LETTER, "Nd": DIGIT, "Nl": DIGIT, "No": DIGIT,
             "Mn": MARK, "Mc": MARK, "Me": MARK, "Zs": SPACE, "Zl": SPACE, "Zp": SPACE, "Cn": LETTER}  # fmt: skip
+_LETTERS = np.isin(np.arange(KINDS), [UPPER, LOWER, LETTER, MARK])
 _PRIME = 0x100000001B3
-_PLACES = np.array([pow(_PRIME, place, 1 << 64) for place in range(64)], np.uint64)
+_INVERSE = pow(_PRIME, -1, 1 << 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class Signs:
     """Text of each sign."""
     starts: Ints
     """[texts + 1]: where each text begins."""
+
+    @property
+    def edges(self) -> Ints:
+        """Where a text ends and another one begins."""
+        return self.starts[
+            np.searchsorted(self.starts, 0, side="right") : np.searchsorted(self.starts, len(self.codes))
+        ]
 
     def per_text(self, chosen: Flags) -> Ints:
         """Return how many chosen signs each text has."""
@@ -120,31 +128,28 @@ def chunks(texts: Any) -> Iterator[tuple[int, Any]]:
 
 def read(texts: Any) -> Signs:
     """Return an Arrow string array as signs; null counts as empty."""
-    filled = pc.fill_null(texts.cast(pa.large_string()), "")
-    _, edges, values = filled.buffers()
-    offsets = np.frombuffer(edges, np.int64, len(filled) + 1, filled.offset * 8)
-    used = np.frombuffer(values, np.uint8)[offsets[0] : offsets[-1]] if values is not None else np.empty(0, np.uint8)
-    leading = np.concatenate([[0], np.cumsum((used & 0xC0) != 0x80)])
-    starts = leading[offsets - offsets[0]].astype(np.int64)
-    codes = np.frombuffer(used.tobytes().decode("utf-8").encode("utf-32-le"), "<u4").astype(np.uint32)
-    rows = np.repeat(np.arange(len(filled), dtype=np.int32), np.diff(starts))
-    return Signs(codes, classes()[np.minimum(codes, _LAST)], rows, starts)
+    filled = pc.fill_null(texts.cast(pa.string()), "")
+    sizes = pc.utf8_length(filled).to_numpy()
+    starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    codes = np.frombuffer("".join(filled.to_pylist()).encode("utf-32-le"), "<u4")
+    rows = np.repeat(np.arange(len(filled), dtype=np.int32), sizes)
+    return Signs(codes, classes().take(codes, mode="clip"), rows, starts)
 
 
 def spans(signs: Signs, inside: Flags) -> Spans:
     """Return the longest stretches of signs that are all inside, none of which crosses from text to text."""
-    first = inside.copy()
-    first[1:] &= ~inside[:-1] | (signs.rows[1:] != signs.rows[:-1])
-    last = inside.copy()
-    last[:-1] &= ~inside[1:] | (signs.rows[1:] != signs.rows[:-1])
-    starts = np.flatnonzero(first)
-    return Spans(starts, np.flatnonzero(last) + 1, signs.rows[starts])
+    before, after = np.zeros_like(inside), np.zeros_like(inside)
+    before[1:], after[:-1] = inside[:-1], inside[1:]
+    edges = signs.edges
+    before[edges], after[edges - 1] = False, False
+    starts = np.flatnonzero(inside > before)
+    return Spans(starts, np.flatnonzero(inside > after) + 1, signs.rows[starts])
 
 
 def mark(signs: Signs) -> Marks:
     """Tell references from the author's own signs."""
     codes, kinds = signs.codes, signs.kinds
-    letters = (kinds >= UPPER) & (kinds <= LETTER) | (kinds == MARK)
+    letters = _LETTERS.take(kinds)
     solid = kinds != SPACE
     tokens = spans(signs, solid)
     first, more = codes[tokens.starts], tokens.ends - tokens.starts > 1
@@ -153,10 +158,8 @@ def mark(signs: Signs) -> Marks:
     handle = more & (first == ord("@")) | placeholder & (second == ord("H"))
     tag = more & (first == ord("#")) | placeholder & (second == ord("U")) | _links(signs, tokens)
     reference = handle | tag | placeholder
-    outside = np.ones(2 * len(tokens.starts) + 1, bool)  # blanks, token, blanks, token, blanks
-    outside[1::2] = reference
-    edges = np.column_stack([tokens.starts, tokens.ends]).ravel()
-    outside = np.repeat(outside, np.diff(edges, prepend=0, append=len(codes)))
+    outside = ~solid
+    outside[within(Spans(tokens.starts[reference], tokens.ends[reference], tokens.rows[reference]))[0]] = True
     rows = len(signs.starts) - 1
     return Marks(
         letters=letters,
@@ -182,18 +185,42 @@ def _links(signs: Signs, tokens: Spans) -> Flags:
     holder = np.searchsorted(tokens.starts, colons, side="right") - 1
     found[holder[colons - tokens.starts[holder] <= 6]] = True
     at = tokens.starts[tokens.ends - tokens.starts > 4]
-    www = np.all([codes[at + step] | 0x20 == ord(sign) | 0x20 for step, sign in enumerate("www.")], axis=0)
-    found[np.searchsorted(tokens.starts, at[www])] = True
+    for step, sign in enumerate("www."):
+        at = at[codes[at + step] | 0x20 == ord(sign) | 0x20]
+    found[np.searchsorted(tokens.starts, at)] = True
     return found
 
 
 def hashes(codes: Codes, words: Spans) -> Hashes:
-    """Return a 64-bit hash of each word: a sum over its signs, wrapping, so that no order of work matters."""
-    at, place, first = within(words)
-    mixed = codes[at].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= _PLACES[np.minimum(place, 63)]
-    return np.add.reduceat(mixed, first) if len(first) else mixed
+    """Return a 64-bit hash of each word in lower case: a sum of its signs times powers of a prime, wrapping.
+
+    The powers are those of places in the chunk, as a running sum; the inverse of a word's first makes them its own.
+    """
+    total = np.zeros(len(codes) + 1, np.uint64)
+    mixed = _mixed_lower().take(codes, mode="clip")
+    rare = np.flatnonzero(codes >= _LAST)
+    mixed[rare] = _mixed(codes[rare].astype(np.uint64))
+    size = 1 << len(codes).bit_length()
+    np.cumsum(mixed * _powers(_PRIME, size)[: len(codes)], out=total[1:])
+    found: Hashes = (total[words.ends] - total[words.starts]) * _powers(_INVERSE, size)[words.starts]
+    return found
+
+
+def _mixed(codes: Hashes) -> Hashes:
+    mixed = codes * np.uint64(0x9E3779B97F4A7C15)
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+@lru_cache(maxsize=1)
+def _mixed_lower() -> Hashes:
+    return _mixed(_lower().astype(np.uint64))
+
+
+@lru_cache(maxsize=4)
+def _powers(base: int, size: int) -> Hashes:
+    powers = np.full(size, base, np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
 
 
 def within(stretches: Spans) -> tuple[Ints, Ints, Ints]:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,20 +34,70 @@ ROWS = 4
 
 _CHUNK_ROWS = 512
 """Texts measured at once; so many that their pairs stay in the processor's cache."""
+_TOGETHER = 8_192
+"""Texts whose words are hashed together."""
 _PLACEHOLDER = re.compile(r"<[A-Z_]{2,10}>")
 _WORD = re.compile(r"[^\W_]+")
+_BLANK = ord(" ")
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@lru_cache(maxsize=16_384)  # a chunk's texts are asked for their words three or four times
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The words of some texts, one after another."""
+
+    spelled: bytes
+    """UTF-8 of all words, a blank after each."""
+    edges: npt.NDArray[np.int32]
+    """Where each word begins in ``spelled``, and the end."""
+    starts: npt.NDArray[np.int64]
+    """Which word each text begins with, and how many words there are."""
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """How many words each text has."""
+        return np.diff(self.starts)
+
+    def keys(self) -> list[bytes]:
+        """Return the exact key of each text."""
+        places = self.edges[self.starts].tolist()
+        return [_exact_key(self.spelled[at : max(end - 1, at)]) for at, end in pairwise(places)]
+
+
+def cut(texts: Sequence[str | None]) -> Cut:
+    """Cut texts into the words that count: case-folded, without punctuation and placeholders; all texts at once."""
+    bare = [_PLACEHOLDER.sub(" ", text) if text and "<" in text else text or "" for text in texts]
+    folded = [text.casefold() for text in bare]
+    signs = np.frombuffer(f" {' '.join(folded)} ".encode("utf-32-le"), "<u4")
+    kept = _in_words().take(signs)
+    borders = np.flatnonzero(kept[1:] != kept[:-1]) + 1
+    begins, ends = borders[0::2], borders[1::2]
+    signs = signs.copy()
+    signs[ends], kept[ends] = _BLANK, True
+    spelled = signs[kept].tobytes().decode("utf-32-le").encode()
+    blanks = np.flatnonzero(np.frombuffer(spelled, np.uint8) == _BLANK)
+    lengths = np.fromiter(map(len, folded), np.int64, len(folded))
+    starts = np.searchsorted(begins, np.concatenate([[0], np.cumsum(lengths + 1)]))
+    return Cut(spelled, np.concatenate([[0], blanks + 1]).astype(np.int32), starts)
+
+
+@lru_cache(maxsize=1)
+def _in_words() -> npt.NDArray[np.bool_]:
+    """Return which signs belong to words: letters, digits and numbers, as ``str.isalnum`` says."""
+    table = np.zeros(sys.maxunicode + 1, bool)
+    for run in _WORD.finditer("".join(map(chr, range(len(table))))):
+        table[run.start() : run.end()] = True
+    return table
+
+
 def words(text: str) -> tuple[str, ...]:
-    """Return the words that count: case-folded, without punctuation and placeholders."""
+    """Return the words that count of one text: case-folded, without punctuation and placeholders."""
     bare = _PLACEHOLDER.sub(" ", text) if "<" in text else text
     return tuple(_WORD.findall(bare.casefold()))
 
 
-def measure(texts: Any) -> tuple[Any, Any, Words]:
+def measure(texts: Any) -> tuple[Any, Any, npt.NDArray[np.int64]]:
     """Return what copies are found by: each text is cut into words once.
 
     Args:
@@ -54,18 +106,38 @@ def measure(texts: Any) -> tuple[Any, Any, Words]:
     Returns:
         Arrow binary(16) array of exact keys, Arrow list(uint64, BANDS) array of band keys, int64 numbers of words.
     """
-    strings = _strings(texts)
     exact: list[bytes] = []
-    counts: list[int] = []
-    keys = [np.empty((0, BANDS), np.uint64)]
-    for at in range(0, len(strings), _CHUNK_ROWS):
-        rows = [words(text or "") for text in strings[at : at + _CHUNK_ROWS]]
-        exact += [_exact_key(row) for row in rows]
-        counts += map(len, rows)
-        keys.append(band_keys(_signed(*_hash_words(rows))))
+    counts, keys = [np.empty(0, np.int64)], [np.empty((0, BANDS), np.uint64)]
+    for rows, hashed in _hashed(_strings(texts)):
+        exact += rows.keys()
+        counts.append(rows.sizes)
+        keys.append(band_keys(_signed(hashed, rows.sizes)))
     flat = pa.array(np.concatenate(keys).reshape(-1), pa.uint64())
     bands = pa.FixedSizeListArray.from_arrays(flat, BANDS)
-    return pa.array(exact, pa.binary(16)), bands, np.array(counts, np.int64)
+    return pa.array(exact, pa.binary(16)), bands, np.concatenate(counts)
+
+
+def _hashed(texts: Sequence[str | None]) -> Iterator[tuple[Cut, Words]]:
+    """Yield texts in pieces, cut, with the hashes of their words; each different word of many pieces is hashed once."""
+    for at in range(0, len(texts), _TOGETHER):
+        many = texts[at : at + _TOGETHER]
+        pieces = [cut(many[place : place + _CHUNK_ROWS]) for place in range(0, len(many), _CHUNK_ROWS)]
+        yield from zip(pieces, _hashes(pieces), strict=True)
+
+
+def _hashes(pieces: Sequence[Cut]) -> list[Words]:
+    """Return the 64-bit hashes of all words of each piece."""
+    arrays = [
+        pa.BinaryArray.from_buffers(
+            pa.binary(), len(one.edges) - 1, [None, pa.py_buffer(one.edges), pa.py_buffer(one.spelled)]
+        )
+        for one in pieces
+    ]
+    encoded = pa.concat_arrays(arrays).dictionary_encode()
+    known = encoded.dictionary.to_pylist()
+    table = np.fromiter(map(_word_hash, known), np.uint64, len(known))
+    ends = np.cumsum([len(one) for one in arrays])
+    return np.split(table[encoded.indices.to_numpy()], ends[:-1])
 
 
 def exact_keys(texts: Any) -> Any:
@@ -83,11 +155,11 @@ def exact_keys(texts: Any) -> Any:
 
 def exact_key(text: str) -> bytes:
     """Return the 128-bit key of one text."""
-    return _exact_key(words(text))
+    return _exact_key(" ".join(words(text)).encode())
 
 
-def _exact_key(row: Sequence[str]) -> bytes:
-    return hashlib.blake2b(" ".join(row).encode(), digest_size=16, person=b"demur-exact-1").digest()
+def _exact_key(spelled: bytes) -> bytes:
+    return hashlib.blake2b(spelled, digest_size=16, person=b"demur-exact-1").digest()
 
 
 def signatures(texts: Any) -> npt.NDArray[np.uint64]:
@@ -99,9 +171,7 @@ def signatures(texts: Any) -> npt.NDArray[np.uint64]:
     Returns:
         uint64 [rows, BANDS * ROWS]; all ones for a text without words.
     """
-    strings = _strings(texts)
-    parts = [_signatures(strings[at : at + _CHUNK_ROWS]) for at in range(0, len(strings), _CHUNK_ROWS)]
-    return np.concatenate(parts) if parts else np.empty((0, BANDS * ROWS), np.uint64)
+    return np.concatenate([np.empty((0, BANDS * ROWS), np.uint64), *_signatures(_strings(texts))])
 
 
 def band_keys(signed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -128,7 +198,8 @@ def keyed_bands(keys: npt.NDArray[np.uint64], secret: bytes) -> npt.NDArray[np.u
 
 def shingles(text: str) -> frozenset[int]:
     """Return the hashes of a text's words and of its pairs of neighbouring words."""
-    return _shingle_sets([text])[0]
+    flat, _ = _shingled([text])
+    return frozenset(flat.tolist())
 
 
 def jaccard(left: str, right: str) -> float:
@@ -148,13 +219,16 @@ def jaccard_pairs(texts: Any, left: Any, right: Any) -> npt.NDArray[np.float64]:
     """
     strings = _strings(texts)
     needed, places = np.unique(np.concatenate([left, right]).astype(np.int64), return_inverse=True)
-    flat, sizes = _shingle_rows([strings[row] for row in needed.tolist()])
+    flat, owners = _shingled([strings[row] for row in needed.tolist()])
+    numbers = pa.array(flat).dictionary_encode().indices.to_numpy().astype(np.int64)
+    most = len(numbers) + 1
+    owners, numbers = np.divmod(distinct(owners * most + numbers), most)
+    sizes = np.bincount(owners, minlength=len(needed))
     starts = np.cumsum(sizes) - sizes
-    _, numbered = np.unique(flat, return_inverse=True)
     one, two = places[: len(left)], places[len(left) :]
-    sides = [_keyed(numbered, starts, sizes, side, len(numbered)) for side in (one, two)]
+    sides = [_keyed(numbers, starts, sizes, side, most) for side in (one, two)]
     keys = np.sort(np.concatenate(sides))
-    shared = np.bincount(keys[1:][keys[1:] == keys[:-1]] // max(len(numbered), 1), minlength=len(one))
+    shared = np.bincount(keys[1:][keys[1:] == keys[:-1]] // most, minlength=len(one))
     whole = sizes[one] + sizes[two] - shared
     return np.where((sizes[one] > 0) & (sizes[two] > 0), shared / np.maximum(whole, 1), 0.0)
 
@@ -165,33 +239,23 @@ def _keyed(numbered: Any, starts: Any, sizes: Any, side: Any, most: int) -> Any:
     ends = np.cumsum(counts)
     within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
     pair = np.repeat(np.arange(len(side)), counts)
-    return pair * max(most, 1) + numbered[np.repeat(starts[side], counts) + within]
+    return pair * most + numbered[np.repeat(starts[side], counts) + within]
 
 
-def _shingle_rows(texts: Sequence[str | None]) -> tuple[Any, Any]:
-    """Return the different shingles of each text in one row, and how many each has."""
-    sets = _shingle_sets(texts)
-    flat = np.fromiter(chain.from_iterable(sets), np.uint64, sum(map(len, sets)))
-    return flat, np.fromiter(map(len, sets), np.int64, len(sets))
+def _shingled(texts: Sequence[str | None]) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Return the hashes of all words and of all pairs of neighbours, and the text of each; some come again."""
+    parts = [(hashed, rows.sizes) for rows, hashed in _hashed(texts)]
+    hashed = np.concatenate([np.empty(0, np.uint64), *(one for one, _ in parts)])
+    owners = np.repeat(np.arange(len(texts)), np.concatenate([np.empty(0, np.int64), *(sizes for _, sizes in parts)]))
+    inside = owners[1:] == owners[:-1]
+    return np.concatenate([hashed, _pairs(hashed)[inside]]), np.concatenate([owners, owners[1:][inside]])
 
 
-def _shingle_sets(texts: Sequence[str | None]) -> list[frozenset[int]]:
-    flat, sizes = _hash_words([words(text or "") for text in texts])
-    pairs = _pairs(flat)
-    ends = np.cumsum(sizes)
-    return [
-        frozenset([*flat[end - size : end].tolist(), *pairs[end - size : max(end - 1, 0)].tolist()])
-        if size
-        else frozenset()
-        for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
-    ]
+def _signatures(texts: Sequence[str | None]) -> Iterator[Words]:
+    return (_signed(hashed, rows.sizes) for rows, hashed in _hashed(texts))
 
 
-def _signatures(texts: Sequence[str | None]) -> npt.NDArray[np.uint64]:
-    return _signed(*_hash_words([words(text or "") for text in texts]))
-
-
-def _signed(flat: Words, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _signed(flat: Words, sizes: npt.NDArray[np.int64]) -> Words:
     """Return the signatures of texts from the hashes of all their words in one row, and how many each text has."""
     signed = np.full((len(sizes), BANDS * ROWS), _EMPTY, np.uint64)
     present = sizes > 0
@@ -222,16 +286,10 @@ def _permutations() -> tuple[Words, Words]:
     return values[0] | np.uint64(1), values[1]
 
 
-def _hash_words(rows: Sequence[Sequence[str]]) -> tuple[Words, npt.NDArray[np.int64]]:
-    """Return 64-bit hashes of all words in one row (BLAKE2b, little-endian), and how many each text has."""
-    flat = list(chain.from_iterable(rows))
-    hashed = np.fromiter(map(_word_hash, flat), np.uint64, len(flat))
-    return hashed, np.fromiter(map(len, rows), np.int64, len(rows))
-
-
 @lru_cache(maxsize=131_072)  # the words of one batch are mostly those of the one before
-def _word_hash(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+def _word_hash(word: bytes) -> int:
+    """Return the hash of a word with the blank after it (BLAKE2b of the word, little-endian)."""
+    return int.from_bytes(hashlib.blake2b(word[:-1], digest_size=8).digest(), "little")
 
 
 def _pairs(hashed: Words) -> Words:

@@ -251,10 +251,11 @@ class Gauge:
     def _tags(self, texts: Any, hints: Any) -> dict[str, Any]:
         """Tag language, dialect and region of what may become a record; no region = language unknown."""
         from demur.corpus.dialect import tag_dialect
-        from demur.corpus.language import tag_language
+        from demur.corpus.language import plain_of, tag_language
         from demur.corpus.mixed import tag_mixed
 
-        languages, _confidence = tag_language(texts, _one(hints))
+        plain = plain_of(texts)
+        languages, _confidence = tag_language(texts, _one(hints), plain)
         dialects = tag_dialect(texts, languages)
         known = pc.and_kleene(pc.is_valid(languages), pc.not_equal(languages, "und"))
         languages = pc.if_else(known, languages, pa.scalar(None, pa.string()))
@@ -264,7 +265,7 @@ class Gauge:
         ]
         return {
             "language": languages,
-            "other_language": tag_mixed(texts, languages),
+            "other_language": tag_mixed(texts, languages, plain),
             "dialect": dialects,
             "region": pa.array(regions, pa.string()),
         }

@@ -86,9 +86,9 @@ def test_every_item_gets_a_row_and_every_result_is_kept_once(tmp_path):
     assert stage(tmp_path, files, name="second")[1] == rows
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file()) == kept
     assert (
-        purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 3
-    )  # two of the photo, one of the wreck
-    assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json"]
+        purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 4
+    )  # three of the photo, one of the wreck
+    assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json", ".jpg"]
 
 
 def test_faults_of_the_operator_are_said_and_nothing_is_done(tmp_path):

@@ -31,7 +31,7 @@ from demur.flows.pending import came_since, refuse_unfinished, waiting_for
 from demur.ledger import Entry, EntryKind
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
-from demur.media import MediaRecipe, MediaRecord, stale_media
+from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
 from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, check_slices, judge, read_media_manifest
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
@@ -90,7 +90,8 @@ def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dic
     if not old:
         return {}
     try:
-        made = media_of(parts, corpus, MediaRecipe.of(read_media_manifest(old[0]).recipe), at=at, before=old[0])
+        recipe = MediaRecipe.of({**read_media_manifest(old[0]).recipe, "rules": RULES})  # its settings, today's rules
+        made = media_of(parts, corpus, recipe, at=at, before=old[0])
     except DemurError as error:
         return {"media": None, "media_left": str(error)}
     return {"media": made.media_id}
@@ -127,7 +128,7 @@ def media_of(
         tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
         parts.progress("media: slices", 0, None)
         build = MediaBuild(corpus_media(space, corpus.name), before)
-        sealed = list(_slices(parts, corpus, inputs, rows, work, build))
+        sealed = list(_slices(parts, corpus, inputs, rows, work, build, recipe))
         _seal(parts, build.folder, sealed)
         counts = Counter(one["reason"] or "record" for one in sealed)
         manifest = build.finish(
@@ -147,7 +148,7 @@ def media_of(
 
 
 def _slices(
-    parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, build: MediaBuild
+    parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, build: MediaBuild, recipe: MediaRecipe
 ) -> Iterator[dict[str, Any]]:
     """Write the slices, a place at a time; yield what became of the file of every allowed item."""
     reasons = _reasons(parts, corpus, inputs, rows, work)
@@ -161,8 +162,9 @@ def _slices(
         ref, found = SliceRef(*place), list(members)
         kept = [one for one in found if one["reason"] is None]
         texts = _texts(corpus, ref, kept)
-        records = [_record(one, texts, cache_of(parts.workspace)) for one in kept]
-        build.add(slice_path(ref).removesuffix(".parquet"), records, [one["clean_digest"] for one in kept])
+        records = [_record(one, texts, cache_of(parts.workspace), recipe.thumbnail_edge) for one in kept]
+        digests = [(one["clean_digest"], one["thumbnail_digest"]) for one in kept]
+        build.add(slice_path(ref).removesuffix(".parquet"), records, digests)
         for one in found:
             told = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
             yield {name: one.get(name) for name in SEALED.names} | told
@@ -183,7 +185,7 @@ def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work
     return [NoRecord.MENTION.value if hit and why in free else why for why, hit in zip(reasons, named, strict=True)]
 
 
-def _record(one: dict[str, Any], texts: dict[str, str], cache: Path) -> MediaRecord:
+def _record(one: dict[str, Any], texts: dict[str, str], cache: Path, edge: int) -> MediaRecord:
     return MediaRecord(
         record_id=one["record_id"],
         form=one["form"],
@@ -194,6 +196,8 @@ def _record(one: dict[str, Any], texts: dict[str, str], cache: Path) -> MediaRec
         language=one["language"] or "",
         region=one["region"],
         frames=one["frames"] or 1,
+        thumbnail=cache / one["thumbnail_path"] if one["thumbnail_path"] else b"",
+        thumbnail_edge=edge if one["thumbnail_path"] else 0,
     )
 
 

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from demur.errors import BrokenError
 from demur.media.copies import GOOD_QUALITY, copies_of_earlier, copies_of_protected
 from demur.media.plainness import more_than_pixels, more_than_sound
-from demur.media.recipe import MediaRecipe
 from demur.media.records import MediaRecord, read_media_slice, write_media_slice
 from demur.store import digest_file, digest_json, read_json, remove_tree, write_json
 
@@ -120,6 +119,9 @@ def _again(prepared: Any) -> Any:
     return again
 
 
+Digests = tuple[str | None, str | None]
+
+
 class MediaBuild:
     """Writes one build into a folder that is not yet its own; ``finish`` gives it its name."""
 
@@ -139,23 +141,23 @@ class MediaBuild:
         self.slices: list[MediaSlice] = []
         self.linked = 0
 
-    def add(self, place: str, records: Iterable[MediaRecord], digests: Iterable[str | None]) -> None:
+    def add(self, place: str, records: Iterable[MediaRecord], digests: Iterable[Digests]) -> None:
         """Write the records of one place, a file for each form; what the build before has so is linked.
 
         Args:
             place: path of the slice without its ending.
             records: in any order.
-            digests: SHA-256 of each record's medium.
+            digests: SHA-256 of each record's medium and of its thumbnail.
         """
-        forms: dict[str, list[tuple[MediaRecord, str | None]]] = {}
+        forms: dict[str, list[tuple[MediaRecord, Digests]]] = {}
         for record, digest in zip(records, digests, strict=True):
             forms.setdefault(record.form, []).append((record, digest))
         for form, members in sorted(forms.items()):
             self._slice(f"{place}-{form}.tar", members)
 
-    def _slice(self, path: str, members: list[tuple[MediaRecord, str | None]]) -> None:
+    def _slice(self, path: str, members: list[tuple[MediaRecord, Digests]]) -> None:
         members = sorted(members, key=lambda member: member[0].record_id)
-        facts = [{**asdict(record), "media": digest} for record, digest in members]
+        facts = [{**asdict(record), "media": whole, "thumbnail": small} for record, (whole, small) in members]
         rows, old = digest_json(facts), self._old.get(path)
         if old is not None and old.rows_digest == rows and self._whole(old):
             _link(self._before / path, self.folder / path)  # type: ignore[operator]  # old came from there
@@ -210,7 +212,6 @@ def read_media_manifest(folder: Path) -> MediaManifest:
     try:
         slices = tuple(MediaSlice(**one) for one in found["slices"])
         manifest = MediaManifest(**{**found, "slices": slices})
-        MediaRecipe.of(manifest.recipe)
     except (KeyError, TypeError) as error:
         raise BrokenError(
             f"expected the manifest of a media build in {folder.name}, found other fields; build again"
@@ -237,9 +238,10 @@ def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[str]:
         raise BrokenError("expected the files of the media build as they were written, found others", faults)
     for path in same:
         for record in read_media_slice(folder / path):
-            media = record.media if isinstance(record.media, bytes) else b""
+            media, small = (one if isinstance(one, bytes) else b"" for one in (record.media, record.thumbnail))
             more = more_than_sound(media) if record.form == "voice" and media else []
             more += more_than_pixels(media) if record.form != "voice" else []
+            more += more_than_pixels(small) if small else []
             if more:
                 raise BrokenError(f"expected plain media in {path}, found more in {record.record_id}", more)
             yield record.record_id

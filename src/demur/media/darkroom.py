@@ -39,6 +39,8 @@ class Developed:
     """Why there is no clean form; ``None`` = there is one."""
     clean: bytes = b""
     """JPEG of a picture or a film's strip, FLAC of a voice; empty = a transcript only."""
+    thumbnail: bytes = b""
+    """JPEG made from the clean pixels; empty = the recipe wants none, or it is a voice."""
     seen: dict[str, Any] = field(default_factory=dict)
     transcript: str | None = None
 
@@ -107,18 +109,20 @@ class Darkroom:
         send(worker.stdin.fileno(), {"kind": kind}, content)
         return receive(worker.stdout.fileno(), most_bytes=_MOST_CLEAN_BYTES, seconds=float(seconds * _WALL))
 
-    def _judged(self, kind: str, head: dict[str, Any], clean: bytes) -> Developed:
+    def _judged(self, kind: str, head: dict[str, Any], content: bytes) -> Developed:
         try:
             if "left" in head:
                 return Developed(Left(head["left"]))
-            seen, transcript = dict(head["seen"]), head["transcript"]
+            seen, transcript, size = dict(head["seen"]), head["transcript"], int(head["clean_bytes"])
         except (KeyError, TypeError, ValueError):  # no worker of ours talks like this
             return Developed(Left.NOT_CLEAN)
+        clean, small = content[:size], content[size:]
         more = more_than_sound(clean) if kind == "voice" and clean else []
         more += more_than_pixels(clean) if kind != "voice" else []
-        if more:
+        more += more_than_pixels(small) if small else []
+        if more or bool(small) != (kind != "voice" and self.recipe.thumbnail_edge > 0):
             return Developed(Left.NOT_CLEAN)
-        return Developed(None, clean, seen, transcript)
+        return Developed(None, clean, small, seen, transcript)
 
     def _start(self) -> None:
         self._worker = subprocess.Popen(

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 
 from demur.media.detect import Box, Detector, shrunk
@@ -78,8 +79,8 @@ def refuse_polyglots(content: bytes) -> None:
         raise LeftOutError(Left.POLYGLOT)
 
 
-def opened(content: bytes, recipe: MediaRecipe) -> tuple[Image.Image, list[str]]:
-    """Decode the first picture of a file, upright, RGB, at most ``max_edge`` long; return it and its flags.
+def opened(content: bytes, recipe: MediaRecipe) -> tuple[Any, list[str]]:
+    """Decode the first picture of a file, upright, RGB, at most ``max_edge`` long; return its pixels and its flags.
 
     Raises:
         LeftOutError: too many pixels or frames.
@@ -89,39 +90,52 @@ def opened(content: bytes, recipe: MediaRecipe) -> tuple[Image.Image, list[str]]
         warnings.simplefilter("ignore")
         if source.width * source.height > recipe.max_pixels:
             raise LeftOutError(Left.TOO_MANY_PIXELS)
-        frames = int(getattr(source, "n_frames", 1)) if source.format != "JPEG" else 1
+        jpeg = source.format in ("JPEG", "MPO")
+        frames = int(getattr(source, "n_frames", 1)) if not jpeg else 1
         if frames * source.width * source.height > 4 * recipe.max_pixels:
             raise LeftOutError(Left.TOO_MANY_FRAMES)
-        turn = _orientation(source)
+        number = _orientation(source)
         longer = max(source.size)
         parts = 1
         while longer >= parts * 2 * 3 * recipe.max_edge // 4 and parts < 8:
             parts *= 2
-        source.draft("RGB", (source.width // parts, source.height // parts))  # JPEG only: decodes no more than needed
-        source.load()
-        plain = _on_white(source)
-    if turn is not None:
-        plain = plain.transpose(turn)
-    if max(plain.size) > recipe.max_edge:
-        plain = Image.fromarray(shrunk(np.asarray(plain), recipe.max_edge)[0])
-    return plain, ["animated"] if frames > 1 else []
+        pixels = _decoded(content, source, parts) if jpeg else None
+        if pixels is None:
+            source.draft("RGB", (source.width // parts, source.height // parts))  # JPEG only: no more than needed
+            source.load()
+            pixels = np.array(_on_white(source))
+    pixels = np.ascontiguousarray(upright(shrunk(pixels, recipe.max_edge)[0], number))
+    return pixels, ["animated"] if frames > 1 else []
 
 
-def _orientation(source: Image.Image) -> Image.Transpose | None:
-    """Return how to turn it; an EXIF block that cannot be read turns nothing."""
+def _decoded(content: bytes, source: Image.Image, parts: int) -> Any | None:
+    """Decode a JPEG at a part of its size, straight into an array; ``None`` = leave it to the patient decoder.
+
+    Both are libjpeg-turbo and give the same pixels; this one copies them once less and refuses what is odd.
+    """
+    if source.mode not in ("RGB", "L"):
+        return None
+    high, wide = -(-source.height // parts), -(-source.width // parts)
+    try:
+        pixels = simplejpeg.decode_jpeg(content, "RGB", min_height=high, min_width=wide, min_factor=parts)
+    except ValueError:
+        return None
+    return pixels if pixels.shape == (high, wide, 3) else None
+
+
+def _orientation(source: Image.Image) -> int:
+    """Return how the camera was held, 1 to 8 (EXIF 2.3 §4.6.4); a block that cannot be read turns nothing."""
     try:
         number = source.getexif().get(0x0112)
     except Exception:  # whatever a broken block does, the picture itself may be fine
-        return None
-    return {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(number if isinstance(number, int) else 0)
+        return 1
+    return number if isinstance(number, int) and 1 <= number <= 8 else 1
+
+
+def upright(pixels: Any, number: int) -> Any:
+    """Return pixels turned by an EXIF orientation."""
+    turned = np.rot90(pixels, {3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}.get(number, 0))
+    return turned[:, ::-1] if number in (2, 4, 5, 7) else turned
 
 
 def _on_white(source: Image.Image) -> Image.Image:
@@ -142,8 +156,7 @@ def cleaned(content: bytes, recipe: MediaRecipe, detectors: list[Detector], read
         LeftOutError: a limit, or the recipe leaves such a picture out.
     """
     refuse_polyglots(content)
-    picture, flags = opened(content, recipe)
-    pixels = np.array(picture)
+    pixels, flags = opened(content, recipe)
     seen = Seen(width=pixels.shape[1], height=pixels.shape[0], flags=flags)
     fingerprint(pixels, seen)
     hide(pixels, seen, recipe, detectors, reader)
@@ -210,6 +223,9 @@ def fill(pixels: Any, box: Box) -> None:
 
 def encoded(pixels: Any, quality: int) -> bytes:
     """Return a baseline JPEG of these pixels and nothing else."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
-    return out.getvalue()
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", "420"))
+
+
+def thumbnail(clean: Any, recipe: MediaRecipe) -> bytes:
+    """Return a thumbnail of clean pixels; that of the file, which may show what was cut away, is never looked at."""
+    return encoded(shrunk(clean, recipe.thumbnail_edge)[0], recipe.quality) if recipe.thumbnail_edge else b""

@@ -34,6 +34,8 @@ MEDIA: Any = pa.schema(
         ("clean_path", pa.string()),
         ("clean_digest", pa.string()),
         ("clean_type", pa.string()),
+        ("thumbnail_path", pa.string()),
+        ("thumbnail_digest", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("frames", pa.int32()),
@@ -49,7 +51,7 @@ MEDIA: Any = pa.schema(
     ]
 )
 """Row of ``media.parquet``. ``status``: ``clean`` or ``left_out``; ``form``: ``picture``, ``film``, ``voice``;
-``clean_path`` is relative to the cache and null where only a transcript goes on."""
+the paths are relative to the cache; ``clean_path`` is null where only a transcript goes on."""
 
 _ASKED = ("item_id", "kind", "media_path", "media_type")
 _TYPES = {"picture": ("jpg", "image/jpeg"), "film": ("jpg", "image/jpeg"), "voice": ("flac", "audio/flac")}
@@ -126,6 +128,11 @@ class Results:
                     "clean_digest": digest_bytes(developed.clean),
                     "clean_type": media_type,
                 }
+            if developed.thumbnail:
+                path = self._path(digest, "thumb.jpg")
+                write_bytes(path, developed.thumbnail)
+                found["thumbnail_path"] = path.relative_to(self._root).as_posix()
+                found["thumbnail_digest"] = digest_bytes(developed.thumbnail)
         if developed.left not in _OURS:
             write_json(self._path(digest, "json"), found)
         return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from demur.errors import ConfigError
 
-RULES = "demur-media-1"
+RULES = "demur-media-2"
 """Name of the frozen rules of this room."""
 
 
@@ -64,6 +64,8 @@ class MediaRecipe:
     """Longer edge of a clean picture, in pixels; image–text corpora train on less."""
     quality: int = 85
     """JPEG quality of what goes out."""
+    thumbnail_edge: int = 256
+    """Longer edge of the thumbnail that a picture's or film's record carries, made from its clean pixels; 0 = none."""
     faces: str = "blur"
     plates: str = "blur"
     detectors: tuple[str, ...] = ("faces", "plates")
@@ -101,7 +103,7 @@ class MediaRecipe:
         faults += [
             f"{name}: a number above 0, found {value!r}"
             for name, value in asdict(self).items()
-            if isinstance(value, int) and value <= 0
+            if isinstance(value, int) and value <= 0 and (name, value) != ("thumbnail_edge", 0)
         ]
         if faults:
             raise ConfigError("expected a media recipe that can be followed; change the settings", faults)

@@ -1,8 +1,8 @@
 """Slices of media records: one WebDataset tar beside each text slice (docs/adr/0013). Does not know persons or items.
 
-A record is two members: ``<record id>.jpg`` (or ``.flac``) and ``<record id>.json``. The bytes of a slice are a
-function of its records alone: ordered by record id; no times, owners or modes. Leaving a record out is writing one file
-again.
+A record is two members, ``<record id>.jpg`` (or ``.flac``) and ``<record id>.json``; a thumbnail is the third,
+``<record id>.thumb.jpg``. The bytes of a slice are a function of its records alone: ordered by record id; no times,
+owners or modes. Leaving a record out is writing one file again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from demur.store import digest_file
 
 _RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,90}")
 _ENDINGS = {"picture": "jpg", "film": "jpg", "voice": "flac"}
-_TELLS = ("form", "frames", "language", "picture_text", "region", "text", "transcript")
+_THUMBNAIL = "thumb.jpg"
+_TELLS = ("form", "frames", "language", "picture_text", "region", "text", "thumbnail_edge", "transcript")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class MediaRecord:
     region: str = ""
     frames: int = 1
     """A film's strip is so many frames of equal height, one below the other."""
+    thumbnail: bytes | Path = b""
+    """A small JPEG made from the clean pixels, or where it lies; empty = there is none. All of a slice, or none."""
+    thumbnail_edge: int = 0
+    """Its longer edge at most."""
 
 
 def write_media_slice(path: Path, rows: Iterable[MediaRecord]) -> dict[str, Any]:
@@ -86,18 +92,17 @@ def read_media_slice(path: Path) -> Iterator[MediaRecord]:
     """
     try:
         with tarfile.open(path, "r:") as archive:
-            members = iter(archive)
-            for member in members:
-                told = next(members, None)
-                name, _, ending = member.name.partition(".")
-                if told is None or told.name != f"{name}.json":
+            for name, members in groupby(archive, lambda member: member.name.partition(".")[0]):
+                held = {member.name.partition(".")[2]: _content(archive, member) for member in members}
+                facts = {"thumbnail_edge": 0} | orjson.loads(held.pop("json", b"{}"))  # those of 2026 had none
+                small = held.pop(_THUMBNAIL, b"")
+                if set(facts) != set(_TELLS) or set(held) != {_ENDINGS.get(facts["form"])}:
+                    raise BrokenError(f"expected media and their facts in {path.name}, found others; restore it")
+                if bool(small) != (facts["thumbnail_edge"] > 0):
                     raise BrokenError(
-                        f"expected pairs of a medium and its facts in {path.name}, found one alone; restore it"
+                        f"expected thumbnails as the records in {path.name} say, found others; restore it"
                     )
-                facts = orjson.loads(_content(archive, told))
-                if set(facts) != set(_TELLS) or ending != _ENDINGS.get(facts["form"]):
-                    raise BrokenError(f"expected facts of a media record in {path.name}, found others; restore it")
-                yield MediaRecord(record_id=name, media=_content(archive, member), **facts)
+                yield MediaRecord(record_id=name, media=held.popitem()[1], thumbnail=small, **facts)
     except (tarfile.TarError, orjson.JSONDecodeError) as error:
         raise BrokenError(
             f"expected a slice of media records in {path.name}, found a damaged file; restore it"
@@ -105,8 +110,14 @@ def read_media_slice(path: Path) -> Iterator[MediaRecord]:
 
 
 def _members(record: MediaRecord) -> Iterator[tuple[str, bytes]]:
-    yield _ENDINGS[record.form], record.media if isinstance(record.media, bytes) else record.media.read_bytes()
+    yield _ENDINGS[record.form], _bytes(record.media)
     yield "json", orjson.dumps({name: getattr(record, name) for name in _TELLS})
+    if record.thumbnail:
+        yield _THUMBNAIL, _bytes(record.thumbnail)
+
+
+def _bytes(content: bytes | Path) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -121,5 +132,9 @@ def _check(records: list[MediaRecord]) -> None:
         raise BrokenError("expected every record of a media slice once, found one twice")
     if not all(_RECORD_ID.fullmatch(name) for name in ids):
         raise BrokenError("expected opaque record ids of letters and digits, found others")
-    if len({record.form for record in records}) > 1 or any(record.form not in _ENDINGS for record in records):
+    if any(bool(record.thumbnail) != (record.thumbnail_edge > 0) for record in records):
+        raise BrokenError("expected a thumbnail where a media record says that it has one, found others")
+    if len({(record.form, record.thumbnail_edge) for record in records}) > 1 or any(
+        record.form not in _ENDINGS for record in records
+    ):
         raise BrokenError("expected one known form a media slice, found others: readers take all records for alike")

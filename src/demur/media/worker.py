@@ -58,7 +58,7 @@ class Bench:
     def versions(self) -> dict[str, str]:
         """Return the versions of everything whose change may change a result."""
         tools: list[Any] = [*self.detectors, self.reader, self.transcriber]
-        found = {name: metadata.version(name) for name in ("pillow", "numpy", "pdqhash")}
+        found = {name: metadata.version(name) for name in ("pillow", "numpy", "pdqhash", "simplejpeg")}
         found |= {"av": metadata.version("av")} if self._films else {}
         return found | {f"tool{place}": tool.version for place, tool in enumerate(tools) if tool is not None}
 
@@ -72,12 +72,17 @@ class Bench:
             raise picture.LeftOutError(Left.NO_TOOL)
         if kind == "picture":
             pixels, seen = picture.cleaned(content, self.recipe, self.detectors, self.reader)
-            return {"seen": asdict(seen), "transcript": None}, picture.encoded(pixels, self.recipe.quality)
+            return self._answer(pixels, pixels, seen, None)
         if kind == "voice":
             clean, said = sound.heard(content, self.recipe, self.transcriber)
-            return {"seen": asdict(picture.Seen(frames=0)), "transcript": said}, clean
+            return {"seen": asdict(picture.Seen(frames=0)), "transcript": said, "clean_bytes": len(clean)}, clean
         pixels, seen, said = film.watched(content, self.recipe, self.detectors, self.reader, self.transcriber)
-        return {"seen": asdict(seen), "transcript": said}, picture.encoded(pixels, self.recipe.quality)
+        return self._answer(pixels, pixels[: len(pixels) // seen.frames], seen, said)
+
+    def _answer(self, clean: Any, first: Any, seen: picture.Seen, said: str | None) -> tuple[dict[str, Any], bytes]:
+        """Return the answer of clean pixels: the picture, then the thumbnail of it or of a film's first frame."""
+        whole, small = picture.encoded(clean, self.recipe.quality), picture.thumbnail(first, self.recipe)
+        return {"seen": asdict(seen), "transcript": said, "clean_bytes": len(whole)}, whole + small
 
     def warm(self) -> None:
         """Work on one sample of every format, so that no library loads anything later."""

@@ -8,6 +8,7 @@ know persons: names of objectors are handed in. Other people's names need a reco
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from demur.corpus.redact_names import NameFinder, name_finder
 from demur.corpus.redact_normal import normalise, normalise_batch, view, view_batch
 from demur.corpus.redact_patterns import MASK, Span
 from demur.corpus.redact_plugins import Recogniser, read_plugins
-from demur.corpus.redact_spans import masked, masked_batch, onto, to_arrow, united
+from demur.corpus.redact_spans import masked, onto, replaced, to_arrow, united
 
 REDACTION = "demur-redaction-2"
 """Name of the frozen rule set; another behaviour gets another name."""
@@ -51,6 +52,10 @@ _STEPS: dict[str, Callable[[str], Iterator[Span]]] = {
 
 assert tuple(_STEPS) == tuple(GATES)
 
+_WITHOUT_DIGITS = frozenset({"urls", "emails", "worded_emails", "handles", "lettered_ids"})
+"""What may be found where no digit stands."""
+
+_DIGIT = re.compile("[0-9]")
 _PASSES = 12
 
 
@@ -78,15 +83,17 @@ def redact(texts: Any, names: Sequence[str] | None = None, plugins: Sequence[Rec
     """
     normalised = normalise_batch(_one_array(texts))
     finder = name_finder(names or ())
-    found = _settled(normalised, range(len(normalised)), {}, finder)
+    found: dict[int, list[Span]] = {}
+    changed: dict[int, str] = {}
+    _settle(normalised, range(len(normalised)), finder, found, changed)
     if plugins:
         further = read_plugins(normalised, plugins)
         for row, spans in further.items():
             found[row] = united([*found.get(row, []), *spans])
-        found = _settled(normalised, sorted(further), found, finder)
+        _settle(normalised, sorted(further), finder, found, changed)
     counts = Counter(kind for spans in found.values() for _, _, kind in spans)
     return Redacted(
-        masked_batch(normalised, found),
+        replaced(normalised, changed),
         {kind: counts[kind] for kind in sorted(counts)},
         normalised,
         to_arrow(found, len(normalised)),
@@ -122,28 +129,31 @@ def find(text: str, names: Sequence[str] | None = None) -> list[Span]:
     return spans
 
 
-def _settled(
-    normalised: Any, rows: Sequence[int], found: dict[int, list[Span]], finder: NameFinder | None
-) -> dict[int, list[Span]]:
-    """Return what is found in some rows, added to what is known, until nothing more is found."""
+def _settle(
+    normalised: Any,
+    rows: Sequence[int],
+    finder: NameFinder | None,
+    found: dict[int, list[Span]],
+    changed: dict[int, str],
+) -> None:
+    """Add what is found in some rows to what is known, until nothing more is found, and note the masked texts."""
     numbers = np.fromiter(rows, np.int64)
     sources = normalised if len(numbers) == len(normalised) else normalised.take(pa.array(numbers))
     batch = sources
     if found:
-        known = zip(sources.to_pylist(), numbers.tolist(), strict=True)
-        batch = pa.array([masked(text, found.get(row, [])) for text, row in known], pa.string())
+        for text, row in zip(sources.to_pylist(), numbers.tolist(), strict=True):
+            changed[row] = masked(text, found.get(row, []))
+        batch = pa.array([changed[row] for row in numbers.tolist()], pa.string())
     for _ in range(_PASSES):
         fresh = _pass(batch, finder)
         if not fresh:
             break
-        places = pa.array(list(fresh))
-        numbers, sources = numbers[list(fresh)], sources.take(places)
-        current = []
+        places = np.array(list(fresh))
+        numbers, sources = numbers[places], sources.take(pa.array(places))
         for text, row, spans in zip(sources.to_pylist(), numbers.tolist(), fresh.values(), strict=True):
-            found[row] = onto(found.get(row, []), spans)
-            current.append(masked(text, found[row]))
-        batch = pa.array(current, pa.string())
-    return found
+            found[row] = onto(found[row], spans) if row in found else spans
+            changed[row] = masked(text, found[row])
+        batch = pa.array([changed[row] for row in numbers.tolist()], pa.string())
 
 
 def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
@@ -165,16 +175,23 @@ def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
 def _find(text: str, seen: str, bits: int, finder: NameFinder | None) -> list[Span]:
     """Return what the open steps find in one text; each step sees what those before it left."""
     found: list[Span] = []
-    for step in _open_steps(bits):
+    digits, known = True, 0
+    for step, digital in _open_steps(bits):
+        if digital and not digits:
+            continue
         seen = _step(step(seen), text, seen, found)
+        if len(found) > known:
+            digits, known = _DIGIT.search(seen) is not None, len(found)
     if finder is not None:
         _step(finder.spans(text), text, seen, found)
     return sorted(found) if len(found) > 1 else found
 
 
 @lru_cache(maxsize=4_096)
-def _open_steps(bits: int) -> tuple[Callable[[str], Iterator[Span]], ...]:
-    return tuple(step for place, step in enumerate(_STEPS.values()) if bits >> place & 1)
+def _open_steps(bits: int) -> tuple[tuple[Callable[[str], Iterator[Span]], bool], ...]:
+    """Return the open steps, each with whether it looks at nothing without a digit."""
+    steps = enumerate(_STEPS.items())
+    return tuple((step, name not in _WITHOUT_DIGITS) for place, (name, step) in steps if bits >> place & 1)
 
 
 def _step(spans: Iterable[Span], text: str, seen: str, found: list[Span]) -> str:

@@ -32,6 +32,7 @@ _NOT_ALNUM = re.compile("[^A-Za-z0-9]+")
 
 _ZONE = re.compile(r"[0-9](?:\)?(?:[ .\-/()']|, | - | / |\. |\.-|/ |\(0\)){0,2}[0-9]){5,40}")
 _DIGITS = re.compile(r"[0-9]+")
+_TWO_DIGITS = re.compile(r"(?<![0-9])[0-9]{2}")
 
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _DAY = r"(?:0?[1-9]|[12][0-9]|3[01])"
@@ -106,12 +107,13 @@ _NOT_SOLID = re.compile(r"[\W_]+")
 
 def ibans(view: str) -> Iterator[Span]:
     """Find IBANs in any grouping; the check digits must hold (ISO 13616), or the word IBAN must stand before."""
-    for run in _DIGITS.finditer(view):
-        start = run.start() - (2 if view[run.start() - 1 : run.start()].isalpha() else 3)
-        if start < 0 or run.end() - run.start() < 2 or (start and view[start - 1].isalnum()):
+    for run in _TWO_DIGITS.finditer(view):
+        place = run.start()
+        start = place - 2 if view[place - 1 : place].isalpha() else place - 3
+        length = IBAN_LENGTHS.get(view[start : start + 2].upper()) if start >= 0 else None
+        if length is None or (start and view[start - 1].isalnum()):
             continue
-        length = IBAN_LENGTHS.get(view[start : start + 2].upper())
-        whole = _IBAN_REST[length].match(view, start) if length else None
+        whole = _IBAN_REST[length].match(view, start)
         if whole and (_mod97(_NOT_ALNUM.sub("", whole.group())) or announced(view, start) & IBAN):
             yield start, whole.end(), "IBAN"
 
@@ -156,8 +158,8 @@ _CAPITALS = re.compile(r"[A-Z](?:[A-Z][A-Z]?|(?=[0-9]|[ \-][0-9]))(?=[A-Z0-9 \-]
 
 def worded(view: str) -> Iterator[Span]:
     """Find what a word before says is an identity, a plate or a postcode, letters and digits in any layout."""
-    done = 0
-    postcodes = any(word in view.lower() for word in ("cep", "cód", "plz", "post"))
+    done, lower = 0, view.lower()
+    postcodes = "post" in lower or "plz" in lower or "cep" in lower or "cód" in lower
     for run in _DIGITS.finditer(view):
         if run.start() < done or not (postcodes or _lettered(view, run.start(), run.end())):
             continue

@@ -7,7 +7,6 @@ yields spans of the view. The patterns run in Python's ``re``, so look-arounds a
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -252,8 +251,13 @@ def _apart(view: str, place: int, signs: str) -> bool:
 
 
 def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
+    """Say whether hexadecimal groups are an address (RFC 4291 §2.2): eight, or fewer beside one ``::``."""
+    head, gap, tail = text.partition("::")
+    groups = [group for half in (head, tail) if half for group in half.split(":")]
+    size = len(groups)
+    if groups and "." in groups[-1]:
+        octets = groups.pop().split(".")
+        size += 1
+        if not (tail or not gap) or any(int(octet) > 255 or (octet[0] == "0" and octet != "0") for octet in octets):
+            return False
+    return all(groups) and (size < 8 if gap else size == 8)

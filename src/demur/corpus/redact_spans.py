@@ -32,18 +32,25 @@ def masked(text: str, spans: Sequence[Span]) -> str:
 
 def masked_batch(normalised: Any, found: dict[int, list[Span]]) -> Any:
     """Return the texts with every span replaced by its kind in angle brackets."""
-    if not found:
-        return normalised
     rows = sorted(found)
+    sources = normalised.take(pa.array(rows, pa.int64())).to_pylist()
+    return replaced(normalised, {row: masked(text, found[row]) for row, text in zip(rows, sources, strict=True)})
+
+
+def replaced(normalised: Any, changed: dict[int, str]) -> Any:
+    """Return the texts with some rows, by number, exchanged."""
+    if not changed:
+        return normalised
+    rows = sorted(changed)
     mask = np.zeros(len(normalised), bool)
     mask[rows] = True
-    sources = normalised.take(pa.array(rows)).to_pylist()
-    changed = [masked(text, found[row]) for row, text in zip(rows, sources, strict=True)]
-    return pc.replace_with_mask(normalised, pa.array(mask), pa.array(changed, pa.string()))
+    return pc.replace_with_mask(normalised, pa.array(mask), pa.array([changed[row] for row in rows], pa.string()))
 
 
 def united(spans: Sequence[Span]) -> list[Span]:
     """Return spans in order; those that overlap become one, with the kind of the longest of them."""
+    if len(spans) < 2:
+        return list(spans)
     whole: list[Span] = []
     longest = 0
     for start, end, kind in sorted(spans, key=lambda one: (one[0], one[0] - one[1], one[2])):

@@ -2,67 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import secrets
-import threading
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import cluster_driver as driver
 import pytest
-from corpus_worlds import AS_OF, made, network
+from corpus_worlds import made, network
 
+import demur
 from demur.errors import BrokenError, ConfigError
 from demur.store import cluster as on_cluster
-from demur.store import commit_record, read_commit
+from demur.store import read_commit
 from demur.store.cluster import Cluster, glance, run_apart
-from demur.store.stage import run_stage
 
-ROWS = 40
-"""Items a bucket: the world below makes eight."""
-OBJECTS = 80 << 20
+HERE = "cluster_driver"
+DRIVER = Path(driver.__file__)
+SECONDS = 300
+"""The run takes 25 alone on a machine."""
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else loopback becomes the machine's address
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    "RAY_enable_worker_prestart": "false",
+    "RAY_prestart_worker_first_driver": "false",
 }
-
-
-def write(folder: Path, *, words: str) -> None:
-    (folder / "words").write_text(words)
-    commit_record(folder, {"words": len(words.split())})
-
-
-def fail(folder: Path, *, words: str) -> None:
-    raise ConfigError(words, ["one", "two"])
-
-
-def forget(folder: Path) -> None:
-    (folder / "words").write_text("no record")
-
-
-def wait(folder: Path, *, sign: str) -> None:
-    """Take long, but only the first time: whoever comes second finds the sign of the first."""
-    if not Path(sign).exists():
-        Path(sign).write_text(str(os.getpid()))
-        time.sleep(120)
-    commit_record(folder, {"by": os.getpid()})
-
-
-pytestmark = [
-    pytest.mark.nightly,
-    pytest.mark.skipif(
-        not os.environ.get("DEMUR_NIGHTLY"),
-        reason="nightly: starts a cluster; its processes want the machine for themselves",
-    ),
-]
-
-HERE = "test_cluster"
 
 
 def need_ray() -> None:
@@ -115,83 +91,94 @@ def test_a_cluster_without_a_token_is_refused(monkeypatch: pytest.MonkeyPatch) -
         Cluster("127.0.0.1:1")
 
 
+class Loopback:
+    """A run of the driver: its own process, token, settings and folder of Ray's; nothing of it stays.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ray = Path(tempfile.mkdtemp(prefix="dr", dir="/tmp"))  # short: the path of a socket has 107 bytes at most
+
+    def told(self) -> dict[str, Any]:
+        """Run it; return what it tells."""
+        arguments = ["whole"] if os.environ.get("DEMUR_NIGHTLY") else []
+        output = self.folder / "output"
+        with output.open("wb") as stream:
+            done = subprocess.run(
+                [sys.executable, DRIVER, self.folder, *arguments],
+                env=self._environment(), stdout=stream, stderr=stream, timeout=SECONDS, check=False,
+            )  # fmt: skip
+        assert done.returncode == 0, output.read_text(errors="replace")[-4000:]
+        found: dict[str, Any] = json.loads((self.folder / "told.json").read_bytes())
+        return found
+
+    def _environment(self) -> dict[str, str]:
+        paths = [str(DRIVER.parent), str(Path(demur.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        others = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "DAFT_"))}
+        return others | SETTINGS | {"RAY_TMPDIR": str(self._ray), "PYTHONPATH": os.pathsep.join(paths)}
+
+    def alive(self) -> list[int]:
+        """Return the processes that name this run's folder of Ray's."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if bytes(self._ray) in path.read_bytes():
+                    found.append(int(path.parent.name))
+        return found
+
+    def clear(self) -> None:
+        """End whatever is left, also of a run that was stopped."""
+        for one in self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        shutil.rmtree(self._ray, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def loopback() -> Iterator[Any]:
-    """A cluster of a head that does no work and two workers of one CPU each."""
+def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
     need_ray()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SETTINGS.items():
-            patch.setenv(name, value)
-        from ray.cluster_utils import Cluster as Nodes
-
-        node = {"object_store_memory": OBJECTS, "node_ip_address": "127.0.0.1"}
-        nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **node})
-        for _ in range(2):
-            nodes.add_node(num_cpus=1, **node)
-        yield nodes
-        nodes.shutdown()
+    run = Loopback(tmp_path_factory.mktemp("loopback"))
+    yield run
+    run.clear()
 
 
 @pytest.fixture(scope="module")
-def cluster(loopback: Any) -> Iterator[Cluster]:
-    with Cluster(loopback.address) as found:
-        yield found
+def told(loopback: Loopback) -> dict[str, Any]:
+    """What happened on a cluster of two workers, with the whole build there at night."""
+    return loopback.told()
 
 
-def test_faults_travel_in_our_own_words(cluster: Cluster, tmp_path: Path) -> None:
-    facts = cluster(f"{HERE}:write", tmp_path / "work" / "stage", {"words": "a b"})
-    assert cluster(f"{HERE}:write", tmp_path / "work" / "stage", {"words": "a b"}) == facts
-    with pytest.raises(ConfigError, match="no such region") as told:
-        cluster(f"{HERE}:fail", tmp_path / "work" / "other", {"words": "no such region"})
-    assert told.value.faults == ("one", "two")
+def test_faults_travel_in_our_own_words(told: dict[str, Any]) -> None:
+    assert told["workers"] == 2
+    kind, message, faults = told["fault"]
+    assert (kind, faults) == ("ConfigError", ["one", "two"])
+    assert message.startswith("no such region")
 
 
-def test_a_cluster_builds_the_embedded_corpus_even_when_a_worker_dies(
-    loopback: Any, cluster: Cluster, tmp_path: Path
-) -> None:
-    world = network(11, people=20, items=240)
-    embedded, _ = made(world, tmp_path / "embedded")
-    assert cluster.workers == 2
-    died = threading.Event()
-
-    def kill() -> None:
-        """Kill a worker node, hard, while both of them work on texts."""
-        until = time.monotonic() + 120
-        while time.monotonic() < until and not died.is_set():
-            if len(list((tmp_path / "cluster" / "work").glob("corpus-*/.text-*"))) >= 2:
-                loopback.remove_node(loopback.list_all_nodes()[-1], allow_graceful=False)
-                died.set()
-            time.sleep(0.01)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    found, corpus = made(world, tmp_path / "cluster", runner=cluster, workers=2, bucket_rows=ROWS, keep_work=True)
-    killer.join()
-    assert died.is_set(), "nobody was killed"
-    orphans = list((tmp_path / "cluster" / "work").glob("corpus-*/.text-*"))
-    assert orphans, "the killed worker was in the middle of a stage"
-    assert found.digest == embedded.digest
-    assert found.counts == embedded.counts
-    assert corpus.name == embedded.corpus_id
+def test_a_cluster_builds_the_embedded_corpus_even_when_a_worker_dies(told: dict[str, Any], tmp_path: Path) -> None:
+    embedded, _ = made(network(driver.SEED, people=driver.PEOPLE, items=driver.ITEMS), tmp_path)
+    assert told["died"], "nobody was killed"
+    assert told["texts"] >= 2
+    assert told["orphans"], "the killed worker was in the middle of a stage"
+    assert told["digest"] == embedded.digest
+    assert told["counts"] == embedded.counts
+    assert told["corpus"] == embedded.corpus_id
 
 
-def test_the_policy_engine_on_the_cluster_decides_the_same(
-    loopback: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_process_of_the_cluster_stays(loopback: Loopback, told: dict[str, Any]) -> None:
+    until = time.monotonic() + 20
+    while loopback.alive() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert loopback.alive() == []
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not os.environ.get("DEMUR_NIGHTLY"), reason="nightly: another start of the engine on the cluster")
+def test_the_policy_engine_on_the_cluster_decides_the_same(told: dict[str, Any]) -> None:
     """Nothing but the engine's own setting changes (ADR 1)."""
-    paths = network(13, people=20, items=200).write(tmp_path)
-    call = {
-        "items": [str(part) for part in sorted(paths["items"].glob("*.parquet"))],
-        "standing": str(paths["standing"]),
-        "policy": "demur-strict",
-        "as_of": AS_OF.isoformat(),
-    }
-    found = []
-    for runner in ("native", "ray"):
-        monkeypatch.setenv("DAFT_RUNNER", runner)
-        monkeypatch.setenv("RAY_ADDRESS", loopback.address)
-        counts = run_stage("demur.policy.columns:decide_table", tmp_path / runner, call)
-        rows = [row for part in (tmp_path / runner).glob("*.parquet") for row in pq.read_table(part).to_pylist()]
-        found.append((counts["call"], sorted(map(str, rows))))
-    assert len(found[0][1]) == 200
-    assert found[0] == found[1]
+    here, there = told["decided"]
+    assert len(here[1]) == 200
+    assert here == there

@@ -1,0 +1,145 @@
+"""A cluster of two workers on loopback, in a process of its own: builds a corpus on it while one of them is killed.
+
+    python cluster_driver.py FOLDER [whole]
+
+Ray reads its settings when it is first imported and passes its process' limits on to all that it starts; other tests of
+a session may have done either. So the test starts this, with a token of its own, and reads what it tells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+ROWS = 60
+"""Items a bucket: the world makes a few."""
+SEED, PEOPLE, ITEMS = 11, 14, 100
+OBJECTS_BYTES = 80 << 20
+
+
+def write(folder: Path, *, words: str) -> None:
+    from demur.store import commit_record
+
+    (folder / "words").write_text(words)
+    commit_record(folder, {"words": len(words.split())})
+
+
+def fail(folder: Path, *, words: str) -> None:
+    from demur.errors import ConfigError
+
+    raise ConfigError(words, ["one", "two"])
+
+
+def forget(folder: Path) -> None:
+    (folder / "words").write_text("no record")
+
+
+def nodes_of() -> Any:
+    """A head that works and another worker, one CPU each."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    node = {
+        "num_cpus": 1,
+        "include_log_monitor": False,
+        "object_store_memory": OBJECTS_BYTES,
+        "node_ip_address": "127.0.0.1",
+    }
+    head = {"include_dashboard": False, "no_monitor": True, **node}
+    nodes = Nodes(initialize_head=True, head_node_args=head)
+    nodes.add_node(**node)
+    return nodes
+
+
+def faults(cluster: Any, folder: Path) -> list[Any]:
+    """Run a stage that fails; return what arrives."""
+    from demur.errors import DemurError
+
+    try:
+        cluster("cluster_driver:fail", folder / "work" / "stage", {"words": "no such region"})
+    except DemurError as error:
+        return [type(error).__name__, str(error), list(error.faults)]
+    return []
+
+
+def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, Any]:
+    """Build while the second worker is killed, hard, as soon as both work on texts.
+
+    Args:
+        nodes: the cluster's machines.
+        cluster: runs stages on it.
+        folder: of the build.
+        whole: every stage runs there; else the texts, the only ones that run side by side.
+    """
+    from corpus_worlds import here, made, network
+
+    work, died, over = folder / "work", threading.Event(), threading.Event()
+
+    def runner(target: str, stage: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        there = whole or stage.name.startswith("text-")
+        return cluster(target, stage, arguments) if there else here(target, stage, arguments)
+
+    def kill() -> None:
+        while not over.wait(0.01):
+            if len(list(work.glob("corpus-*/.text-*"))) >= 2:
+                nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
+                died.set()
+                return
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        world = network(SEED, people=PEOPLE, items=ITEMS)
+        manifest, corpus = made(world, folder, runner=runner, workers=2, bucket_rows=ROWS, keep_work=True)
+    finally:
+        over.set()
+        killer.join()
+    orphans, texts = (len(list(work.glob(f"corpus-*/{name}"))) for name in (".text-*", "text-*"))
+    told = {"digest": manifest.digest, "counts": manifest.counts, "corpus": corpus.name}
+    return told | {"died": died.is_set(), "orphans": orphans, "texts": texts}
+
+
+def decided(address: str, folder: Path) -> list[list[Any]]:
+    """Return what the policy engine decides here and on the cluster; only its own setting changes (ADR 1)."""
+    import pyarrow.parquet as pq
+    from corpus_worlds import AS_OF, network
+
+    from demur.store.stage import run_stage
+
+    paths = network(13, people=20, items=200).write(folder)
+    call = {
+        "items": [str(part) for part in sorted(paths["items"].glob("*.parquet"))],
+        "standing": str(paths["standing"]),
+        "policy": "demur-strict",
+        "as_of": AS_OF.isoformat(),
+    }
+    found = []
+    for runner in ("native", "ray"):
+        os.environ |= {"DAFT_RUNNER": runner, "RAY_ADDRESS": address}
+        counts = run_stage("demur.policy.columns:decide_table", folder / runner, call)
+        rows = [row for part in (folder / runner).glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+        found.append([counts["call"], sorted(map(str, rows))])
+    return found
+
+
+def main(folder: Path, *, whole: bool) -> None:
+    """Write what happened as ``told.json``."""
+    from demur.store.cluster import Cluster
+
+    nodes = nodes_of()
+    try:
+        with Cluster(nodes.address) as cluster:
+            told: dict[str, Any] = {"workers": cluster.workers, "fault": faults(cluster, folder / "faults")}
+            if whole:
+                told["decided"] = decided(nodes.address, folder / "decided")
+            told |= built(nodes, cluster, folder / "cluster", whole=whole)
+    finally:
+        nodes.shutdown()
+    (folder / "told.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), whole="whole" in sys.argv[2:])

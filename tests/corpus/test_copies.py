@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from corpus_worlds import World, fates, lineage, made, records, ring
 
-from demur.lineage import SealedFile
+from demur.corpus.measures import Before
 from demur.terms.policy import ThirdPartyScope
 
 LONG = "we walked along the river until the stars came out over the quiet hills of {} and nobody said a word"
@@ -193,7 +193,7 @@ def test_measures_of_what_is_not_compared_hold_nothing_to_guess_a_text_by(tmp_pa
     world.person("kid", born_on=date(2012, 1, 1))
     world.item("short", "kid", "ok love you")
     _, corpus = made(world, tmp_path)
-    sealed = SealedFile(corpus / "sealed/measures.sealed", "measures", secret=ring(tmp_path).secret("lineage"))
-    (row,) = [row for table in sealed.all() for row in table.to_pylist()]
+    before = Before(corpus, ring(tmp_path))
+    (row,) = [row for _, table in before.measures(range(before.parts)) for row in table.to_pylist()]
     assert row["exact"] is None
     assert not any(row["bands"])

@@ -17,9 +17,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from demur.corpus import build, check_files, read_manifest
+from demur.corpus.measures import Before
 from demur.corpus.redact import REDACTION
 from demur.errors import BrokenError
-from demur.lineage import SealedFile
 from demur.store import KeyRing, read_commit
 
 EXAMPLES = 300 if os.environ.get("DEMUR_NIGHTLY") else 6
@@ -28,8 +28,17 @@ seeds = st.integers(0, 100_000)
 
 
 def measures(corpus: Path, folder: Path) -> list[str]:
-    sealed = SealedFile(corpus / "sealed" / "measures.sealed", "measures", secret=ring(folder).secret("lineage"))
-    return sorted(str(row) for table in sealed.all() for row in table.to_pylist())
+    before = Before(corpus, ring(folder))
+    return sorted(str(row) for _, table in before.measures(range(before.parts)) for row in table.to_pylist())
+
+
+def compared_with(corpus: Path, folder: Path) -> dict[str, list[str]]:
+    """Return what the next build compares with: decisions in order, further owners, names."""
+    before = Before(corpus, ring(folder))
+    return {
+        kind: [str(row) for table in before.file(kind).all() for row in table.to_pylist()]
+        for kind in ("decided", "shared", "names")
+    }
 
 
 def everything(corpus: Path, folder: Path) -> dict[str, Any]:
@@ -40,6 +49,7 @@ def everything(corpus: Path, folder: Path) -> dict[str, Any]:
         "fates": fates(corpus, keys),
         "lineage": sorted(map(str, lineage(corpus, keys))),
         "measures": measures(corpus, folder),
+        "compared_with": {kind: sorted(rows) for kind, rows in compared_with(corpus, folder).items()},
     }
 
 
@@ -150,7 +160,10 @@ def test_an_objection_is_measured_by_what_it_touches(tmp_path: Path) -> None:
     selected, judged = read_commit(work / "select"), read_commit(work / "deduplicate")
     assert selected
     assert judged
+    assert not selected["whole"]
     assert selected["wanted"] <= 30, "hardly anything is redacted and measured again"
+    opened = len({*selected["opened"], *judged["opened"]})
+    assert 0 < opened < 0.6 * selected["parts"], "other parts stay sealed"
     assert judged["judged"] < 0.5 * manifest.counts["records"]["all"]
     linked = sum((corpus / one.path).samefile(new / one.path) for one in manifest.slices)
     assert linked == read_commit(work / "write")["reused"] > 0

@@ -22,9 +22,11 @@ from typing import Any
 from demur.clock import iso
 from demur.corpus.disk import parquet_files
 from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
+from demur.corpus.measures import Before
 from demur.corpus.mentions import words_digest
 from demur.corpus.plain import policy_facts
 from demur.corpus.recipe import of_this_code
+from demur.corpus.select import items_in, outgrown
 from demur.corpus.similarity import SIMILARITY
 from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
@@ -113,7 +115,7 @@ def build(
     for stale in sorted(work.glob("corpus-*")):
         if stale != folder:
             remove_tree(stale)  # of a killed or refused build; the workspace's lock keeps others out
-    before = _measured_alike(base, facts["named"])
+    before = _measured_alike(base, facts["named"], inputs.items, keys)
     same_source = before is not None and before.inputs["source"] == inputs.source_digest
     stages = _Stages(
         inputs,
@@ -147,12 +149,14 @@ def build(
     return manifest
 
 
-def _measured_alike(replaces: Path | None, named: dict[str, Any]) -> CorpusManifest | None:
+def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
     """Return the manifest of the corpus before if its measures are what this build would measure (``inputs.rules``)."""
-    if replaces is None:
+    if base is None:
         return None
-    manifest = read_manifest(replaces)
-    return manifest if manifest.inputs.get("rules") == named["rules"] else None
+    manifest = read_manifest(base)
+    if manifest.inputs.get("rules") != named["rules"] or outgrown(items_in(items), Before(base, keys).parts):
+        return None
+    return manifest
 
 
 def purge(corpus: Path, *, work: Path | None = None) -> None:
@@ -240,7 +244,8 @@ class _Stages:
             **common,
             threshold=recipe.near_duplicate_jaccard,
             copy_min_words=self.inputs.policy.copy_min_words,
-            fresh=selected["fresh"],
+            before=before,
+            opened=selected["opened"],
             upstream=[selected["call"]],
         )
         progress("corpus: place", 0, None)
@@ -251,6 +256,7 @@ class _Stages:
             **common,
             deduplicated=str(self.folder / "deduplicate"),
             before=before,
+            whole=selected["whole"],
             groups=groups,
             upstream=deduplicated["call"],
         )
@@ -258,6 +264,8 @@ class _Stages:
         written = self._stage(
             "write",
             "write:write",
+            selected=str(self.folder / "select"),
+            deduplicated=str(self.folder / "deduplicate"),
             placed=str(self.folder / "place"),
             keys=self.keys,
             regions=sorted({*recipe.regions.values(), recipe.other_region}),
@@ -423,7 +431,7 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
 
 def _versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return found | {"unicode": unicodedata.unidata_version, "similarity": SIMILARITY}
+    return found | {"unicode": unicodedata.unidata_version, "similarity": SIMILARITY, "sealed": "parts-1"}
 
 
 def _prints(keys: KeyRing) -> list[str]:

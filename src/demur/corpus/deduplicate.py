@@ -32,12 +32,12 @@ import numpy as np
 import pyarrow as pa
 
 from demur.corpus.disk import writing
-from demur.corpus.measures import live, looked_at
-from demur.corpus.neighbourhood import Judged, neighbourhood
+from demur.corpus.measures import VERDICTS, Before, Looked, live
+from demur.corpus.neighbourhood import Judged, neighbourhood, open_changed
 from demur.corpus.readings import Readings
 from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
 from demur.corpus.spill import write_bucket
-from demur.store import commit_record
+from demur.store import KeyRing, commit_record
 from demur.terms.reasons import Exclusion
 
 _LOG = logging.getLogger(__name__)
@@ -47,8 +47,6 @@ GUARDED = 512
 """Different protected texts of one bucket that are compared with; more of them is a crowd."""
 CHUNK_PAIRS = 400_000
 
-VERDICTS: Any = pa.schema([("row", pa.int32()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
-"""One row a judged allowed text: its row in the bucket; no exclusion = it is a record."""
 COPIES: Any = pa.schema([("item_id", pa.string()), ("copy_item_id", pa.string()), ("copy_person_id", pa.string())])
 
 
@@ -98,7 +96,8 @@ def deduplicate(
     source: str,
     threshold: float,
     copy_min_words: int,
-    fresh: bool,
+    before: str | None,
+    opened: list[int],
     gauge: dict[str, Any],
     upstream: list[str],
 ) -> None:
@@ -111,14 +110,17 @@ def deduplicate(
         source: folder of the snapshot, for texts that were measured before and must be compared again.
         threshold: least Jaccard similarity of word n-grams that counts as a near copy.
         copy_min_words: shorter texts belong to nobody.
-        fresh: there is no corpus before, all texts are judged.
+        before: folder of the corpus whose measures were carried on; ``None`` = all texts are judged.
+        opened: the parts of it that were opened.
         gauge: what the text stage measures with.
         upstream: calls of the stages before.
     """
     assert upstream
-    judged = neighbourhood(Path(selected), texts, fresh=fresh)
-    compared = _load(folder, Path(selected), texts, judged, copy_min_words)
-    readings = Readings(Path(selected), texts, Path(source), gauge)
+    looked = Looked(Path(selected), texts, folder)
+    earlier = Before(Path(before) if before else None, KeyRing(Path(gauge["keys"])))
+    judged = neighbourhood(looked, earlier, opened, fresh=before is None)
+    compared = _load(folder, looked, judged, copy_min_words)
+    readings = Readings(looked, Path(source), gauge)
     pairs, crowd = _near_pairs(compared, readings, threshold)
     if len(crowd):
         _LOG.warning("%d texts stand beside over %d protected ones, taken for copies unread", len(crowd), GUARDED)
@@ -126,15 +128,16 @@ def deduplicate(
     counts = _write(folder, compared, fates, pairs, readings, len(texts))
     for file in (folder / "bands").iterdir():
         file.unlink()
-    commit_record(folder, {**counts, "verified_pairs": len(pairs), "crowded": len(crowd)})
+    found = {"verified_pairs": len(pairs), "crowded": len(crowd), "opened": open_changed(looked, earlier)}
+    commit_record(folder, {**counts, **found})
 
 
-def _load(folder: Path, selected: Path, texts: list[str], judged: Judged, copy_min_words: int) -> Texts:
+def _load(folder: Path, looked: Looked, judged: Judged, copy_min_words: int) -> Texts:
     (folder / "bands").mkdir()
     files = [(folder / "bands" / f"{band:02d}.u64").open("wb") for band in range(BANDS)]
     parts: list[dict[str, Any]] = []
-    for bucket in range(len(texts)):
-        table = looked_at(selected, texts, bucket)
+    for bucket in range(len(looked.texts)):
+        table = looked.rows(bucket)
         chosen = np.flatnonzero(judged.compared(bucket) & live(table))
         kept = table.take(pa.array(chosen)).combine_chunks()
         keys = kept["bands"].combine_chunks().flatten().to_numpy().reshape(len(chosen), BANDS)

@@ -5,8 +5,9 @@ Answers link records, items and persons: they are for the roles that may see tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,25 @@ def explain(corpus: Path, record_id: str, *, keys: KeyRing) -> Explained:
         (Source(row["item_id"], row["person_id"], row["role"]) for row in rows),
         key=lambda source: (source.role != "author", source.role, source.item_id, source.person_id),
     )
-    items = sorted({source.item_id for source in sources})
-    fates = tuple(fate for item in items if (fate := fate_of(corpus, item, keys=keys)) is not None)
+    owners: dict[str, list[str]] = {}
+    for source in sources:
+        owners.setdefault(source.item_id, []).append(source.person_id)
+    found = (fate_of(corpus, item, keys=keys, persons=persons) for item, persons in sorted(owners.items()))
+    fates = tuple(fate for fate in found if fate is not None)
     return Explained(record_id=record_id, where=where, sources=tuple(sources), fates=fates)
 
 
-def fate_of(corpus: Path, item_id: str, *, keys: KeyRing) -> Fate | None:
-    """Return what became of an item, or ``None`` when the snapshot had no such item. Opens one bucket only."""
-    for table in _sealed(corpus, "fates", keys).bucket(item_id):
+def fate_of(corpus: Path, item_id: str, *, keys: KeyRing, persons: Iterable[str] = ()) -> Fate | None:
+    """Return what became of an item, or ``None`` when the snapshot had no such item.
+
+    Args:
+        corpus: its folder.
+        item_id: the item.
+        keys: the key ring.
+        persons: who may have made it: their buckets are opened first, all others only if it is not there.
+    """
+    sealed = _sealed(corpus, "fates", keys)
+    for table in chain(*(sealed.bucket(person) for person in persons), sealed.all()):
         for row in table.filter(pc.equal(table["item_id"], item_id)).to_pylist():
             return Fate(**{name: row.get(name) for name in Fate.__slots__})
     return None

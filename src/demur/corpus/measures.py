@@ -4,25 +4,42 @@ A row holds no text: who is a copy of whom, where a record lies and how it is ta
 rows alone. So a later build measures only what is new, and looks again only where something changed (docs/corpus.md).
 Rows are of allowed and of protected items. What copies are found by is a keyed hash, and is there only for texts that
 are compared: a protected text too short to have copies leaves its number of words and no more.
+
+Sealed files are divided into *parts* of some hundred rows: all rows of a person lie in one. A build opens the parts
+that something changed in and takes the others over, sealed as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from demur.corpus.manifest import read_manifest
 from demur.corpus.redact_spans import SPANS
 from demur.corpus.similarity import BANDS
-from demur.corpus.spill import bucket_numbers, read_bucket, together
-from demur.lineage import SealedFile
+from demur.corpus.spill import buckets_for, read_bucket
+from demur.lineage import SealedFile, buckets_of
 from demur.store import KeyRing
+from demur.terms.tables import DECISIONS
 
-SEALED_BUCKETS = 64
-"""Buckets of every sealed file of a corpus; an item's and a person's are CRC-32 of its id."""
+PART_ROWS = 512
+"""Rows of a part, about. Smaller: less to open for an objection, more to list; measured in docs/benchmarks.md."""
+FEWEST_PARTS = 64
+OUTGROWN = 8
+"""A corpus with so many times more items than its parts were made for is measured anew, in more parts."""
+
+DECIDED: Any = pa.schema(
+    [
+        pa.field(name, DECISIONS.field(name).type)
+        for name in ("item_id", "allowed", "primary_reason", "reason_bits", "person_id", "country", "kind", "audience")
+    ]
+)
 
 MEASURES: Any = pa.schema(
     [
@@ -51,50 +68,144 @@ MEASURES: Any = pa.schema(
 """``owners`` is a hash of who else owns a part of it; ``exact`` and ``bands`` count only without an exclusion;
 ``detail`` says which rule of a filter took it."""
 
-TOUCHED: Any = pa.schema([*MEASURES, ("touched", pa.bool_())])
-"""Measures with whether anything about the text changed since the corpus before: its words, status or owners."""
+UNBANDED: Any = pa.schema([field for field in MEASURES if field.name != "bands"])
+"""Sealed as ``measures``."""
+BANDED: Any = pa.schema([("live", pa.bool_()), MEASURES.field("bands")])
+"""Sealed as ``bands``, row by row beside the measures: who looks for neighbours reads nothing else."""
+
+LOOKED_AT: Any = pa.schema([*MEASURES, ("touched", pa.bool_()), ("beyond", pa.bool_())])
+"""Measures with whether anything about the text changed since the corpus before (its words, status or owners), and
+whether it stands here alone, out of a part that is sealed."""
 
 TEXTS: Any = pa.schema([("item_id", pa.string()), ("plain", pa.string()), ("text", pa.string()), ("spans", SPANS)])
 """``plain`` decides what is a copy of what; ``text`` has the names of objectors out too and becomes the record;
 ``spans`` are the identifiers in the normalised source text."""
 
+FATES: Any = pa.schema(
+    [
+        *DECIDED,
+        ("exclusion", pa.string()),
+        ("detail", pa.string()),
+        ("duplicate_of", pa.string()),
+        ("record_id", pa.string()),
+        ("spans", SPANS),
+    ]
+)
+"""A decision and what the corpus made of it; where identifiers stood in a record's normalised text. Sealed: it links
+items, persons and records."""
+
+
+VERDICTS: Any = pa.schema([("row", pa.int32()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
+"""One row a judged allowed text: its row in the bucket; no exclusion = it is a record."""
+
+
+def parts_for(items: int) -> int:
+    """Return how many parts the sealed files of a new corpus have: a power of two.
+
+    >>> parts_for(3), parts_for(1_000_000)
+    (64, 2048)
+    """
+    return max(FEWEST_PARTS, buckets_for(items, PART_ROWS))
+
+
+def parts_of(rows: Any, parts: int) -> Any:
+    """Return the part of each row, int64: that of its person; of an item that nobody is known to have made, its own."""
+    return buckets_of(pc.coalesce(rows["person_id"], rows["item_id"]), parts)
+
 
 class Before:
-    """The measures and fates that the corpus before left, by bucket; empty when there is none.
+    """What the corpus before left sealed; nothing when there is none.
 
     Args:
-        corpus: folder of the corpus that is replaced, or ``None``.
+        corpus: folder of the corpus whose measures are carried on, or ``None``.
         keys: the key ring.
-        buckets: how many buckets this build has.
     """
 
-    def __init__(self, corpus: Path | None, keys: KeyRing, buckets: int) -> None:
-        self._buckets = buckets
-        self._files = {
-            kind: SealedFile(corpus / "sealed" / f"{kind}.sealed", kind, secret=keys.secret("lineage"))
-            for kind in ("measures", "fates")
-            if corpus is not None
-        }
+    def __init__(self, corpus: Path | None, keys: KeyRing) -> None:
+        self._corpus, self._secret = corpus, keys.secret("lineage")
+        self._files: dict[str, SealedFile] = {}
         self.manifest = read_manifest(corpus) if corpus is not None else None
 
-    def measures(self, bucket: int) -> Any:
-        """Return the measures of one bucket."""
-        return self._rows("measures", MEASURES, bucket)
-
-    def fates(self, bucket: int, schema: Any) -> Any:
-        """Return the fates of one bucket."""
-        return self._rows("fates", schema, bucket)
-
-    def _rows(self, kind: str, schema: Any, bucket: int) -> Any:
+    def file(self, kind: str) -> SealedFile | None:
+        """Return one of the sealed files."""
+        if self._corpus is None:
+            return None
         if kind not in self._files:
-            return schema.empty_table()
-        file = self._files[kind]
-        step = min(self._buckets, file.buckets)
-        tables = file.numbered(range(bucket % step, file.buckets, step))
-        rows = together((table.select(schema.names) for table in tables), schema)
-        if self._buckets > file.buckets:
-            rows = rows.filter(pa.array(bucket_numbers(rows["item_id"], self._buckets) == bucket))
-        return rows
+            path = self._corpus / "sealed" / f"{kind}.sealed"
+            self._files[kind] = SealedFile(path, kind, secret=self._secret)
+        return self._files[kind]
+
+    @property
+    def parts(self) -> int:
+        """How many parts it is divided into; 0 = there is none."""
+        file = self.file("fates")
+        return file.buckets if file is not None else 0
+
+    def rows(self, kind: str, parts: Iterable[int]) -> Iterator[tuple[int, Any]]:
+        """Yield (part, rows) of some parts."""
+        file = self.file(kind)
+        if file is not None:
+            yield from file.parts(parts)
+
+    def measures(self, parts: Iterable[int]) -> Iterator[tuple[int, Any]]:
+        """Yield (part, MEASURES) of some parts."""
+        wanted = list(parts)
+        for (part, rows), (_, bands) in zip(self.rows("measures", wanted), self.rows("bands", wanted), strict=True):
+            columns = [bands["bands"] if name == "bands" else rows[name] for name in MEASURES.names]
+            yield part, pa.table(columns, schema=MEASURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The rows that a build looks at, by bucket of their item: in parts that were opened, measured now, or beside.
+
+    Their order: those of opened parts that are carried on, those measured now, those beyond, which lie in sealed parts
+    and are there for a neighbour's sake, and those of parts that were opened since one of them became something else.
+    """
+
+    selected: Path
+    """Folder of the select stage."""
+    texts: list[str]
+    """Folders of the text stage, by bucket."""
+    beside: Path
+    """Folder of the deduplicate stage, which finds the neighbours; one that is not there has none."""
+
+    def rows(self, bucket: int) -> Any:
+        """Return everything looked at in a bucket, as LOOKED_AT."""
+        found = [
+            read_bucket(self.selected / "carried", LOOKED_AT, bucket),
+            marked(read_bucket(Path(self.texts[bucket]) / "measures", MEASURES, bucket), touched=True),
+            read_bucket(self.beside / "beyond", LOOKED_AT, bucket),
+            read_bucket(self.beside / "carried", LOOKED_AT, bucket),
+        ]
+        return pa.concat_tables(found).combine_chunks()
+
+    def fresh(self, bucket: int) -> tuple[int, int]:
+        """Return where in the rows those begin and end that were measured now."""
+        begin = read_bucket(self.selected / "carried", LOOKED_AT, bucket).num_rows
+        return begin, begin + read_bucket(Path(self.texts[bucket]) / "measures", MEASURES, bucket).num_rows
+
+    def decisions(self, bucket: int) -> Any:
+        """Return the decisions on all items of opened parts."""
+        beside = read_bucket(self.beside / "fates", FATES, bucket).select(DECIDED.names)
+        return pa.concat_tables([read_bucket(self.selected / "decisions", DECIDED, bucket), beside]).combine_chunks()
+
+    def fates(self, bucket: int) -> Any:
+        """Return what the corpus before made of the items of opened parts."""
+        found = [read_bucket(folder / "fates", FATES, bucket) for folder in (self.selected, self.beside)]
+        return pa.concat_tables(found).combine_chunks()
+
+    def before(self, bucket: int) -> Any:
+        """Return the measures that the corpus before had in opened parts."""
+        beside = read_bucket(self.beside / "carried", LOOKED_AT, bucket).select(MEASURES.names)
+        return pa.concat_tables([read_bucket(self.selected / "old", MEASURES, bucket), beside]).combine_chunks()
+
+
+def marked(measures: Any, *, touched: bool = False, beyond: bool = False) -> Any:
+    """Return measures as LOOKED_AT."""
+    for name, value in (("touched", touched), ("beyond", beyond)):
+        measures = measures.append_column(name, pa.array(np.full(measures.num_rows, value)))
+    return measures.cast(LOOKED_AT)
 
 
 def bands_of(measures: Any) -> Any:
@@ -107,11 +218,3 @@ def bands_of(measures: Any) -> Any:
 def live(measures: Any) -> Any:
     """Return which rows are compared: all without an exclusion of their own."""
     return measures["exclusion"].is_null().to_numpy(zero_copy_only=False).astype(bool)
-
-
-def looked_at(selected: Path, texts: list[str], bucket: int) -> Any:
-    """Return the measures of everything in a bucket: those carried on, then those just taken, which are all touched."""
-    carried = read_bucket(selected / "carried", TOUCHED, bucket)
-    fresh = read_bucket(Path(texts[bucket]) / "measures", MEASURES, bucket)
-    touched = pa.array(np.ones(fresh.num_rows, bool))
-    return pa.concat_tables([carried, fresh.append_column("touched", touched).cast(TOUCHED)]).combine_chunks()

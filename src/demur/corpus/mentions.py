@@ -6,7 +6,9 @@ texts in one search.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
-from demur.corpus.redact_names import name_finder
+from demur.corpus.measures import Before
+from demur.corpus.redact_names import NameFinder, name_finder
 from demur.lineage import Suppressed
 from demur.store import KeyRing, digest_json
 
 _TOGETHER = 32
 """Texts searched as one; only where that finds something each is looked at."""
 _BETWEEN = " \uffff "
+_MOST = 4_000
+"""More names than that are not looked for by one expression."""
+_ROWS = 100_000
+"""Records that are searched at once: an expression of many names takes long to prepare."""
+_WORD = re.compile(r"\w+")
+NAMES: Any = pa.schema([("name", pa.string())])
 
 
 def objector_names(standing: Path) -> list[str]:
@@ -45,31 +54,62 @@ def words_digest(standing: Path) -> str:
     return digest_json(suppressed_words(standing))
 
 
-def mentioning(corpus: Path, standing: Path, *, mentions: bool, keys: KeyRing) -> Any:
+def mentioning(
+    corpus: Path,
+    standing: Path,
+    *,
+    names: list[str],
+    known: list[str],
+    masked: bool,
+    earlier: Before,
+    keys: KeyRing,
+) -> Any:
     """Return the ids of the records whose text another set of names may have changed.
 
-    Those that say the name of somebody who objected by now, that had a name taken out (whose objection may be over),
-    and, if the suppressed words are others than before, those that hold one now or had one taken out.
+    Those that say a name that is new; those that had a name taken out, if an objection is over, or if what is left of
+    them says a word of a new name (which may begin or end in the one that was taken out); and, if the suppressed words
+    are others than before, those that hold one now or had one taken out. With the same names and words: none, and
+    nothing is read.
 
     Args:
         corpus: the corpus before.
         standing: folder of the people tables.
-        mentions: names of people who objected are taken out of texts.
+        names: what is looked for now.
+        known: what it was built with.
+        masked: what is taken out leaves its type in angle brackets.
+        earlier: its sealed files.
         keys: the key ring.
     """
-    names = objector_names(standing) if mentions else []
     stored = suppressed_words(standing)
     other = digest_json(stored) != read_manifest(corpus).inputs.get("suppressed_words")
+    found = [pa.array([], pa.string())]
+    if names == known and not other:
+        return found[0]
     cut = Suppressed(stored if other else (), keys.secret("suppression"))
-    marks = "<NAME>|<HANDLE>" if other else "<NAME>"
-    found = []
+    fresh, over = sorted(set(names) - set(known)), bool(set(known) - set(names))
     for table in _records(corpus):
         texts = table["text"]
-        hits = pc.or_(pc.match_substring_regex(texts, marks), saying(texts, names))
+        hits = pc.or_(saying(texts, fresh), _cut_by(texts, fresh, over=over, other=other))
         if cut:
             hits = pc.or_(hits, pc.not_equal(pa.array(cut.cut(texts.to_pylist()), pa.string()), texts))
         found.append(table["record_id"].filter(hits))
-    return pa.concat_arrays([pa.array([], pa.string()), *found])
+    for _, fates in () if masked else earlier.rows("fates", range(earlier.parts)):
+        spans = fates["spans"].combine_chunks()
+        rows = pc.list_parent_indices(spans).filter(pc.equal(pc.struct_field(pc.list_flatten(spans), "kind"), "NAME"))
+        found.append(fates["record_id"].combine_chunks().take(pc.unique(rows)).drop_null())
+    return pa.concat_arrays(found)
+
+
+def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
+    """Say which texts had something taken out that another set of names may bring back, or may take out otherwise."""
+    marked = pc.match_substring_regex(texts, "<NAME>|<HANDLE>" if other else "<NAME>")
+    if over or other:
+        return marked
+    words = {word for name in fresh for word in _WORD.findall(name.casefold())}
+    found = marked.to_numpy(zero_copy_only=False).copy()
+    for row in np.flatnonzero(found).tolist():
+        found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))
+    return pa.array(found)
 
 
 def saying(texts: Any, names: Sequence[str]) -> Any:
@@ -77,16 +117,67 @@ def saying(texts: Any, names: Sequence[str]) -> Any:
     found = np.zeros(len(texts), bool)
     finder = name_finder(names)
     if finder is not None:
-        strings = texts.to_pylist()
-        joined = [_BETWEEN.join(strings[at : at + _TOGETHER]) for at in range(0, len(strings), _TOGETHER)]
-        for piece in np.flatnonzero(finder.rows(pa.array(joined, pa.string()))).tolist():
-            for row in range(piece * _TOGETHER, min((piece + 1) * _TOGETHER, len(strings))):
-                found[row] = bool(finder.spans(strings[row]))
+        for row in _likely(texts, finder.spelled).tolist():
+            found[row] = bool(finder.spans(texts[row].as_py() or ""))
     return pa.array(found)
 
 
+def _likely(texts: Any, spelled: Sequence[str]) -> Any:
+    """Return the rows that may hold one of some case-folded names: a superset, found without Python looking at each."""
+    narrow, wide = _expressions(tuple(spelled))
+    if not narrow:
+        return _likely_together(texts, spelled)
+    ascii_only = pc.string_is_ascii(texts).fill_null(True)
+    found = []
+    for rows, expression in ((ascii_only, narrow), (pc.invert(ascii_only), wide)):
+        hits = pc.fill_null(pc.match_substring_regex(texts.filter(rows), expression), fill_value=False)
+        found.append(np.flatnonzero(rows.to_numpy(zero_copy_only=False))[hits.to_numpy(zero_copy_only=False)])
+    return np.concatenate(found)
+
+
+@lru_cache(maxsize=4)
+def _expressions(spelled: tuple[str, ...]) -> tuple[str, str]:
+    """Return what finds the names in ASCII texts, and in all others; nothing for too many or too rare signs."""
+    if len(spelled) > _MOST or not all(_plain(name) for name in spelled):
+        return "", ""
+    names = [[_quoted(word) for word in name.split(" ")] for name in spelled]
+    narrow, wide = ("|".join(blanks.join(words) for words in names) for blanks in (r"\s+", r"(?:\s|[^\x00-\x7f])+"))
+    return f"(?i){narrow}", f"(?i){_swelling()}|{wide}"
+
+
+def _likely_together(texts: Any, spelled: Sequence[str]) -> Any:
+    """Return the same for any names and however many: many texts are searched as one."""
+    finder = NameFinder(spelled)
+    strings = [text or "" for text in texts.to_pylist()]
+    joined = [_BETWEEN.join(strings[at : at + _TOGETHER]) for at in range(0, len(strings), _TOGETHER)]
+    pieces = np.flatnonzero(finder.rows(pa.array(joined, pa.string())))
+    rows = (pieces[:, None] * _TOGETHER + np.arange(_TOGETHER)).reshape(-1)
+    return rows[rows < len(strings)]
+
+
+def _plain(name: str) -> bool:
+    """Say whether two libraries surely fold the case of all signs of a name alike."""
+    return all(sign < "\u0590" or sign.upper() == sign.lower() for sign in name)
+
+
+def _quoted(word: str) -> str:
+    return "".join(sign if sign.isalnum() or sign > "\x7f" else f"\\{sign}" for sign in word)
+
+
+def _swelling() -> str:
+    """Return the class of signs that case-folding makes longer, as ß: texts with one are always looked at."""
+    return f"[{''.join(sign for sign in map(chr, range(0x80, 0x10000)) if len(sign.casefold()) > 1)}]"
+
+
 def _records(corpus: Path) -> Iterator[Any]:
+    """Yield ids and texts of all records, many slices at once."""
+    waiting: list[Any] = []
     for one in read_manifest(corpus).slices:
         if one.records:
-            table = pq.read_table(corpus / one.path, columns=["record_id", "text"], use_threads=False)
-            yield table.combine_chunks().to_batches()[0]
+            file = pq.ParquetFile(corpus / one.path)
+            waiting.append(file.read(columns=["record_id", "text"], use_threads=False))
+        if sum(table.num_rows for table in waiting) >= _ROWS:
+            yield pa.concat_tables(waiting).combine_chunks().to_batches()[0]
+            waiting.clear()
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks().to_batches()[0]

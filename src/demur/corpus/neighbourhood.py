@@ -3,27 +3,37 @@
 Changed = measured now, of another status or owner, or gone. *Judged again* is every text that shares a band with one of
 these, before or after. *Compared* is every text that shares a band with a judged one: all buckets of a judged text are
 whole, so its verdict is the one of a build from nothing. What is in no such bucket cannot have changed.
+
+Neighbours in parts that are still sealed are found by their bands alone and brought here one by one. The part of one is
+opened only if it becomes something else now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from demur.corpus.measures import MEASURES, bands_of, live, looked_at
+from demur.corpus.measures import FATES, LOOKED_AT, MEASURES, VERDICTS, Before, Looked, bands_of, live, marked, parts_of
 from demur.corpus.similarity import distinct
-from demur.corpus.spill import read_bucket
+from demur.corpus.spill import Spill, read_bucket
+from demur.lineage import buckets_of
 
 _SIEVE_BITS = 26
 """A sieve of 2^26 bits-as-bytes in front of the exact search: 64 MiB."""
+_TOGETHER = 64
+"""Sealed parts that are searched at once."""
 
 
 @dataclass(slots=True)
 class Judged:
-    """Two masks a bucket; ``None`` = all of it."""
+    """Two masks a bucket."""
 
     _again: list[Any]
     _compared: list[Any]
@@ -37,40 +47,119 @@ class Judged:
         return self._compared[bucket]
 
 
-def neighbourhood(selected: Path, texts: list[str], *, fresh: bool) -> Judged:
-    """Return what is judged and compared in each bucket.
+class _Sieve:
+    """Finds rows that share one of some keys."""
+
+    def __init__(self, keys: Any) -> None:
+        self._keys = keys
+        self._bits = np.zeros(1 << _SIEVE_BITS, bool)
+        self._low = np.uint64((1 << _SIEVE_BITS) - 1)
+        self._bits[keys & self._low] = True
+
+    def rows(self, bands: Any, chosen: Any) -> Any:
+        """Return the numbers of the chosen rows that share a key."""
+        likely = np.flatnonzero(self._bits[bands & self._low].any(axis=1) & chosen)
+        return likely[np.isin(bands[likely], self._keys).any(axis=1)]
+
+
+def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: bool) -> Judged:
+    """Find what is judged and compared in each bucket; bring here, as ``beyond/``, what lies in sealed parts.
 
     Args:
-        selected: folder of the select stage.
-        texts: folders of the text stage, by bucket.
-        fresh: nothing came before: everything.
+        looked: what is looked at already.
+        earlier: the corpus before.
+        opened: the parts of it that are open.
+        fresh: nothing came before: everything is judged.
     """
+    buckets = len(looked.texts)
     if fresh:
-        whole = [np.ones(looked_at(selected, texts, bucket).num_rows, bool) for bucket in range(len(texts))]
+        whole = [np.ones(looked.rows(bucket).num_rows, bool) for bucket in range(buckets)]
         return Judged(whole, whole)
-    changed = [np.zeros(0, np.uint64)]
-    for bucket in range(len(texts)):
-        table, gone = looked_at(selected, texts, bucket), read_bucket(selected / "gone", MEASURES, bucket)
-        touched = table["touched"].to_numpy(zero_copy_only=False).astype(bool) & live(table)
-        changed += [bands_of(table)[touched].reshape(-1), bands_of(gone)[live(gone)].reshape(-1)]
-    again, keys = _sharing(selected, texts, distinct(np.concatenate(changed)))
-    compared, _ = _sharing(selected, texts, keys)
+    sealed = sorted({*range(earlier.parts)} - {*opened})
+    changed = _Sieve(_changed(looked, buckets))
+    keys = [np.zeros(0, np.uint64)]
+    for bucket in range(buckets):
+        rows = looked.rows(bucket)
+        bands = bands_of(rows)
+        keys.append(distinct(bands[changed.rows(bands, live(rows))].reshape(-1)))
+    keys += [distinct(bands.reshape(-1)) for _, _, bands in _sharing(earlier, sealed, changed)]
+    near = _Sieve(distinct(np.concatenate(keys)))
+    _bring_rows(looked.beside, earlier, {part: rows for part, rows, _ in _sharing(earlier, sealed, near)}, buckets)
+    again, compared = [], []
+    for bucket in range(buckets):
+        rows = looked.rows(bucket)
+        bands, alike = bands_of(rows), live(rows)
+        again.append(_mask(changed.rows(bands, alike), len(alike)))
+        compared.append(_mask(near.rows(bands, alike), len(alike)))
     return Judged(again, compared)
 
 
-def _sharing(selected: Path, texts: list[str], keys: Any) -> tuple[list[Any], Any]:
-    """Return which live rows share a key, by bucket, and all keys of these rows."""
-    sieve = np.zeros(1 << _SIEVE_BITS, bool)
-    low = np.uint64((1 << _SIEVE_BITS) - 1)
-    sieve[keys & low] = True
-    masks, found = [], [np.zeros(0, np.uint64)]
-    for bucket in range(len(texts)):
-        table = looked_at(selected, texts, bucket)
-        bands = bands_of(table)
-        likely = np.flatnonzero(sieve[bands & low].any(axis=1) & live(table))
-        sharing = likely[np.isin(bands[likely], keys).any(axis=1)]
-        mask = np.zeros(table.num_rows, bool)
-        mask[sharing] = True
-        masks.append(mask)
-        found.append(distinct(bands[sharing].reshape(-1)))
-    return masks, distinct(np.concatenate(found))
+def open_changed(looked: Looked, earlier: Before) -> list[int]:
+    """Open the parts of texts that became something else than they were; return their numbers.
+
+    Writes ``carried/`` and ``fates/``, by bucket of the item.
+    """
+    now = []
+    for bucket in range(len(looked.texts)):
+        verdicts, rows = read_bucket(looked.beside / "verdicts", VERDICTS, bucket), looked.rows(bucket)
+        found = rows.select(["item_id", "person_id", "beyond"]).take(verdicts["row"])
+        found = found.append_column("exclusion", verdicts["exclusion"])
+        now.append(found.append_column("duplicate_of", verdicts["duplicate_of"]).filter(found["beyond"]))
+    judged = pa.concat_tables(now).combine_chunks()
+    parts = parts_of(judged, earlier.parts) if judged.num_rows else np.zeros(0, np.int64)
+    changed = []
+    for part, fates in earlier.rows("fates", np.unique(parts).tolist()):
+        mine = judged.filter(pa.array(parts == part))
+        was = fates.take(pc.index_in(mine["item_id"], fates["item_id"]))
+        if any(
+            not mine[name].combine_chunks().equals(was[name].combine_chunks()) for name in ("exclusion", "duplicate_of")
+        ):
+            changed.append(part)
+    _bring_parts(looked.beside, earlier, changed, len(looked.texts))
+    return changed
+
+
+def _changed(looked: Looked, buckets: int) -> Any:
+    """Return the keys of everything that changed, before and after."""
+    found = [np.zeros(0, np.uint64)]
+    for bucket in range(buckets):
+        table, gone = looked.rows(bucket), read_bucket(looked.selected / "gone", MEASURES, bucket)
+        touched = table["touched"].to_numpy(zero_copy_only=False).astype(bool) & live(table)
+        found += [bands_of(table)[touched].reshape(-1), bands_of(gone)[live(gone)].reshape(-1)]
+    return distinct(np.concatenate(found))
+
+
+def _sharing(earlier: Before, parts: list[int], sieve: _Sieve) -> Iterator[tuple[int, Any, Any]]:
+    """Yield (part, rows, their bands) of sealed parts in which live rows share a key."""
+    rows = earlier.rows("bands", parts)
+    while some := list(islice(rows, _TOGETHER)):
+        tables = pa.concat_tables([table for _, table in some]).combine_chunks()
+        bands, chosen = bands_of(tables), tables["live"].to_numpy(zero_copy_only=False)
+        found = sieve.rows(bands, chosen)
+        ends = np.cumsum([table.num_rows for _, table in some])
+        at = np.searchsorted(ends, found, "right")
+        for place in np.unique(at).tolist():
+            mine = found[at == place]
+            yield some[place][0], mine - (ends[place] - some[place][1].num_rows), bands[mine]
+
+
+def _bring_parts(folder: Path, earlier: Before, parts: list[int], buckets: int) -> None:
+    with Spill(folder / "carried", LOOKED_AT, buckets) as carried, Spill(folder / "fates", FATES, buckets) as fates:
+        for _, table in earlier.measures(parts):
+            carried.add(marked(table), buckets_of(table["item_id"], buckets))
+        for _, table in earlier.rows("fates", parts):
+            fates.add(table, buckets_of(table["item_id"], buckets))
+
+
+def _bring_rows(folder: Path, earlier: Before, rows: dict[int, Any], buckets: int) -> None:
+    """Bring single rows of parts that stay sealed."""
+    with Spill(folder / "beyond", LOOKED_AT, buckets) as beyond:
+        for part, table in earlier.measures(sorted(rows)):
+            found = table.take(pa.array(rows[part]))
+            beyond.add(marked(found, beyond=True), buckets_of(found["item_id"], buckets))
+
+
+def _mask(rows: Any, count: int) -> Any:
+    found = np.zeros(count, bool)
+    found[rows] = True
+    return found

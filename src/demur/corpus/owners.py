@@ -17,30 +17,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.disk import batches
-from demur.corpus.spill import streamed
-from demur.terms.tables import ITEMS
+from demur.terms.tables import DECISIONS, ITEMS
 
 MAX_CHAIN = 64
 """Longest chain of copies of copies that is followed; longer ones are withheld by the decision already."""
 
 OWNERS: Any = pa.schema([("item_id", pa.string()), ("person_id", pa.string()), ("role", pa.string())])
+_DECISIONS: Any = pa.schema([DECISIONS.field(name) for name in ("item_id", "allowed", "person_id")])
 _LINKS = ["item_id", "created_at", "co_account_ids", "original_id"]
 
 
-def find_owners(items: list[Path], decisions: Path, schema: Any, buckets: int, standing: Path) -> Any:
+def find_owners(items: list[Path], decisions: list[Path], standing: Path) -> Any:
     """Return the further owners of allowed items, each once, in order.
 
     Args:
         items: parts of the snapshot.
-        decisions: folder of the decisions by bucket.
-        schema: of these.
-        buckets: how many.
+        decisions: parts of the decisions on it.
         standing: folder of the people tables.
     """
     links = _links(items)
     ids = links["item_id"].combine_chunks()
     asked = pc.unique(pa.chunked_array([ids, links["original_id"].combine_chunks().drop_null()], pa.string()))
-    decided = _decided(decisions, schema, buckets, asked)
+    decided = _decided(decisions, asked)
     at = pc.index_in(ids, decided["item_id"])
     allowed = pc.fill_null(decided["allowed"].take(at), fill_value=False)
     found = [_co_authors(links.filter(allowed), standing), *_originals(links, allowed, decided)]
@@ -68,11 +66,10 @@ def _links(items: list[Path]) -> Any:
     return pa.concat_tables([table.cast(kept[0].schema) for table in kept]).combine_chunks()
 
 
-def _decided(folder: Path, schema: Any, buckets: int, asked: Any) -> Any:
-    kept = [schema.empty_table().select(["item_id", "allowed", "person_id"])]
-    for _, table in streamed(folder, schema, buckets) if len(asked) else ():
-        kept.append(table.filter(pc.is_in(table["item_id"], asked)).select(["item_id", "allowed", "person_id"]))
-    return pa.concat_tables(kept).combine_chunks()
+def _decided(decisions: list[Path], asked: Any) -> Any:
+    tables = batches(decisions, _DECISIONS.names) if len(asked) else ()
+    kept = (table.filter(pc.is_in(table["item_id"], asked)).cast(_DECISIONS) for table in tables)
+    return pa.concat_tables([_DECISIONS.empty_table(), *kept]).combine_chunks()
 
 
 def _co_authors(links: Any, standing: Path) -> Any:
@@ -86,11 +83,10 @@ def _co_authors(links: Any, standing: Path) -> Any:
             "account_id": pc.list_flatten(lists),
         }
     )
-    epochs = pq.read_table(
-        standing / "accounts.parquet", columns=["account_id", "person_id", "owned_from", "owned_until"]
-    )
     if not each.num_rows:
         return OWNERS.empty_table()
+    columns = ["account_id", "person_id", "owned_from", "owned_until"]
+    epochs = pq.read_table(standing / "accounts.parquet", columns=columns)
     epochs = epochs.filter(pc.is_in(epochs["account_id"], pc.unique(each["account_id"])))
     owned = each.join(epochs, keys="account_id", join_type="inner", use_threads=False)
     made = owned["created_at"]

@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.corpus.deduplicate import COPIES, VERDICTS
+from demur.corpus.deduplicate import COPIES
 from demur.corpus.disk import writing
-from demur.corpus.measures import MEASURES, SEALED_BUCKETS, Before, looked_at
+from demur.corpus.manifest import read_manifest
+from demur.corpus.measures import DECIDED, FATES, MEASURES, VERDICTS, Looked
 from demur.corpus.owners import OWNERS
 from demur.corpus.readings import Readings
-from demur.corpus.redact_spans import SPANS
-from demur.corpus.select import DECIDED
-from demur.corpus.spill import Spill, bucket_numbers, read_bucket
-from demur.store import KeyRing, commit_record
+from demur.corpus.spill import Spill, read_bucket
+from demur.lineage import buckets_of
+from demur.store import commit_record
 from demur.terms.reasons import Exclusion
 from demur.terms.tables import LINEAGE
 
@@ -44,19 +44,6 @@ PLACED: Any = pa.schema(
 )
 REMOVED: Any = pa.schema([PLACED.field(name) for name in ("region", "shard", "slice", "record_id")])
 """Records of the corpus before that go, or come again with another text."""
-
-FATES: Any = pa.schema(
-    [
-        *DECIDED,
-        ("exclusion", pa.string()),
-        ("detail", pa.string()),
-        ("duplicate_of", pa.string()),
-        ("record_id", pa.string()),
-        ("spans", SPANS),
-    ]
-)
-"""A decision and what the corpus made of it; where identifiers stood in a record's normalised text. Sealed: it links
-items, persons and records."""
 
 LINKS: Any = pa.schema([pa.field(field.name, field.type) for field in LINEAGE])
 """LINEAGE without its sentences."""
@@ -86,6 +73,7 @@ def place(
     deduplicated: str,
     source: str,
     before: str | None,
+    whole: bool,
     groups: int,
     gauge: dict[str, Any],
     upstream: str,
@@ -99,45 +87,55 @@ def place(
         deduplicated: folder of the deduplicate stage.
         source: folder of the snapshot.
         before: folder of the corpus whose measures were carried on, or ``None``.
+        whole: all parts of it were opened.
         groups: into how many files the records are divided; a shard is never divided.
         gauge: what the text stage measures with.
         upstream: call of the stage before.
     """
     assert upstream
-    keys = KeyRing(Path(gauge["keys"]))
-    earlier = Before(Path(before) if before else None, keys, len(texts))
-    readings = Readings(Path(selected), texts, Path(source), gauge)
+    looked = Looked(Path(selected), texts, Path(deduplicated))
+    readings = Readings(looked, Path(source), gauge)
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     counts["items"]["all"] = counts["records"]["all"] = 0
+    if before is not None and not whole:
+        for name, known in read_manifest(Path(before)).counts.items():
+            counts[name].update(known if name != "size" else {})
+    buckets = len(texts)
     late: list[_Late] = []
     unlinked = [pa.array([], pa.string())]
     with (
         Spill(folder / "groups", PLACED, groups) as placed,
         Spill(folder / "removed", REMOVED, groups) as removed,
-        Spill(folder / "fates", FATES, SEALED_BUCKETS) as fates,
-        Spill(folder / "measures", MEASURES, SEALED_BUCKETS) as measures,
+        Spill(folder / "fates", FATES, buckets) as fates,
+        Spill(folder / "measures", MEASURES, buckets) as measures,
         Spill(folder / "links", LINKS, 1) as links,
     ):
-        for bucket in range(len(texts)):
-            one = _Bucket.of(bucket, Path(selected), texts, Path(deduplicated), earlier, readings.carried[bucket])
-            measures.add(one.table, bucket_numbers(one.table["item_id"], SEALED_BUCKETS))
-            _count(counts, one)
+        for bucket in range(buckets):
+            one = _Bucket.of(bucket, looked)
+            measures.add(one.table, np.full(one.table.num_rows, bucket))
+            if before is not None and not whole:
+                _count(counts, looked.fates(bucket), one.records_measured_before(looked.before(bucket)), -1)
+            _count(counts, one.fates, one.table.filter(pa.array(one.record)), 1)
             gone, forgotten = one.leaving()
             removed.add(gone, _groups(gone, groups))
             unlinked.append(forgotten)
-            links.add(one.authors(), np.zeros(len(one.relinked), np.int64))
+            authors = one.authors()
+            links.add(authors, np.zeros(authors.num_rows, np.int64))
             fresh, again = one.coming()
             texts_now = readings.final(np.full(len(fresh), bucket), fresh)
             _put(placed, one.table.take(pa.array(fresh)), texts_now, groups)
             said, unsaid = _with_spans(one.fates, texts_now, one.table["item_id"].take(pa.array(again)))
-            fates.add(said, bucket_numbers(said["item_id"], SEALED_BUCKETS))
+            fates.add(said, np.full(said.num_rows, bucket))
             if len(again):
                 late.append(_Late(np.full(len(again), bucket), again, one.table.take(pa.array(again)), unsaid))
         if late:
-            _put_late(placed, fates, late, readings, groups)
+            _put_late(placed, fates, late, readings, groups, buckets)
     pq.write_table(pa.table({"record_id": pa.concat_arrays(unlinked)}), folder / "unlinked.parquet")
     _link(folder, Path(selected), Path(deduplicated))
-    commit_record(folder, {name: dict(sorted(counter.items())) for name, counter in sorted(counts.items())})
+    for name, counter in counts.items():
+        found = {value: count for value, count in sorted(counter.items()) if count or value == "all"}
+        counts[name] = Counter(found)
+    commit_record(folder, {name: dict(counter) for name, counter in sorted(counts.items())})
 
 
 @dataclass(slots=True)
@@ -145,30 +143,32 @@ class _Bucket:
     """What became of the items of one bucket."""
 
     table: Any
-    """MEASURES and ``touched`` of everything looked at."""
+    """LOOKED_AT of everything in opened parts."""
     fates: Any
-    carried: int
-    """So many rows of the table were measured before."""
+    known: Any
+    """bool: which rows of the table were measured before."""
     record: Any
     """bool: which rows are records."""
     was: Any
     """bool: which rows were records of the corpus before."""
     relinked: Any
     """Rows whose lineage is written anew."""
+    beside: Any
+    """Measures of records in sealed parts whose lineage is written anew, as they were judged too."""
     old: Any
     """Measures of the corpus before that were left behind."""
     records_before: Any
     """Arrow array: ids of all records that the corpus before had of this bucket."""
 
     @classmethod
-    def of(
-        cls, bucket: int, selected: Path, texts: list[str], deduplicated: Path, earlier: Before, carried: int
-    ) -> _Bucket:
+    def of(cls, bucket: int, looked: Looked) -> _Bucket:
         """Bring together what the stages found."""
-        table = looked_at(selected, texts, bucket)
-        decided = read_bucket(selected / "decisions", DECIDED, bucket)
-        verdicts = read_bucket(deduplicated / "verdicts", VERDICTS, bucket)
-        fates = earlier.fates(bucket, FATES)
+        rows, decided, fates = looked.rows(bucket), looked.decisions(bucket), looked.fates(bucket)
+        verdicts = read_bucket(looked.beside / "verdicts", VERDICTS, bucket)
+        table, verdicts, beside = _apart(rows, verdicts)
+        begin, end = looked.fresh(bucket)
+        known = np.ones(table.num_rows, bool)
+        known[begin:end] = False
         old = fates.take(pc.index_in(table["item_id"], fates["item_id"]))
         became, duplicate_of, judged = _became(table, verdicts, old)
         allowed = pc.invert(table["protected"]).to_numpy(zero_copy_only=False).astype(bool)
@@ -186,38 +186,60 @@ class _Bucket:
         return cls(
             table=table,
             fates=pa.table(columns, schema=FATES),
-            carried=carried,
+            known=known,
             record=record,
             was=old["record_id"].is_valid().to_numpy(zero_copy_only=False).astype(bool),
             relinked=np.flatnonzero(record & judged),
-            old=read_bucket(selected / "gone", MEASURES, bucket),
+            beside=beside,
+            old=read_bucket(looked.selected / "gone", MEASURES, bucket),
             records_before=fates["record_id"].combine_chunks().drop_null(),
         )
 
     def leaving(self) -> tuple[Any, Any]:
         """Return the records that go from their slices, and those whose lineage is not carried on."""
-        before_rows = np.arange(self.table.num_rows) < self.carried
-        stays = before_rows & self.record & self.was
+        stays = self.known & self.record & self.was
         kept = self.table["record_id"].filter(pa.array(stays))
         gone = self.records_before.filter(pc.invert(pc.is_in(self.records_before, kept)))
         places = pa.concat_tables(
-            [self.old.select(REMOVED.names), self.table.slice(0, self.carried).select(REMOVED.names)]
+            [self.old.select(REMOVED.names), self.table.filter(pa.array(self.known)).select(REMOVED.names)]
         ).combine_chunks()
         relinked = np.zeros(self.table.num_rows, bool)
         relinked[self.relinked] = True
         carried_on = self.table["record_id"].filter(pa.array(stays & ~relinked))
         forgotten = self.records_before.filter(pc.invert(pc.is_in(self.records_before, carried_on)))
-        return places.take(pc.index_in(gone, places["record_id"])), forgotten
+        unlinked = pa.concat_arrays([forgotten, self.beside["record_id"].combine_chunks()])
+        return places.take(pc.index_in(gone, places["record_id"])), unlinked
 
     def coming(self) -> tuple[Any, Any]:
         """Return the rows of new records: those measured now, and those measured before that were none."""
-        before_rows = np.arange(self.table.num_rows) < self.carried
-        return np.flatnonzero(self.record & ~before_rows), np.flatnonzero(self.record & before_rows & ~self.was)
+        return np.flatnonzero(self.record & ~self.known), np.flatnonzero(self.record & self.known & ~self.was)
+
+    def records_measured_before(self, measures: Any) -> Any:
+        """Return the rows of some measures of the corpus before that were records of it."""
+        return measures.filter(pc.is_in(measures["record_id"], self.records_before))
 
     def authors(self) -> Any:
         """Return the lineage of authors."""
-        rows = self.table.take(pa.array(self.relinked))
+        rows = pa.concat_tables([self.table.take(pa.array(self.relinked)), self.beside]).combine_chunks()
         return _links(rows, rows["item_id"], rows["person_id"], "author")
+
+
+def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any]:
+    """Return the rows of opened parts, the verdicts on them, and the records among judged rows of sealed parts.
+
+    A row that was brought alone stands here twice if its part was opened since.
+    """
+    beyond = rows["beyond"].to_numpy(zero_copy_only=False)
+    table = rows.filter(pa.array(~beyond)).combine_chunks()
+    judged = verdicts["row"].to_numpy().astype(np.int64)
+    at = (np.cumsum(~beyond) - 1)[judged]
+    alone = beyond[judged]
+    found = pc.index_in(rows["item_id"].take(pa.array(judged[alone])), table["item_id"])
+    at[alone] = pc.fill_null(found, -1).to_numpy()
+    places = pa.array(at.astype(np.int32))
+    sealed = rows.take(pa.array(judged[(at < 0) & verdicts["exclusion"].is_null().to_numpy()]))
+    opened = verdicts.set_column(0, VERDICTS.field("row"), places).filter(pa.array(at >= 0))
+    return table, opened.combine_chunks(), sealed.combine_chunks()
 
 
 def _became(table: Any, verdicts: Any, old: Any) -> tuple[Any, Any, Any]:
@@ -267,11 +289,11 @@ def _put(placed: Spill, table: Any, texts: Any, groups: int) -> None:
         placed.add(chosen.select(PLACED.names), _groups(chosen, groups))
 
 
-def _put_late(placed: Spill, fates: Spill, late: list[_Late], readings: Readings, groups: int) -> None:
+def _put_late(placed: Spill, fates: Spill, late: list[_Late], readings: Readings, groups: int, buckets: int) -> None:
     texts = readings.final(np.concatenate([one.buckets for one in late]), np.concatenate([one.rows for one in late]))
     _put(placed, pa.concat_tables([one.table for one in late]), texts, groups)
     said, _ = _with_spans(pa.concat_tables([one.fates for one in late]), texts, pa.array([], pa.string()))
-    fates.add(said, bucket_numbers(said["item_id"], SEALED_BUCKETS))
+    fates.add(said, buckets_of(said["item_id"], buckets))
 
 
 def _groups(table: Any, groups: int) -> Any:
@@ -303,9 +325,9 @@ def _link(folder: Path, selected: Path, deduplicated: Path) -> None:
     also = mine.join(owners.select(["item_id", "person_id"]), "item_id", right_suffix="_owner", join_type="inner")
     theirs = _links(also, also["item_id"], also["person_id_owner"], "copy_owner")
     copy_owners = pa.concat_tables([mine, theirs]).group_by(LINKS.names, use_threads=False).aggregate([])
-    with Spill(folder / "lineage", LINKS, SEALED_BUCKETS) as lineage:
+    with Spill(folder / "lineage", LINKS, 1) as lineage:
         for table in (authors, further, copy_owners.select(LINKS.names)):
-            lineage.add(table, bucket_numbers(table["person_id"], SEALED_BUCKETS))
+            lineage.add(table, np.zeros(table.num_rows, np.int64))
 
 
 @dataclass(slots=True)
@@ -332,19 +354,23 @@ def _links(records: Any, items: Any, persons: Any, role: Any) -> Any:
     return pa.table([columns[name] for name in LINKS.names], schema=LINKS)
 
 
-def _count(counts: dict[str, Counter[str]], one: _Bucket) -> None:
-    fates, records = one.fates, one.table.filter(pa.array(one.record))
-    counts["items"]["all"] += fates.num_rows
+def _count(counts: dict[str, Counter[str]], fates: Any, records: Any, sign: int) -> None:
+    """Add what stands in some fates and records to the counts, or take it off."""
     allowed = pc.fill_null(fates["allowed"], fill_value=False)
-    counts["decisions"].update(_tally(pc.if_else(allowed, "allowed", fates["primary_reason"])))
-    counts["exclusions"].update(_tally(fates["exclusion"].drop_null()))
-    counts["filters"].update(_tally(fates["detail"].drop_null()))
-    counts["records"]["all"] += records.num_rows
-    counts["regions"].update(_tally(records["region"]))
-    counts["languages"].update(_tally(records["language"]))
-    counts["mixed"].update(_tally(records["other_language"].drop_null()))
-    counts["dialects"].update(_tally(pc.fill_null(records["dialect"], "none")))
-    counts["kinds"].update(_tally(records["kind"]))
+    tallies = {
+        "items": {"all": fates.num_rows},
+        "decisions": _tally(pc.if_else(allowed, "allowed", fates["primary_reason"])),
+        "exclusions": _tally(fates["exclusion"].drop_null()),
+        "filters": _tally(fates["detail"].drop_null()),
+        "records": {"all": records.num_rows},
+        "regions": _tally(records["region"]),
+        "languages": _tally(records["language"]),
+        "mixed": _tally(records["other_language"].drop_null()),
+        "dialects": _tally(pc.fill_null(records["dialect"], "none")),
+        "kinds": _tally(records["kind"]),
+    }
+    for name, tally in tallies.items():
+        counts[name].update({value: sign * count for value, count in tally.items()})
 
 
 def _tally(column: Any) -> dict[str, int]:

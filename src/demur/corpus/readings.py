@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demur.corpus.disk import parquet_files
-from demur.corpus.measures import TEXTS, TOUCHED, looked_at
+from demur.corpus.measures import TEXTS, Looked
 from demur.corpus.select import TEXTS_OF, items_of
 from demur.corpus.spill import read_bucket, together
 from demur.corpus.text import CHUNK_ROWS, Gauge
@@ -25,39 +25,38 @@ class Readings:
     """Looks texts and columns up.
 
     Args:
-        selected: folder of the select stage.
-        texts: folders of the text stage, by bucket.
+        looked: what the build looks at.
         source: folder of the snapshot.
         gauge: what the text stage measures with, in plain values.
     """
 
-    def __init__(self, selected: Path, texts: list[str], source: Path, gauge: dict[str, Any]) -> None:
-        self._selected, self._texts, self._source, self._gauge = selected, texts, source, gauge
-        facts = read_commit(selected)
+    def __init__(self, looked: Looked, source: Path, gauge: dict[str, Any]) -> None:
+        self._looked, self._source, self._gauge = looked, source, gauge
+        facts = read_commit(looked.selected)
         assert facts is not None
-        self.carried: list[int] = facts["carried_rows"]
-        """So many rows of each bucket were measured before; they come first."""
         self._split: bool = facts["split"]
+        self._fresh = np.array([looked.fresh(bucket) for bucket in range(len(looked.texts))], np.int64).reshape(-1, 2)
 
     def plain(self, buckets: Any, rows: Any) -> list[str | None]:
         """Return the texts that decide what is a copy of what.
 
         Args:
             buckets: number of the bucket of each.
-            rows: row of each in it, as ``looked_at`` counts.
+            rows: row of each in it, as ``Looked`` counts.
         """
         found: list[str | None] = self.final(buckets, rows)["plain"].to_pylist()
         return found
 
     def final(self, buckets: Any, rows: Any) -> Any:
         """Return the texts that become records and their spans, as TEXTS."""
-        before = rows < np.array(self.carried, np.int64)[buckets]
+        begins, ends = self._fresh[buckets].T
+        before = (rows < begins) | (rows >= ends)
         places: list[Any] = []
         tables: list[Any] = []
         for bucket in np.unique(buckets[~before]).tolist():
             places.append(np.flatnonzero((buckets == bucket) & ~before))
-            table = read_bucket(Path(self._texts[bucket]) / "texts", TEXTS, bucket)
-            tables.append(table.take(pa.array(rows[places[-1]] - self.carried[bucket])))
+            table = read_bucket(Path(self._looked.texts[bucket]) / "texts", TEXTS, bucket)
+            tables.append(table.take(pa.array(rows[places[-1]] - begins[places[-1]])))
         if before.any():
             places.append(np.flatnonzero(before))
             tables.append(self._again(buckets[before], rows[before]))
@@ -69,7 +68,7 @@ class Readings:
         values = np.full(len(rows), None, dtype=object)
         for bucket in np.unique(buckets).tolist():
             places = np.flatnonzero(buckets == bucket)
-            column = looked_at(self._selected, self._texts, bucket)[name]
+            column = self._looked.rows(bucket)[name]
             values[places] = column.take(pa.array(rows[places])).to_pylist()
         found: list[Any] = values.tolist()
         return found
@@ -80,7 +79,7 @@ class Readings:
         guarding: list[Any] = [pa.array([], pa.string())]
         for bucket in np.unique(buckets).tolist():
             places = np.flatnonzero(buckets == bucket)
-            table = read_bucket(self._selected / "carried", TOUCHED, bucket).take(pa.array(rows[places]))
+            table = self._looked.rows(bucket).take(pa.array(rows[places]))
             ids[places] = table["item_id"].to_pylist()
             guarding += table.filter(table["protected"])["item_id"].chunks
         wanted = pa.array(ids.tolist(), pa.string())
@@ -99,5 +98,5 @@ class Readings:
     def _raw(self, ids: Any, buckets: list[int]) -> Any:
         if not self._split:
             return together(items_of(parquet_files(self._source, "items"), ids), TEXTS_OF)
-        items = (read_bucket(self._selected / "items", TEXTS_OF, bucket) for bucket in buckets)
+        items = (read_bucket(self._looked.selected / "items", TEXTS_OF, bucket) for bucket in buckets)
         return together((table.filter(pc.is_in(table["item_id"], ids)) for table in items), TEXTS_OF)

@@ -36,10 +36,11 @@ class NameFinder:
     def __init__(self, spelled: Iterable[str]) -> None:
         import ahocorasick
 
+        self.spelled = tuple(spelled)
         self._automaton = ahocorasick.Automaton()
         self._pairs: set[tuple[str, str]] = set()
         self._alone: set[str] = set()
-        for name in spelled:
+        for name in self.spelled:
             self._automaton.add_word(name, len(name))
             runs = _RUN.findall(name)
             if len(runs) > 1:

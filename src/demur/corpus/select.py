@@ -4,8 +4,9 @@ Allowed items go on. Protected items (a reason in PROTECTING) go on too, only so
 never become records. Of each it is asked whether the corpus before measured this very version: then its measures are
 carried on, else its text is wanted. With nothing before, everything is wanted: a first build is the same stage.
 
-One bucket of items is in memory at a time. "Minus the withheld" is fail-closed: an item without a decision is not
-allowed, and its being there is an error (EVIDENCE §5d). Does not decide anything: a decision is read, never made here.
+Only the parts of the corpus before in which something changed are opened (``touched``). One bucket of items is in
+memory at a time. "Minus the withheld" is fail-closed: an item without a decision is not allowed, and its being there is
+an error (EVIDENCE §5d). Does not decide anything: a decision is read, never made here.
 """
 
 from __future__ import annotations
@@ -20,21 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.disk import batches, parquet_files, writing
-from demur.corpus.measures import MEASURES, TOUCHED, Before
-from demur.corpus.mentions import mentioning
+from demur.corpus.measures import DECIDED, FATES, LOOKED_AT, MEASURES, OUTGROWN, Before, parts_for
 from demur.corpus.owners import find_owners, owner_hashes
-from demur.corpus.redact_spans import SPANS
-from demur.corpus.spill import Spill, bucket_numbers, buckets_for, read_bucket, write_bucket
+from demur.corpus.spill import Spill, buckets_for, read_bucket, write_bucket
+from demur.corpus.touched import Touched, compare_decisions, compare_names, compare_owners
 from demur.errors import BrokenError
+from demur.lineage import buckets_of
 from demur.store import KeyRing, commit_record
-from demur.terms.tables import DECISIONS
 
-DECIDED: Any = pa.schema(
-    [
-        pa.field(name, DECISIONS.field(name).type)
-        for name in ("item_id", "allowed", "primary_reason", "reason_bits", "person_id", "country", "kind", "audience")
-    ]
-)
 TEXTS_OF: Any = pa.schema(
     [
         ("item_id", pa.string()),
@@ -45,7 +39,6 @@ TEXTS_OF: Any = pa.schema(
     ]
 )
 """What of an item a text is measured from."""
-NAMED: Any = pa.schema([("item_id", pa.string()), ("spans", SPANS)])
 WANTED: Any = pa.schema(
     [
         ("item_id", pa.string()),
@@ -90,48 +83,51 @@ def select(
         inputs: digest of what the folders hold, so that other inputs mean another run.
     """
     assert inputs
-    ring, earlier = KeyRing(Path(keys)), Path(before) if before else None
-    item_files = parquet_files(Path(items), "items")
-    total = sum(_rows(file) for file in item_files)
-    buckets = buckets_for(total, bucket_rows)
-    with Spill(folder / "decisions", DECIDED, buckets) as spill:
-        for table in batches(parquet_files(Path(decisions), "decisions"), DECIDED.names):
-            spill.add(table, bucket_numbers(table["item_id"], buckets))
-    carrying = earlier is not None and same_source
+    ring, corpus = KeyRing(Path(keys)), Path(before) if before else None
+    earlier = Before(corpus, ring)
+    item_files, decision_files = parquet_files(Path(items), "items"), parquet_files(Path(decisions), "decisions")
+    total = items_in(Path(items))
+    buckets, parts = buckets_for(total, bucket_rows), earlier.parts or parts_for(total)
+    touched = compare_decisions(folder, decision_files, earlier, parts, buckets, same_source=same_source, keys=ring)
+    if touched.decided != total:
+        raise _unlike(total, touched.decided, 0)
+    carrying = corpus is not None and same_source
     if not carrying:
         _split_items(item_files, folder / "items", buckets, None)
-    owners = find_owners(item_files, folder / "decisions", DECIDED, buckets, Path(standing))
+    owners = find_owners(item_files, decision_files, Path(standing))
     pq.write_table(owners, folder / "owners.parquet", compression="zstd")
-    counts = {"allowed": 0, "wanted": 0, "carried": 0, "gone": 0}
-    compare = _Compare(
-        folder=folder,
-        before=Before(earlier, ring, buckets),
-        owners=owner_hashes(owners),
-        protecting=protecting,
-        refreshed=mentioning(earlier, Path(standing), mentions=mentions, keys=ring)
-        if earlier
-        else pa.array([], pa.string()),
-        split=not carrying,
-        masked=masked or earlier is None,
-    )
-    wanted: list[Any] = []
-    carried: list[int] = []
-    fresh: list[int] = []
-    seen = 0
-    for bucket in range(buckets):
-        found = compare.bucket(bucket)
-        for name in counts:
-            counts[name] += found[name]
-        seen += found["items"]
-        carried.append(found["carried"])
-        fresh.append(found["wanted"])
-        wanted += [found["ids"]] if carrying else []
-    if seen != total:
-        raise _unlike(total, seen, 0)
+    hashes = owner_hashes(owners)
+    compare_owners(folder, touched, hashes, earlier, buckets, ring)
+    compare_names(folder, touched, earlier, corpus, Path(standing), ring, mentions=mentions, masked=masked)
+    _open(folder, earlier, touched, buckets)
+    compare = _Compare(folder, hashes, protecting, touched, split=not carrying)
+    found = [compare.bucket(bucket) for bucket in range(buckets)]
+    counts = {name: sum(one[name] for one in found) for name in ("allowed", "wanted", "carried", "gone")}
     if carrying:
-        _split_items(item_files, folder / "items", buckets, pa.chunked_array(wanted, pa.string()).combine_chunks())
-    facts = {"items": total, "buckets": buckets, "fresh": earlier is None, "split": not carrying}
-    commit_record(folder, {**facts, **counts, "carried_rows": carried, "wanted_rows": fresh})
+        wanted = pa.chunked_array([one["ids"] for one in found], pa.string()).combine_chunks()
+        _split_items(item_files, folder / "items", buckets, wanted)
+    facts = {"items": total, "buckets": buckets, "parts": parts, "opened": touched.parts, "whole": touched.whole}
+    rows = {f"{name}_rows": [one[name] for one in found] for name in ("carried", "wanted")}
+    commit_record(folder, {**facts, **counts, **rows, "fresh": corpus is None, "split": not carrying})
+
+
+def items_in(folder: Path) -> int:
+    """Return how many items a snapshot has."""
+    return sum(_rows(file) for file in parquet_files(folder, "items"))
+
+
+def outgrown(items: int, parts: int) -> bool:
+    """Say whether a corpus has become too large for the parts of the one before."""
+    return parts_for(items) > OUTGROWN * parts
+
+
+def _open(folder: Path, earlier: Before, touched: Touched, buckets: int) -> None:
+    """Bring the fates and measures of the opened parts to the buckets of their items."""
+    with Spill(folder / "fates", FATES, buckets) as fates, Spill(folder / "old", MEASURES, buckets) as old:
+        for _, table in earlier.rows("fates", touched.parts):
+            fates.add(table, buckets_of(table["item_id"], buckets))
+        for _, table in earlier.measures(touched.parts):
+            old.add(table, buckets_of(table["item_id"], buckets))
 
 
 def _rows(file: Path) -> int:
@@ -147,7 +143,7 @@ def _split_items(files: list[Path], folder: Path, buckets: int, ids: Any) -> Non
     """Write the columns that measuring needs by bucket: of all items, or of those asked for."""
     with Spill(folder, TEXTS_OF, buckets) as spill:
         for table in items_of(files, ids):
-            spill.add(table, bucket_numbers(table["item_id"], buckets))
+            spill.add(table, buckets_of(table["item_id"], buckets))
 
 
 def items_of(files: list[Path], ids: Any) -> Iterator[Any]:
@@ -162,30 +158,20 @@ class _Compare:
     """Holds what a bucket is compared with."""
 
     def __init__(
-        self,
-        *,
-        folder: Path,
-        before: Before,
-        owners: tuple[Any, Any],
-        protecting: int,
-        refreshed: Any,
-        split: bool,
-        masked: bool,
+        self, folder: Path, owners: tuple[Any, Any], protecting: int, touched: Touched, *, split: bool
     ) -> None:
-        self._folder, self._before, self._owners = folder, before, owners
-        self._protecting = protecting
-        self._refreshed, self._split, self._masked = refreshed, split, masked
+        self._folder, self._owners, self._protecting = folder, owners, protecting
+        self._touched, self._split = touched, split
 
     def bucket(self, bucket: int) -> dict[str, Any]:
-        """Write what is carried on, what is gone and what is wanted; return the counts."""
-        decided = read_bucket(self._folder / "decisions", DECIDED, bucket)
+        """Write what is decided, what is carried on, what is gone and what is wanted; return the counts."""
+        decided = self._decided(bucket)
+        write_bucket(self._folder / "decisions", bucket, decided)
         versions = self._versions(bucket, decided)
         table, allowed = self._selected(decided)
-        old = self._before.measures(bucket)
+        old = read_bucket(self._folder / "old", MEASURES, bucket)
         places = pc.index_in(table["item_id"], old["item_id"])
         known = self._known(table, old, places, versions)
-        if not self._masked:
-            known = pc.and_(known, pc.invert(pc.is_in(table["item_id"], self._named(bucket).combine_chunks())))
         carried = self._carried(table.filter(known), old.take(places.filter(known)))
         untouched = places.filter(known).filter(pc.invert(carried["touched"]))
         gone = np.ones(old.num_rows, bool)
@@ -195,13 +181,21 @@ class _Compare:
         write_bucket(self._folder / "gone", bucket, old.filter(pa.array(gone)))
         write_bucket(self._folder / "wanted", bucket, wanted)
         return {
-            "items": decided.num_rows,
             "allowed": allowed,
             "wanted": wanted.num_rows,
             "carried": carried.num_rows,
             "gone": int(gone.sum()),
             "ids": wanted["item_id"].combine_chunks(),
         }
+
+    def _decided(self, bucket: int) -> Any:
+        """Return the decisions in opened parts: those that changed, and those that the corpus before knows."""
+        changed = read_bucket(self._folder / "changed", DECIDED, bucket)
+        if self._touched.whole:
+            return changed
+        known = read_bucket(self._folder / "fates", FATES, bucket).select(DECIDED.names)
+        same = pc.invert(pc.is_in(known["item_id"], changed["item_id"].combine_chunks()))
+        return pa.concat_tables([known.filter(same), changed]).combine_chunks()
 
     def _versions(self, bucket: int, decided: Any) -> Any:
         """Return the version of each decided item where it may have changed; check that each has one decision.
@@ -249,21 +243,13 @@ class _Compare:
         if versions is not None:
             now = pc.utf8_slice_codeunits(versions.take(table["row"]), 0, 32)
             known = pc.and_(known, pc.fill_null(pc.equal(before["version"], now), fill_value=False))
-        return pc.and_(known, pc.invert(pc.is_in(before["record_id"], self._refreshed)))
-
-    def _named(self, bucket: int) -> Any:
-        """Return the items whose record had a name taken out, where no mark in the text tells."""
-        fates = self._before.fates(bucket, NAMED)
-        spans = fates["spans"].combine_chunks()
-        kinds = pc.struct_field(pc.list_flatten(spans), "kind")
-        rows = pc.list_parent_indices(spans).filter(pc.equal(kinds, "NAME"))
-        return fates["item_id"].take(pc.unique(rows))
+        return pc.and_(known, pc.invert(pc.is_in(before["record_id"], self._touched.refreshed)))
 
     def _carried(self, table: Any, old: Any) -> Any:
         """Return the measures that are carried on; whoever else owns a part of the text may be others now."""
         touched = pc.not_equal(old["owners"], table["owners"])
-        changed = {"owners": table["owners"]}
-        return pa.table([*(changed.get(name, old[name]) for name in MEASURES.names), touched], schema=TOUCHED)
+        columns = [table["owners"] if name == "owners" else old[name] for name in MEASURES.names]
+        return pa.table([*columns, touched, pa.array(np.zeros(len(touched), bool))], schema=LOOKED_AT)
 
 
 def _unlike(items: int, decisions: int, undecided: int) -> BrokenError:

@@ -6,7 +6,6 @@ the work folder and go with it.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 FLUSH_BYTES = 64 << 20
 """Rows that wait in memory before they are written, in bytes."""
-MOST = 4096
+MOST = 1 << 16
 """Buckets at most; a power of two, as every number of buckets is."""
 
 
@@ -28,13 +27,6 @@ def buckets_for(rows: int, bucket_rows: int) -> int:
     """
     wanted = max(1, -(-rows // bucket_rows))
     return min(MOST, 1 << (wanted - 1).bit_length())
-
-
-def bucket_numbers(ids: Any, buckets: int) -> Any:
-    """Return the bucket of each id of an Arrow string array, int64: CRC-32 modulo the number of buckets."""
-    strings = ids.to_pylist()
-    sums = np.fromiter((zlib.crc32(one.encode()) for one in strings), dtype=np.int64, count=len(strings))
-    return sums & (buckets - 1)
 
 
 class Spill:

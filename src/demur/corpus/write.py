@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 
 from demur.corpus.disk import writing
 from demur.corpus.manifest import read_manifest
-from demur.corpus.measures import MEASURES, SEALED_BUCKETS
-from demur.corpus.place import FATES, LINKS, PLACED, REMOVED, group_of
+from demur.corpus.measures import BANDED, FATES, MEASURES, UNBANDED, Before, live, parts_of
+from demur.corpus.place import LINKS, PLACED, REMOVED, group_of
 from demur.corpus.shard import slice_path
-from demur.corpus.spill import read_bucket, streamed
+from demur.corpus.spill import Spill, read_bucket, streamed
+from demur.corpus.touched import BESIDE
 from demur.errors import BrokenError, OutsideError
-from demur.lineage import SealedFile, write_sealed
-from demur.store import KeyRing, commit_record, digest_file, write_table
+from demur.lineage import buckets_of, write_sealed
+from demur.store import KeyRing, commit_record, digest_file, read_commit, remove_tree, write_table
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
 
@@ -35,6 +36,9 @@ CORPUS = "corpus"
 """Folder inside the stage's that holds what will be the corpus."""
 SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.name not in {"detail", "spans"}])}
 """Sealed files of a corpus that say what became of whom: kind → the columns that the verifier reads."""
+
+_OPENED = {"fates": FATES, "measures": MEASURES}
+KINDS = ("lineage", "fates", "measures", "bands", *BESIDE)
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
 _NULL = b"\xff" * 8
@@ -44,6 +48,8 @@ _NULL = b"\xff" * 8
 def write(
     folder: Path,
     *,
+    selected: str,
+    deduplicated: str,
     placed: str,
     keys: str,
     regions: list[str],
@@ -58,6 +64,8 @@ def write(
 
     Args:
         folder: where to write.
+        selected: folder of the select stage.
+        deduplicated: folder of the deduplicate stage.
         placed: folder of the place stage.
         keys: folder of the key ring.
         regions: every region of the recipe: each has all its slices, also the empty ones, so that the list of
@@ -78,10 +86,11 @@ def write(
             by_group.setdefault(group_of(region, shard, groups), []).extend(mine)
     for group in sorted(by_group):
         slicing.group(group, by_group[group])
-    ring = KeyRing(Path(keys))
-    rows = {kind: _seal(folder / CORPUS, kind, tables, ring) for kind, tables in _sealed(Path(placed), before, ring)}
+    earlier = Before(Path(before) if before else None, KeyRing(Path(keys)))
+    sealing = _Sealing(folder, Path(selected), Path(deduplicated), Path(placed), earlier, KeyRing(Path(keys)))
+    rows = sealing.all()
     listed = sorted((asdict(one) for one in slicing.found), key=lambda one: one["path"])
-    sealed = {f"sealed/{kind}.sealed": digest_file(folder / CORPUS / "sealed" / f"{kind}.sealed") for kind in rows}
+    sealed = {f"sealed/{kind}.sealed": digest_file(folder / CORPUS / "sealed" / f"{kind}.sealed") for kind in KINDS}
     size = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
     facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "sealed": sealed}
     commit_record(folder, {**facts, "size": size if any(one["records"] for one in listed) else {}})
@@ -138,8 +147,8 @@ class _Slicing:
         if going is not None:
             records = records.filter(pc.invert(pc.is_in(records["record_id"], going["record_id"].combine_chunks())))
         if coming is not None:
-            records = pa.concat_tables([records, coming.select(_BARE.names).cast(_BARE)])
-        records = records.sort_by("record_id").combine_chunks()
+            records = pa.concat_tables([records, coming.select(_BARE.names).cast(_BARE)]).sort_by("record_id")
+        records = records.combine_chunks()
         content = content_digest(records)
         if old is not None and old.content_digest == content and self._whole(old):
             self._link(old)
@@ -166,7 +175,7 @@ class _Slicing:
                 f"expected {old.path} of the corpus before as it was written, found it missing or changed; "
                 "restore it, or build without it"
             )
-        return pq.read_table(self._replaced / old.path, use_threads=False).cast(_BARE)
+        return pq.ParquetFile(self._replaced / old.path).read(use_threads=False).cast(_BARE)
 
     def _whole(self, old: SliceDigest) -> bool:
         assert self._replaced is not None
@@ -209,21 +218,85 @@ def _by_slice(table: Any) -> dict[SliceRef, Any]:
     return found
 
 
-def _sealed(placed: Path, before: str | None, keys: KeyRing) -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
-    yield "lineage", _lineage(placed, Path(before) if before else None, keys)
-    yield "fates", streamed(placed / "fates", FATES, SEALED_BUCKETS)
-    yield "measures", streamed(placed / "measures", MEASURES, SEALED_BUCKETS)
+class _Sealing:
+    """Seals the parts that were opened, and takes the others over."""
+
+    def __init__(
+        self, folder: Path, selected: Path, deduplicated: Path, placed: Path, earlier: Before, keys: KeyRing
+    ) -> None:
+        self._folder, self._selected, self._placed, self._earlier, self._keys = folder, selected, placed, earlier, keys
+        facts = read_commit(selected)
+        assert facts is not None
+        self._parts, self._buckets, self._whole = facts["parts"], facts["buckets"], facts["whole"]
+        self._opened = set(facts["opened"]) | set((read_commit(deduplicated) or {})["opened"])
+
+    def all(self) -> dict[str, int]:
+        """Seal every kind; return how many rows each has."""
+        for kind in BESIDE:
+            target = self._folder / CORPUS / "sealed" / f"{kind}.sealed"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(self._selected / "sealed" / target.name, target)
+        rows = {"lineage": self._seal("lineage", self._lineage())}
+        rows["fates"] = self._seal("fates", self._changed("fates", lambda rows: rows))
+        rows["measures"] = self._seal("measures", self._changed("measures", lambda rows: rows.select(UNBANDED.names)))
+        rows["bands"] = self._seal("bands", self._changed("measures", _banded))
+        remove_tree(self._folder / "parts")
+        return rows
+
+    def _seal(self, kind: str, rows: Iterator[tuple[int, Any]]) -> int:
+        path, secret = self._folder / CORPUS / "sealed" / f"{kind}.sealed", self._keys.secret("lineage")
+        return write_sealed(path, kind, rows, secret=secret, buckets=self._parts, upon=self._earlier.file(kind))
+
+    def _changed(self, name: str, form: Callable[[Any], Any]) -> Iterator[tuple[int, Any]]:
+        """Yield the rows of opened parts by part, in the form they are sealed in; ``None`` for other parts."""
+        yield from ((part, None) for part in range(self._earlier.parts) if part not in self._opened)
+        folder, schema = self._folder / "parts" / name, pa.schema([*_OPENED[name], ("part", pa.int32())])
+        if not folder.exists():
+            with Spill(folder, schema, self._buckets) as spill:
+                for _, table in streamed(self._placed / name, _OPENED[name], self._buckets):
+                    parts = parts_of(table, self._parts)
+                    table = table.append_column("part", pa.array(parts.astype(np.int32)))  # noqa: PLW2901
+                    spill.add(table, parts * self._buckets // self._parts)
+        for _, rows in streamed(folder, schema, self._buckets):
+            for part, some in _runs(rows.drop_columns("part"), rows["part"].to_numpy()):
+                yield part, form(some)
+
+    def _lineage(self) -> Iterator[tuple[int, Any]]:
+        """Yield the lineage by part: what the corpus before says of records that stayed, and what is new."""
+        unlinked = pq.read_table(self._placed / "unlinked.parquet")["record_id"].combine_chunks()
+        new = read_bucket(self._placed / "lineage", LINKS, 0)
+        fresh = dict(_runs(new, buckets_of(new["person_id"], self._parts)))
+        changed = set(fresh)
+        for part, table in self._earlier.rows("lineage", range(self._earlier.parts) if len(unlinked) else ()):
+            old = table.filter(pc.is_in(table["record_id"], unlinked))
+            if old.num_rows and not _alike(old, fresh.get(part)):
+                changed.add(part)
+            elif old.num_rows:
+                changed.discard(part)
+        yield from ((part, None) for part in range(self._earlier.parts) if part not in changed)
+        for part in sorted(changed):
+            old = [table.cast(LINKS) for _, table in self._earlier.rows("lineage", [part])]
+            kept = [table.filter(pc.invert(pc.is_in(table["record_id"], unlinked))) for table in old]
+            yield part, pa.concat_tables([*kept, fresh.get(part, LINKS.empty_table())]).combine_chunks()
 
 
-def _lineage(placed: Path, before: Path | None, keys: KeyRing) -> Iterator[tuple[int, Any]]:
-    """Yield the lineage by bucket: what the corpus before says of records that stayed, and what is new."""
-    unlinked = pq.read_table(placed / "unlinked.parquet")["record_id"].combine_chunks()
-    if before is not None:
-        old = SealedFile(before / "sealed" / "lineage.sealed", "lineage", secret=keys.secret("lineage"))
-        for bucket in range(old.buckets):
-            for table in old.numbered([bucket]):
-                yield bucket, table.filter(pc.invert(pc.is_in(table["record_id"], unlinked)))
-    yield from streamed(placed / "lineage", LINKS, SEALED_BUCKETS)
+def _alike(old: Any, new: Any) -> bool:
+    """Say whether two tables of lineage hold the same rows."""
+    rows = [sorted(map(repr, table.select(LINKS.names).to_pylist())) for table in (old, new) if table is not None]
+    return len(rows) == 2 and rows[0] == rows[1]
+
+
+def _banded(measures: Any) -> Any:
+    return pa.table([pa.array(live(measures)), measures["bands"]], schema=BANDED)
+
+
+def _runs(rows: Any, numbers: Any) -> Iterator[tuple[int, Any]]:
+    """Yield (number, the rows that have it), in order of the numbers."""
+    order = np.argsort(numbers, kind="stable")
+    rows, numbers = rows.take(pa.array(order)).combine_chunks(), numbers[order]
+    begins = np.flatnonzero(np.diff(numbers, prepend=-1))
+    for begin, end in pairwise([*begins.tolist(), len(numbers)]):
+        yield int(numbers[begin]), rows.slice(begin, end - begin)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -239,9 +312,3 @@ def link_or_copy(source: Path, target: Path) -> None:
             target.write_bytes(source.read_bytes())
         except OSError as error:
             raise OutsideError(f"cannot write {target.name}; free space and run the same command again") from error
-
-
-def _seal(folder: Path, kind: str, tables: Iterator[tuple[int, Any]], keys: KeyRing) -> int:
-    """Seal the work files of one kind; they are removed with the build's work folder."""
-    path = folder / "sealed" / f"{kind}.sealed"
-    return write_sealed(path, kind, tables, secret=keys.secret("lineage"), buckets=SEALED_BUCKETS)

@@ -1,0 +1,188 @@
+"""Which parts of the corpus before are opened: those in which a decision, an owner or a name changed.
+
+The decisions on a snapshot are sealed beside the corpus in its order, so that the next build compares them column by
+column; a name that somebody wants out is looked for in the records. All other parts stay sealed. A build from another
+snapshot, or with nothing before, opens everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demur.corpus.disk import batches
+from demur.corpus.measures import DECIDED, Before, parts_of
+from demur.corpus.mentions import NAMES, mentioning, objector_names
+from demur.corpus.spill import Spill, read_bucket
+from demur.lineage import SealedFile, buckets_of, write_sealed
+from demur.store import KeyRing, remove_tree
+
+_ROWS = 8_192
+"""Decisions that are compared, and sealed, at a time."""
+MOST_PIECES = 1 << 24
+_KEPT: Any = pa.schema([*DECIDED, ("part", pa.int32())])
+SHARED: Any = pa.schema([("item_id", pa.string()), ("owners", pa.uint64())])
+"""Items that somebody else owns a part of, with a hash of who."""
+BESIDE = ("decided", "shared", "names")
+"""Sealed files that are written here: what the next build compares with."""
+
+
+@dataclass(slots=True)
+class Touched:
+    """The parts that are opened."""
+
+    chosen: Any
+    """bool by part."""
+    whole: bool
+    """Everything is looked at: there was no corpus before, or it was made from another snapshot."""
+    refreshed: Any = field(default_factory=lambda: pa.array([], pa.string()))
+    """Records whose text another set of names may have changed."""
+    decided: int = 0
+    """How many decisions there are."""
+
+    @property
+    def parts(self) -> list[int]:
+        """Their numbers."""
+        found: list[int] = np.flatnonzero(self.chosen).tolist()
+        return found
+
+
+def compare_decisions(
+    folder: Path, files: list[Path], earlier: Before, parts: int, buckets: int, *, same_source: bool, keys: KeyRing
+) -> Touched:
+    """Seal the decisions; write those that the corpus before did not know to ``changed/``, by bucket of their item.
+
+    Args:
+        folder: of the select stage.
+        files: parts of DECISIONS.
+        earlier: the corpus before.
+        parts: parts of the sealed files.
+        buckets: buckets of the work files.
+        same_source: the corpus before was made from this very snapshot.
+        keys: the key ring.
+    """
+    if same_source and earlier.parts == parts:
+        touched = Touched(np.zeros(parts, bool), whole=False)
+        _compare(folder, files, earlier.file("decided"), touched, buckets, keys)
+        if not touched.whole:
+            return touched
+    touched = Touched(np.ones(parts, bool), whole=True)  # nothing to compare with, or in another order
+    _compare(folder, files, None, touched, buckets, keys)
+    return touched
+
+
+def _compare(
+    folder: Path, files: list[Path], before: SealedFile | None, touched: Touched, buckets: int, keys: KeyRing
+) -> None:
+    remove_tree(folder / "changed")
+    with Spill(folder / "changed", DECIDED, buckets) as changed:
+        rows = _compared(files, before, touched, changed, buckets)
+        _seal(folder, "decided", rows, keys, buckets=MOST_PIECES, upon=before)
+
+
+def _compared(
+    files: list[Path], before: SealedFile | None, touched: Touched, changed: Spill, buckets: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the decisions to be sealed by piece, ``None`` for one that stays; stop where the order is another."""
+    old = before.parts(range(len(before.present))) if before is not None else iter(())
+    for number, rows in enumerate(_evenly(batches(files, DECIDED.names))):
+        touched.decided += rows.num_rows
+        if before is None:
+            changed.add(rows, buckets_of(rows["item_id"], buckets))
+            yield number, _with_parts(rows, parts_of(rows, len(touched.chosen)))
+            continue
+        _, known = next(old, (0, _KEPT.empty_table()))
+        if not rows["item_id"].combine_chunks().equals(known["item_id"].combine_chunks()):
+            touched.whole = True
+            return
+        other = _differing(rows, known)
+        if not other.any():
+            yield number, None
+            continue
+        now, places = rows.filter(pa.array(other)), known["part"].to_numpy().copy()
+        touched.chosen[places[other]] = True
+        places[other] = parts_of(now, len(touched.chosen))
+        touched.chosen[places[other]] = True
+        changed.add(now, buckets_of(now["item_id"], buckets))
+        yield number, _with_parts(rows, places)
+    if before is not None and next(old, None) is not None:
+        touched.whole = True
+
+
+def _evenly(tables: Iterator[Any]) -> Iterator[Any]:
+    """Yield the same rows in tables of one size."""
+    left = DECIDED.empty_table()
+    for table in tables:
+        left = pa.concat_tables([left, table.cast(DECIDED)]).combine_chunks()
+        while left.num_rows >= _ROWS:
+            yield left.slice(0, _ROWS)
+            left = left.slice(_ROWS)
+    if left.num_rows:
+        yield left
+
+
+def _with_parts(rows: Any, parts: Any) -> Any:
+    return rows.append_column(_KEPT.field("part"), pa.array(parts.astype(np.int32))).combine_chunks()
+
+
+def _differing(rows: Any, known: Any) -> Any:
+    found = np.zeros(rows.num_rows, bool)
+    for name in DECIDED.names:
+        one, other = rows[name].combine_chunks(), known[name].combine_chunks()
+        if not one.equals(other):
+            same = pc.or_(pc.fill_null(pc.equal(one, other), fill_value=False), pc.and_(one.is_null(), other.is_null()))
+            found |= ~same.to_numpy(zero_copy_only=False)
+    return found
+
+
+def compare_owners(
+    folder: Path, touched: Touched, hashes: tuple[Any, Any], earlier: Before, buckets: int, keys: KeyRing
+) -> None:
+    """Open the parts of items that other people own a part of now; seal who owns what for the next build."""
+    now = pa.table(list(hashes), schema=SHARED)
+    _seal(folder, "shared", iter([(0, now)]), keys)
+    if touched.whole:
+        return
+    known = pa.concat_tables([SHARED.empty_table(), *(table for _, table in earlier.rows("shared", [0]))])
+    known = known.combine_chunks()
+    found = []
+    for these, those in ((now, known), (known, now)):
+        same = pc.equal(those["owners"].take(pc.index_in(these["item_id"], those["item_id"])), these["owners"])
+        found.append(these["item_id"].filter(pc.invert(pc.fill_null(same, fill_value=False))).combine_chunks())
+    others = pa.concat_arrays(found)
+    seen = [read_bucket(folder / "changed", DECIDED, bucket)["item_id"].combine_chunks() for bucket in range(buckets)]
+    others = others.filter(pc.invert(pc.is_in(others, pa.concat_arrays(seen))))
+    file = SealedFile(folder / "sealed" / "decided.sealed", "decided", secret=keys.secret("lineage"))
+    for table in file.all() if len(others) else ():
+        touched.chosen[table["part"].filter(pc.is_in(table["item_id"], others)).to_numpy()] = True
+
+
+def compare_names(
+    folder: Path, touched: Touched, earlier: Before, corpus: Path | None, standing: Path, keys: KeyRing,
+    *, mentions: bool, masked: bool,
+) -> None:  # fmt: skip
+    """Open the parts of records that another set of names may have changed; seal the names that are looked for now."""
+    names = objector_names(standing) if mentions else []
+    _seal(folder, "names", iter([(0, pa.table([pa.array(names, pa.string())], schema=NAMES))]), keys)
+    if corpus is None:
+        return
+    known = [name for _, table in earlier.rows("names", [0]) for name in table["name"].to_pylist()]
+    touched.refreshed = mentioning(
+        corpus, standing, names=names, known=known, masked=masked, earlier=earlier, keys=keys
+    )
+    if touched.whole or not len(touched.refreshed):
+        return
+    for _, table in earlier.rows("lineage", range(earlier.parts)):
+        mine = pc.and_(pc.is_in(table["record_id"], touched.refreshed), pc.equal(table["role"], "author"))
+        touched.chosen[buckets_of(table["person_id"].filter(mine), earlier.parts)] = True
+
+
+def _seal(folder: Path, kind: str, rows: Iterator[tuple[int, Any]], keys: KeyRing, **other: Any) -> None:
+    path = folder / "sealed" / f"{kind}.sealed"
+    write_sealed(path, kind, rows, secret=keys.secret("lineage"), **({"buckets": 1} | other))

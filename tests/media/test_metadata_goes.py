@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 
 import media_makers as make
 import numpy as np
@@ -72,6 +73,46 @@ def test_a_large_picture_is_decoded_once_and_made_small(quick):
     assert (done.seen["width"], done.seen["height"]) == (1024, 512)
 
 
+def with_thumbnail(picture, small):
+    """A JPEG whose EXIF block holds another picture as its thumbnail (EXIF 2.3 §4.5.5: IFD1, tags 0x0201, 0x0202)."""
+    inner = io.BytesIO()
+    small.save(inner, "JPEG", quality=90)
+    secret = inner.getvalue()
+    entries = [(0x0103, 3, 6), (0x0201, 4, 8 + 6 + 3 * 12 + 6), (0x0202, 4, len(secret))]
+    ifd0 = struct.pack("<HI", 0, 14)
+    ifd1 = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *one[:2], 1, one[2]) for one in entries)
+    block = b"II*\0" + struct.pack("<I", 8) + ifd0 + ifd1 + struct.pack("<I", 0) + secret
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=90)
+    plain = out.getvalue()
+    return plain[:2] + make.segment(0xE1, b"Exif\0\0" + block) + plain[2:], secret
+
+
+def test_an_embedded_thumbnail_of_something_else_never_comes_through(quick):
+    shown, hidden = make.pattern(640, 480, seed=3), Image.new("RGB", (160, 120), (250, 10, 10))
+    content, secret = with_thumbnail(shown, hidden)
+    assert secret in content
+    done = quick.develop("picture", content)
+    assert secret[20:80] not in done.clean + done.thumbnail
+    assert plain(done.clean)
+    assert plain(done.thumbnail)
+    small = make.pixels(done.thumbnail)
+    assert small.shape == (192, 256, 3)
+    expected = np.asarray(shown.resize((256, 192), Image.Resampling.BOX)).astype(int)
+    assert np.abs(small.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.skipif(make.face() is None, reason="the shared pictures are not here")
+def test_what_is_hidden_in_the_picture_is_hidden_in_its_thumbnail(quick):
+    from demur.media.detect import Faces
+
+    out = io.BytesIO()
+    make.with_faces([make.face("obama"), make.face("biden")], heads=200).save(out, "JPEG", quality=92)
+    assert len(Faces(256).find(make.pixels(out.getvalue()))) >= 2
+    done = quick.develop("picture", out.getvalue())
+    assert Faces(256).find(make.pixels(done.thumbnail)) == []
+
+
 def test_the_same_bytes_give_the_same_bytes(quick):
     content = make.loaded_jpeg()
     assert quick.develop("picture", content) == quick.develop("picture", content)
@@ -133,6 +174,7 @@ def test_no_broken_file_harms_the_room_or_leaves_anything_in(quick, content):
     done = quick.develop("picture", content)
     if done.left is None:
         assert plain(done.clean)
+        assert plain(done.thumbnail)
     else:
         assert done.left in (Left.UNREADABLE, Left.TOO_MANY_PIXELS, Left.TOO_MANY_FRAMES, Left.POLYGLOT, Left.NO_MEMORY)
     assert quick.starts == 1

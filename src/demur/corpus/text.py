@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +39,7 @@ _MAY_QUOTE = r"[>\x{ff1e}]|(?i:rt)\s*@"
 """Wider than what counts as a quote: which texts are looked at."""
 _QUOTED = (">", "\uff1e")
 _SHARED = re.compile(r"(?i)(?:^|(?<=\s))RT\s*@[^\s:]+:?\s*")
+MOST_PLACED = 100_000
 _LATEST = 2**62
 """An unknown instant sorts last."""
 
@@ -102,6 +103,8 @@ class Gauge:
     recognisers: tuple[Any, ...]
     toxicity: Any
     """Model of the filter, ``None`` = off."""
+    placed: dict[tuple[str | None, str], tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+    """Region and person → shard and slice, so far; nothing depends on what is in it."""
 
     @classmethod
     def of(
@@ -161,13 +164,13 @@ class Gauge:
         columns |= {
             "version": pc.utf8_slice_codeunits(items["version_id"], 0, 32),
             "created_us": pc.fill_null(items["created_at"].cast(pa.int64()), _LATEST),
-            "tie": pa.array(np.array([int.from_bytes(mac[16:24], "big") for mac in macs], np.uint64)),
+            "tie": pa.array(np.frombuffer(b"".join(macs), ">u8").reshape(-1, 4)[:, 2].astype(np.uint64)),
             "words": pa.array(words, pa.int32()),
             **self._keyed(exact, bands, out),
             "exclusion": pa.array(EXCLUSIONS, pa.string()).take(pa.array(out, mask=out < 0)),
         }
         chosen = ~protected & (out < 0)
-        columns |= self._places(rows["person_id"].to_pylist(), columns["region"].to_pylist(), macs, chosen)
+        columns |= self._places(rows["person_id"], columns["region"], macs, chosen)
         kept = pa.array(np.arange(len(out)), mask=out >= 0)  # what is out needs no text any more
         written = pa.table([rows["item_id"], *(texts[name].take(kept) for name in TEXTS.names[1:])], schema=TEXTS)
         return pa.table([columns[name] for name in MEASURES.names], schema=MEASURES), written
@@ -280,22 +283,25 @@ class Gauge:
         flat = pa.array(mixed.reshape(-1), pa.uint64())
         return {"exact": pa.array(keyed, pa.binary(16)), "bands": pa.FixedSizeListArray.from_arrays(flat, BANDS)}
 
-    def _places(self, persons: list[str], regions: list[str | None], macs: list[bytes], chosen: Any) -> dict[str, Any]:
-        known: dict[tuple[str, str], tuple[int, int]] = {}
-        shards: list[int | None] = [None] * len(macs)
-        slices: list[int | None] = [None] * len(macs)
-        records: list[str | None] = [None] * len(macs)
-        for row in np.flatnonzero(chosen).tolist():
-            at = (regions[row] or "", persons[row])
-            if at not in known:
-                ref = self.placement.slice_of(*at)
-                known[at] = (ref.shard, ref.slice)
-            shards[row], slices[row] = known[at]
-            records[row] = macs[row][:16].hex()
+    def _places(self, persons: Any, regions: Any, macs: list[bytes], chosen: Any) -> dict[str, Any]:
+        """Return shard, slice and record id of chosen rows; where a person's records lie is worked out once."""
+        rows = np.flatnonzero(chosen)
+        found = [column.take(pa.array(rows)).to_pylist() for column in (regions, persons)]
+        if len(self.placed) > MOST_PLACED:
+            self.placed.clear()
+        places = []
+        for at in zip(*found, strict=True):
+            if at not in self.placed:
+                ref = self.placement.slice_of(at[0] or "", at[1])
+                self.placed[at] = ref.shard, ref.slice
+            places.append(self.placed[at])
+        where = _scattered(len(macs), rows)
+        shards, slices = np.array(places, np.int32).reshape(-1, 2).T
+        records = [macs[row][:16].hex() for row in rows.tolist()]
         return {
-            "shard": pa.array(shards, pa.int32()),
-            "slice": pa.array(slices, pa.int32()),
-            "record_id": pa.array(records, pa.string()),
+            "shard": pa.array(shards).take(where),
+            "slice": pa.array(slices).take(where),
+            "record_id": pa.array(records, pa.string()).take(where),
         }
 
 

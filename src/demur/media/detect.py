@@ -250,12 +250,19 @@ def shrunk(picture: Any, edge: int, *, fine: bool = False) -> tuple[Any, float]:
         return picture, 1.0
     size = (max(1, round(width * edge / longer)), max(1, round(height * edge / longer)))
     now = picture
-    while max(now.shape[:2]) >= 2 * edge and min(now.shape[:2]) > 1:  # means of 2 x 2: ten times as quick as fractions
-        half = (now.shape[1] // 2, now.shape[0] // 2)
-        now = cv2.resize(now[: half[1] * 2, : half[0] * 2], half, interpolation=cv2.INTER_AREA)
+    while max(now.shape[:2]) >= 2 * edge and min(now.shape[:2]) > 1:
+        now = halved(now)
     if now.shape[1::-1] != size:
         now = cv2.resize(now, size, interpolation=cv2.INTER_AREA if fine else cv2.INTER_LINEAR)
     return now, longer / edge
+
+
+def halved(picture: Any) -> Any:
+    """Return the means of 2 x 2 pixels: ten times as quick as those of fractions of pixels."""
+    import cv2
+
+    half = (picture.shape[1] // 2, picture.shape[0] // 2)
+    return cv2.resize(picture[: half[1] * 2, : half[0] * 2], half, interpolation=cv2.INTER_AREA)
 
 
 def grown(boxes: Iterable[Box], scale: float, shape: tuple[int, ...], margin: float = 0.15) -> list[Box]:

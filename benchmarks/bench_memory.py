@@ -1,52 +1,87 @@
-"""Building within a memory cap: the same corpus in one bucket and in many, the most that any process holds.
+"""A whole build under a memory cap smaller than its data: the same corpus without a cap, and in small buckets with it.
 
-    python benchmarks/bench_memory.py --items 2000000 --cap 2048
+    python benchmarks/bench_memory.py                                300,000 items of some 900 bytes under 640 MiB
+    python benchmarks/bench_memory.py --items 2000000 --join 1 --cap 2048 --buckets 32
 
-Prints for both: peak resident memory of the largest child process, the bytes that went through the work folder, whether
-the cap held.
+The platform is that of bench_corpus.py, with longer posts: each says what several of its posts say. Three builds, from
+selection to the verifier's verdict: without a cap; under it in one bucket, which has to be refused; under it in many.
+Prints for each the most that any process held (resident set), CPU, the digest. The cap is the kernel's.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).parent))
 from bench_cluster import Meter, built, size
 from bench_corpus import Peak, prepared
 from demur.errors import DemurError
 from demur.store.capped import Capped
 
 
+def lengthened(items: Path, times: int) -> int:
+    """Let every post say what so many posts of its file say, drawn at random; return the bytes of all texts."""
+    chance, held = np.random.default_rng(3), 0
+    for path in sorted(items.glob("*.parquet")):
+        table = pq.read_table(path)
+        texts = table["text"].combine_chunks()
+        draws = [texts.take(pa.array(chance.permutation(len(texts)))) for _ in range(times - 1)]
+        joined = pc.binary_join_element_wise(texts, *draws, " ", null_handling="skip") if draws else texts
+        joined = pc.if_else(pc.is_valid(texts), joined, None)
+        pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", joined), path)
+        held += pc.sum(pc.binary_length(joined)).as_py() or 0
+    return held
+
+
+def one(folder: Path, name: str, meter: Meter, rows: int, **means: Any) -> str | None:
+    """Build and print a line; return the digest, or nothing where the cap stopped it."""
+    peak, began = Peak(), meter.look()
+    peak.start()
+    out = name.replace(" ", "-").replace(",", "")
+    digest = None
+    try:
+        digest = str(built(folder, out, meter, rows, **means)["manifest"].digest)
+        said = f"digest {digest[:16]}"
+    except DemurError as error:
+        said = f"refused: {str(error).splitlines()[0]}"
+    peak.over.set()
+    work = size(folder / f"work-{out}") / 2**20
+    print(
+        f"{name:<22} peak {peak.most:>5} MiB  {meter.look() - began:7.1f} CPU-s  {work:6.0f} MiB of work files  {said}",
+        flush=True,
+    )
+    return digest
+
+
 def main() -> None:
-    """Measure both."""
+    """Measure all three; end with an error where the corpora differ or the cap stopped nothing."""
     reader = argparse.ArgumentParser()
-    reader.add_argument("--items", type=int, default=2_000_000)
-    reader.add_argument("--cap", type=int, default=2048, help="MiB of one process")
-    reader.add_argument("--buckets", type=int, default=32)
+    reader.add_argument("--items", type=int, default=300_000)
+    reader.add_argument("--join", type=int, default=10, help="posts that each post says")
+    reader.add_argument("--cap", type=int, default=640, help="MiB of one process")
+    reader.add_argument("--buckets", type=int, default=16)
     given = reader.parse_args()
     meter = Meter()
     meter.start()
     with tempfile.TemporaryDirectory() as base:
-        folder = Path(base)
+        folder, cap = Path(base), Capped(given.cap, least=0)
         prepared(folder, given.items)
-        digests = []
-        for name, rows in (("one bucket", given.items), (f"{given.buckets} buckets", given.items // given.buckets)):
-            peak = Peak()
-            peak.start()
-            out, cap = name.replace(" ", "-"), Capped(given.cap, least=0)
-            try:
-                found = built(folder, out, meter, rows, runner=cap)
-                digests.append(found["manifest"].digest)
-                said = f"{found['cpu']:.1f} CPU-s, digest {digests[-1][:12]}"
-            except DemurError as error:
-                said = str(error).split("\n", maxsplit=1)[0]
-            peak.over.set()
-            work = size(folder / f"work-{out}") / 2**20
-            print(
-                f"{name:<12} peak {peak.most} MiB under a cap of {given.cap}; {work:.0f} MiB of work files; {said}",
-                flush=True,
-            )
+        held = lengthened(folder / "items", given.join)
+        print(f"{given.items:,} items, {held / 2**20:,.0f} MiB of texts; a cap of {given.cap} MiB", flush=True)
+        free = one(folder, "no cap, one bucket", meter, given.items)
+        stopped = one(folder, "cap, one bucket", meter, given.items, runner=cap)
+        spilt = one(folder, f"cap, {given.buckets} buckets", meter, given.items // given.buckets, runner=cap)
+        print(f"digests equal: {spilt == free}; stopped in one bucket: {stopped is None}")
+        assert free == spilt
 
 
 if __name__ == "__main__":

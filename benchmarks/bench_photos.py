@@ -1,6 +1,7 @@
 """Pictures through the media room: speed against decoding and encoding, faces and text found, record files.
 
-    python benchmarks/bench_photos.py [--pictures 12] [--faces 60] [speed recall text records]
+    python benchmarks/bench_photos.py [--pictures 12] [--faces 60] [--prints 65536]
+        [speed recall text records copies]
 
 CPU seconds of one core, the worker's and the room's together. Faces are real ones out of ../shared/data over patterns;
 without that folder the pictures hold none and recall is not measured.
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, TiffImagePlugin
 
 from demur.media import Darkroom, MediaRecipe, MediaRecord, read_media_slice, write_media_slice
+from demur.media.copies import bands_of, near
 from demur.media.detect import Detector, load
 
 SHARED = Path("../shared/data/media")
@@ -314,18 +316,42 @@ def parquet_batches(path: Path) -> Iterator[list[object]]:
         yield batch.to_pylist()
 
 
+def copies(largest: int) -> None:
+    """Near copies among ever more pictures, by look-ups; a hundredth of them are copies of an earlier one."""
+    before: tuple[int, float] | None = None
+    count = 16_384
+    while count <= largest:
+        chance = np.random.default_rng(1)
+        prints = chance.integers(0, 1 << 64, (count, 4), dtype=np.uint64)
+        late = np.arange(count - count // 100, count)
+        prints[late] = prints[: len(late)] ^ np.uint64(0x0101_0101_0101_0101) * (late % 4 == 0)[:, None]
+        ages = np.arange(count)
+        begun = time.process_time()
+        again = near(prints, prints, (ages, ages))
+        spent = time.process_time() - begun
+        power = f"; power {np.log(spent / before[1]) / np.log(count / before[0]):.2f}" if before else ""
+        ways = f"{len(bands_of(count))} bands"
+        print(
+            f"  {count:9,} pictures, {ways}: {spent:.1f} s, {spent / count * 1e6:.0f} us each{power}; {again.sum()} found"
+        )
+        assert again[late[late % 4 != 0]].all()
+        before, count = (count, spent), count * 4
+
+
 def main() -> None:
     """Measure what is asked for, all by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["speed", "recall", "text", "records"])
+    parser.add_argument("what", nargs="*", default=["speed", "recall", "text", "records", "copies"])
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--faces", type=int, default=60)
+    parser.add_argument("--prints", type=int, default=65_536)
     asked = parser.parse_args()
     ways = {
         "speed": lambda: speed(asked.pictures),
         "recall": lambda: recall(asked.faces),
         "text": text,
         "records": lambda: records(asked.pictures * 100),
+        "copies": lambda: copies(asked.prints),
     }
     for what in asked.what:
         print(what)

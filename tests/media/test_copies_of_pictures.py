@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import media_makers as make
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demur.media import copies_of_protected
+from demur.media.copies import SAME_BITS, bands_of, cut_into, near
 from demur.media.picture import Seen, fingerprint
 
 
@@ -56,6 +59,53 @@ def test_it_is_what_comparing_every_pair_gives_in_any_order(world, order):
         pa.array([protected[row] for row in rows], pa.bool_()),
     )
     assert found.to_pylist() == [expected[row] for row in rows]
+
+
+def words(numbers):
+    return np.frombuffer(b"".join(one.to_bytes(32, "big") for one in numbers), ">u8").astype(np.uint64).reshape(-1, 4)
+
+
+@st.composite
+def neighbours(draw):
+    """Fingerprints around one, most of them at the very edge of the distance, their turned bits together or apart."""
+    middle = draw(st.integers(0, 2**256 - 1))
+    runs = st.builds(lambda begin, size: {*range(256)[begin : begin + size]}, st.integers(0, 255), st.integers(0, 40))
+    spread = st.builds(lambda begin, step: set(range(begin, 256, step)), st.integers(0, 7), st.integers(7, 9))
+    some = st.one_of(st.sets(st.integers(0, 255), min_size=28, max_size=34), runs, spread)
+    return middle, [turned(middle, bits) for bits in draw(st.lists(some, min_size=1, max_size=6))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(world=neighbours(), number=st.integers(8, 32))
+@example(world=(0, [sum(1 << 8 * place for place in range(31)), sum(1 << 8 * place for place in range(32))]), number=32)
+def test_however_many_bands_it_is_what_comparing_every_pair_gives(world, number):
+    middle, others = world
+    found = near(words(others), words([middle]), bands=cut_into(number))
+    assert found.tolist() == [(middle ^ one).bit_count() <= SAME_BITS for one in others]
+
+
+@pytest.mark.parametrize("count", [1, 10_000, 1_000_000, 100_000_000])
+def test_bands_are_of_all_bits_and_leave_no_pair_out(count):
+    bands = bands_of(count)
+    cut = next(number for number in range(8, 33) if cut_into(number) == bands)
+    assert sum(band.radius + 1 for band in bands) > SAME_BITS  # who differs in more in each differs in more than 31
+    assert all(band.bits in (256 // cut, 256 // cut + 1) for band in bands)
+    assert all(one.begin + one.bits <= other.begin for one, other in pairwise(bands))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 99), bits=st.integers(0, 40))
+def test_many_of_one_kind_are_compared_as_few_are(seed, bits):
+    """More candidates a look-up than are compared at once, and the only near one is the youngest of them."""
+    chance = np.random.default_rng(seed)
+    crowd = chance.integers(0, 1 << 63, (700, 4), dtype=np.uint64)
+    crowd[:, 0] = 7  # the same first bits: all stand in one place of the first bands
+    asked = crowd[-1:].copy()
+    for bit in chance.permutation(192)[:bits]:
+        asked[0, 1 + bit // 64] ^= np.uint64(1 << int(bit % 64))
+    ages = np.arange(700)
+    assert near(asked, crowd, (np.array([999]), ages), bands=cut_into(16)).tolist() == [bits <= SAME_BITS]
+    assert near(asked, crowd, (np.array([699]), ages)).tolist() == [False]
 
 
 def test_no_pictures_no_copies():

@@ -1,15 +1,21 @@
 """Copies of pictures by their fingerprints: a copy of a protected picture is protected (COR-05, TPD-02).
 
-Every pair is verified by its whole distance; nothing follows from a copy of a copy. The cost is a sort and look-ups:
-two fingerprints of 256 bits at a distance of at most 31 have, among 16 bands of 16 bits, one that differs in one bit
-at most (31 < 2 · 16), so each band of a protected picture is written down as it is and with each bit turned.
+Every pair is verified by its whole distance; nothing follows from a copy of a copy. No picture is compared with all
+others: of two fingerprints of 256 bits at a distance of at most 31, cut into some bands, at least one band differs in
+few bits or none. So each band of one picture, and that band with each few of its bits turned, is looked up among the
+others'. How many bands follows from how many pictures there are: the more, the wider, so that a look-up finds about as
+many strangers however many there are, and the cost grows with the power 1.4 of the pictures (docs/media.md), not 2.
 
-Sources: PDQ (Facebook, 2019): the same picture at a distance of at most 31; Norouzi and others, Multi-Index Hashing
-(2012).
+Sources: PDQ (Facebook, 2019): the same picture at a distance of at most 31; Norouzi and others, Fast Exact Search in
+Hamming Space with Multi-Index Hashing (2014), §3 and §5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -20,9 +26,67 @@ SAME_BITS = 31
 GOOD_QUALITY = 50
 """Below this a picture has too little in it to be told from others; it is a copy of nothing."""
 
-_BANDS = 16
-_CHUNK = 1 << 16
-_TURNED = np.concatenate([np.zeros(1, np.uint16), np.left_shift(np.uint16(1), np.arange(16, dtype=np.uint16))])
+_BITS = 256
+_FEWEST_BANDS, _MOST_BANDS = 8, 32
+"""Of 32 bits and of 8."""
+_PROBES = 1 << 21
+"""Look-ups in memory at once."""
+_FIRST_LOOK = 64
+"""Candidates of one look-up that are compared first, the oldest; whoever is found is not looked at again."""
+_CANDIDATE = 3.0
+"""What a comparison costs, in look-ups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Some bits of a fingerprint, and in how many of them two may differ to be compared."""
+
+    begin: int
+    bits: int
+    radius: int
+
+    def of(self, prints: Any) -> Any:
+        """Return these bits of fingerprints of four words, as numbers."""
+        word, shift = divmod(self.begin, 64)
+        over = shift + self.bits - 64
+        found = prints[:, word] << np.uint64(over) if over > 0 else prints[:, word] >> np.uint64(-over)
+        if over > 0:
+            found = found | prints[:, word + 1] >> np.uint64(64 - over)
+        return (found & np.uint64((1 << self.bits) - 1)).astype(np.int64)
+
+    def turns(self) -> Any:
+        """Return every way to turn as many bits or fewer, as numbers to add without carry; the whole band first."""
+        ways = [sum(1 << one for one in some) for turned in range(self.radius + 1)
+                for some in combinations(range(self.bits), turned)]  # fmt: skip
+        return np.array(ways, np.int64)
+
+
+def bands_of(count: int) -> list[Band]:
+    """Return the bands for so many fingerprints: of those that miss nothing, the cheapest.
+
+    With m bands and a distance of at most 31 = a·m + b, either one of the first b + 1 bands differs in a bits at most,
+    or one of the others in a - 1 at most; else they would differ in (b + 1)(a + 1) + (m - b - 1)a = 32 bits.
+    """
+    ways = (cut_into(number) for number in range(_FEWEST_BANDS, _MOST_BANDS + 1))
+    return min(ways, key=lambda bands: _cost(bands, count))
+
+
+def cut_into(number: int) -> list[Band]:
+    """Return so many bands, less those that nobody has to look at."""
+    most, rest = divmod(SAME_BITS, number)
+    wide = _BITS % number
+    out, begin = [], 0
+    for place in range(number):
+        bits = _BITS // number + (place < wide)
+        radius = most if place <= rest else most - 1
+        out += [Band(begin, bits, radius)] if radius >= 0 else []
+        begin += bits
+    return out
+
+
+def _cost(bands: list[Band], count: int) -> float:
+    turns = [sum(comb(band.bits, turned) for turned in range(band.radius + 1)) for band in bands]
+    return sum(some * (1 + _CANDIDATE * count / (1 << band.bits)) for some, band in zip(turns, bands, strict=True))
 
 
 def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any) -> Any:
@@ -45,10 +109,8 @@ def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any
     others = np.flatnonzero(usable & ~marked)
     if len(sought) and len(others):
         also = sought[np.asarray(pc.is_valid(mirrored).to_numpy(zero_copy_only=False), bool)[sought]]
-        known = np.unique(np.concatenate([_bits(hashes, sought), _bits(mirrored, also)]), axis=0)
-        for start in range(0, len(others), _CHUNK):
-            rows = others[start : start + _CHUNK]
-            marked[rows] |= _near(_bits(hashes, rows), known)
+        known = np.unique(np.concatenate([_prints(hashes, sought), _prints(mirrored, also)]), axis=0)
+        marked[others] |= near(_prints(hashes, others), known)
     return pa.array(marked)
 
 
@@ -69,11 +131,10 @@ def copies_of_earlier(hashes: Any, mirrored: Any, quality: Any) -> Any:
     again = np.zeros(len(hashes), bool)
     if len(rows):
         also = rows[np.asarray(pc.is_valid(mirrored).to_numpy(zero_copy_only=False), bool)[rows]]
-        known = np.concatenate([_bits(hashes, rows), _bits(mirrored, also)])
+        known = np.concatenate([_prints(hashes, rows), _prints(mirrored, also)])
         ages = np.concatenate([rows, also])
-        for start in range(0, len(rows), _CHUNK):
-            asked = rows[start : start + _CHUNK]
-            again[asked] = _near(_bits(hashes, asked), known, (asked, ages))
+        oldest = np.argsort(ages, kind="stable")
+        again[rows] = near(_prints(hashes, rows), known[oldest], (rows, ages[oldest]))
     return pa.array(again)
 
 
@@ -81,38 +142,71 @@ def _one(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _bits(hashes: Any, rows: Any) -> Any:
-    """Return the fingerprints of some rows, shape (rows, 16) of 16-bit bands."""
+def _prints(hashes: Any, rows: Any) -> Any:
+    """Return the fingerprints of some rows, shape (rows, 4) of 64-bit words."""
     texts = hashes.take(pa.array(rows, pa.int64())).to_pylist()
-    return np.frombuffer(bytes.fromhex("".join(texts)), ">u2").astype(np.uint16).reshape(-1, _BANDS)
+    return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64).reshape(-1, 4)
 
 
-def _near(asked: Any, known: Any, ages: tuple[Any, Any] | None = None) -> Any:
-    """Return for each asked fingerprint whether a known one, where ages are given an earlier one, is within reach."""
+def near(asked: Any, known: Any, ages: tuple[Any, Any] | None = None, *, bands: list[Band] | None = None) -> Any:
+    """Return for each asked fingerprint whether a known one, where ages are given an earlier one, is within reach.
+
+    Args:
+        asked: fingerprints, shape (rows, 4) of 64-bit words.
+        known: the same; the earliest first where ages are given.
+        ages: of the asked and of the known.
+        bands: which to use; by default the cheapest.
+    """
     hit = np.zeros(len(asked), bool)
-    for band in range(_BANDS):
-        keys = (known[:, band, None] ^ _TURNED).reshape(-1)
-        owners = np.repeat(np.arange(len(known)), len(_TURNED))
+    for band in bands if bands is not None else bands_of(len(known)):
+        keys = band.of(known)
         order = np.argsort(keys, kind="stable")
-        keys, owners = keys[order], owners[order]
-        open_rows = np.flatnonzero(~hit)
-        first = np.searchsorted(keys, asked[open_rows, band], "left")
-        last = np.searchsorted(keys, asked[open_rows, band], "right")
-        for rows, starts, counts in _pieces(open_rows, first, last - first):
-            places = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())
-            pairs = np.repeat(rows, counts)
-            if ages is not None:
-                earlier = ages[1][owners[places]] < ages[0][pairs]
-                pairs, places = pairs[earlier], places[earlier]
-            apart = np.bitwise_count(asked[pairs] ^ known[owners[places]]).sum(axis=1)
-            hit[pairs[apart <= SAME_BITS]] = True
+        found = _finder(keys[order], band.bits)
+        turns = band.turns()
+        left = np.flatnonzero(~hit)
+        step = max(1, _PROBES // len(turns))
+        for start in range(0, len(left), step):
+            rows = left[start : start + step]
+            probes = (band.of(asked[rows])[:, None] ^ turns).reshape(-1)
+            first, last = found(probes)
+            busy = np.flatnonzero(last > first)
+            places = np.repeat(rows, len(turns))[busy], first[busy], last[busy]
+            _compare(hit, asked, (known, order), places, ages)
     return hit
 
 
-def _pieces(rows: Any, starts: Any, counts: Any) -> Any:
-    """Yield look-ups in pieces of bounded memory."""
-    busy = np.flatnonzero(counts)
-    rows, starts, counts = rows[busy], starts[busy], counts[busy]
+def _finder(keys: Any, bits: int) -> Callable[[Any], tuple[Any, Any]]:
+    """Return what finds where numbers begin and end among sorted keys: a table, unless that would be much larger."""
+    if 1 << bits > 4 * len(keys) + (1 << 16):
+        return lambda asked: (np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right"))
+    ends = np.concatenate(([0], np.cumsum(np.bincount(keys, minlength=1 << bits))))
+    return lambda asked: (ends[asked], ends[asked + 1])
+
+
+def _compare(hit: Any, asked: Any, known: Any, places: Any, ages: Any) -> None:
+    """Mark whoever is near one of their candidates, the oldest of each look-up first."""
+    prints, order = known
+    rows, first, last = places
+    look = _FIRST_LOOK
+    while len(rows):
+        counts = np.minimum(last - first, look)
+        for cut in _cuts(counts):
+            some = cut[~hit[rows[cut]]]
+            many = counts[some]
+            starts = np.repeat(first[some] - np.concatenate(([0], np.cumsum(many)[:-1])), many)
+            owners = order[starts + np.arange(many.sum())]
+            pairs = np.repeat(rows[some], many)
+            if ages is not None:
+                earlier = ages[1][owners] < ages[0][pairs]
+                pairs, owners = pairs[earlier], owners[earlier]
+            apart = np.bitwise_count(asked[pairs] ^ prints[owners]).sum(axis=1)
+            hit[pairs[apart <= SAME_BITS]] = True
+        more = (last - first > look) & ~hit[rows]
+        rows, first, last = rows[more], first[more] + look, last[more]
+        look *= 4
+
+
+def _cuts(counts: Any) -> Iterator[Any]:
+    """Yield places in pieces of bounded memory."""
     piece = np.cumsum(counts) // (1 << 20)
-    for cut in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(piece)) + 1) if len(rows) else ():
-        yield rows[cut], starts[cut], counts[cut]
+    yield from np.split(np.arange(len(counts)), np.flatnonzero(np.diff(piece)) + 1)

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from demur.corpus.decision_file import write_decisions
 from demur.corpus.interchange import export
 from demur.corpus.manifest import MANIFEST, corpus_digest
+from demur.corpus.redact_spans import SPANS
 from demur.lineage import write_sealed
 from demur.store import KeyRing, digest_file, write_json, write_table
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
@@ -49,12 +50,14 @@ def corpus_of(root: Path, rows: int) -> Path:
         write_table(folder / path, table)
         slices.append(SliceDigest("en", shard, 0, path, len(ids), "0" * 64, digest_file(folder / path)))
     keys = KeyRing(root / "keys", seed=b"bench")
+    found = [{"start": 3, "end": 19, "kind": "EMAIL"}, {"start": 40, "end": 52, "kind": "PHONE"}]
     fates = pa.table(
         {
             "item_id": [f"x:{number}" for number in range(rows)],
             "allowed": [True] * rows,
             "primary_reason": pa.nulls(rows, pa.string()),
             "exclusion": pa.nulls(rows, pa.string()),
+            "spans": pa.array([found if number % 4 == 0 else [] for number in range(rows)], SPANS),
         }
     )
     sealed = folder / "sealed" / "fates.sealed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 from demur.corpus.similarity import (
     BANDS,
     ROWS,
+    WORDS_ALONE,
     band_keys,
+    cut,
     exact_key,
     exact_keys,
     jaccard,
     jaccard_pairs,
-    shingles,
     signatures,
+    words,
 )
 
 WORDS = st.lists(
@@ -27,6 +30,7 @@ WORDS = st.lists(
     ),
     max_size=12,
 )
+LONG = st.lists(st.sampled_from([f"wort{place}" for place in range(40)] + ["<PHONE>"]), min_size=7, max_size=24)
 TEXTS = st.lists(WORDS.map(" ".join), min_size=1, max_size=8)
 
 
@@ -47,14 +51,30 @@ def test_nothing_depends_on_the_batch(texts: list[str]) -> None:
     ]
 
 
-@settings(max_examples=80, deadline=None)
-@given(WORDS, WORDS)
+@settings(max_examples=200, deadline=None)
+@given(WORDS | LONG, WORDS | LONG)
 def test_similarity_is_jaccard(left: list[str], right: list[str]) -> None:
-    one, two = " ".join(left), " ".join(right)
-    assert jaccard(one, two) == jaccard(two, one)
-    union = shingles(one) | shingles(two)
-    expected = len(shingles(one) & shingles(two)) / len(union) if shingles(one) and shingles(two) else 0.0
-    assert jaccard(one, two) == expected
+    one, two = words(" ".join(left)), words(" ".join(right))
+    assert jaccard(" ".join(left), " ".join(right)) == jaccard(" ".join(right), " ".join(left))
+    sets = [set(row) if min(len(one), len(two)) in WORDS_ALONE else {*row, *pairwise(row)} for row in (one, two)]
+    expected = len(sets[0] & sets[1]) / len(sets[0] | sets[1]) if one and two else 0.0
+    assert jaccard(" ".join(left), " ".join(right)) == expected
+
+
+def test_one_changed_word_of_ten_is_a_copy_and_one_of_eight_is_another_post() -> None:
+    text = [f"w{place}" for place in range(20)]
+    alike = {
+        size: jaccard(" ".join(text[:size]), " ".join([*text[:4], "x", *text[5:size]])) for size in (8, 10, 16, 20)
+    }
+    assert [size for size, found in alike.items() if found >= 0.8] == [10, 16, 20]
+
+
+@given(st.text(max_size=40))
+def test_words_of_a_batch_are_the_words_of_one(text: str) -> None:
+    found = cut([text, "a b", text])
+    spelled = [found.spelled[at:end].decode() for at, end in pairwise(found.edges[found.starts].tolist())]
+    row = "".join(f"{word} " for word in words(text))
+    assert spelled == [row, "a b ", row]
 
 
 def test_case_punctuation_and_placeholders_do_not_count() -> None:

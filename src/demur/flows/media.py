@@ -24,6 +24,7 @@ from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
 from demur.errors import BrokenError, DemurError, RefusedError
+from demur.flows.media_gone import GONE, SEEN, memories, remembered
 from demur.flows.media_rows import media_rows
 from demur.flows.media_words import naming, showing
 from demur.flows.parts import Parts, corpus_folder
@@ -39,11 +40,13 @@ from demur.store.stage import run_stage
 from demur.terms.manifests import CorpusManifest, SliceRef
 
 REDACTOR = "demur.corpus.redact:redact"
-SEALED: Any = pa.schema([(name, pa.string()) for name in ("item_id", "person_id", "record_id", "reason", "digest")])
-"""What became of the file of every allowed item. Sealed: it links items, persons and records."""
+_TEXTS = ("item_id", "person_id", "record_id", "reason", "digest", "hash", "hash_mirrored")
+SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quality", pa.int32())])
+"""What became of the file of every allowed item, and what is remembered of protected files that are gone
+(media_gone.py). Sealed: it links items, persons and records."""
 
 _BUCKETS = 64
-_MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value})
+_MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value, GONE})
 """Rights: not even the cache keeps such a file's clean form."""
 _PLACE = itemgetter("region", "shard", "slice")
 
@@ -127,9 +130,14 @@ def media_of(
         }
         tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
         parts.progress("media: slices", 0, None)
+        earlier = (one for other in media_builds(space) for one in _sealed(parts, other))
+        looked, known, lost = remembered(earlier, rows, _looked(work))
         build = MediaBuild(corpus_media(space, corpus.name), before)
-        sealed = list(_slices(parts, corpus, inputs, rows, work, build, recipe))
-        _seal(parts, build.folder, sealed)
+        reasons = _reasons(parts, corpus, inputs, rows, work, looked)
+        sealed = list(_slices(parts, corpus, rows, work, build, recipe, reasons))
+        for one in sealed:
+            one |= {name: known[one["item_id"]][name] for name in SEEN if one["item_id"] in known}
+        _seal(parts, build.folder, [*sealed, *memories(known, rows)])
         counts = Counter(one["reason"] or "record" for one in sealed)
         manifest = build.finish(
             corpus_id=inputs.corpus_id,
@@ -138,20 +146,25 @@ def media_of(
             redactor=REDACTOR,
             tools=tools,
             counts=dict(sorted(counts.items())),
+            gone=lost,
         )
     finally:
         remove_tree(work)
-    facts = {"corpus": inputs.corpus_id, "media": manifest.media_id, "counts": manifest.counts}
+    facts = {"corpus": inputs.corpus_id, "media": manifest.media_id, "counts": manifest.counts, "gone": lost}
     builds = {"media": manifest.digest, "corpus": inputs.digest}
     parts.log(Entry(EntryKind.BUILD, at, f"media:{manifest.media_id}", facts, builds))
     return manifest
 
 
+def _looked(work: Path) -> Any:
+    """Return what was seen of the files, as far as a judgement needs it."""
+    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "ocr_text", "transcript"])
+
+
 def _slices(
-    parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, build: MediaBuild, recipe: MediaRecipe
+    parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild, recipe: MediaRecipe, reasons: list[str | None]
 ) -> Iterator[dict[str, Any]]:
     """Write the slices, a place at a time; yield what became of the file of every allowed item."""
-    reasons = _reasons(parts, corpus, inputs, rows, work)
     facts = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
     joined = (
         {**row, **clean, "reason": reason}
@@ -170,9 +183,8 @@ def _slices(
             yield {name: one.get(name) for name in SEALED.names} | told
 
 
-def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path) -> list[str | None]:
+def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, table: Any) -> list[str | None]:
     """Return for every file why it becomes no record: by its picture, then by what stands or is said in it."""
-    table = pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "ocr_text", "transcript"])
     read = zip(
         rows["protected"].to_pylist(), table["ocr_text"].to_pylist(), table["transcript"].to_pylist(), strict=True
     )
@@ -297,5 +309,5 @@ def verify_media(parts: Parts, corpus: str | None = None) -> dict[str, Any]:
             "expected every media record to be of an item that the corpus allows, found others; build again",
             [f"{len(present)} records, {len(known)} known, {allowed} of allowed items"],
         )
-    told = {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known)}
+    told = {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known), "gone": manifest.gone}
     return {**told, "waiting": _waiting(parts, home)}

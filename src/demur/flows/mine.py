@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from demur.clock import parse
 from demur.corpus import read_manifest
+from demur.flows.media import media_builds
 from demur.flows.mine_index import EXCERPT, items_of
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import whole_corpora
@@ -239,11 +240,13 @@ class Line:
     reasons: tuple[str, ...]
     corpora: tuple[str, ...]
     models: tuple[str, ...]
+    media: tuple[str, ...]
+    """Media builds that hold its picture, film or voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A corpus or model that holds something of the person."""
+    """A corpus, a model or a media build that holds something of the person."""
 
     name: str
     since: datetime
@@ -262,6 +265,7 @@ class Inventory:
     counts: dict[Verdict, int]
     corpora: tuple[Build, ...]
     models: tuple[Build, ...]
+    media: tuple[Build, ...]
     elsewhere: int
     """Records made from other people's items that carry something of the person (copies, mentions)."""
     decided: datetime | None
@@ -281,7 +285,9 @@ def inventory_of(service: Service, person: str) -> Inventory:
     people = people_of(parts, person)
     held = [_holding(parts, folder, people) for folder in whole_corpora(parts)]
     models = {one.corpus: _models(parts, one) for one in held}
-    lines = [_line(row, held, models) for row in _owned(parts, people, at)]
+    media = [_pictures(parts, one, people) for one in held]
+    shown = [one for some in media for one in some]
+    lines = [_line(row, held, models, shown) for row in _owned(parts, people, at)]
     lines.sort(key=lambda one: (one.created_at is None, -(one.created_at or at).timestamp(), one.item_id))
     mine = {one.item_id for one in lines}
     here = current(parts.workspace)
@@ -294,6 +300,7 @@ def inventory_of(service: Service, person: str) -> Inventory:
             for one in held if one.records
         ),
         models=tuple(build for one in held for build, _ in models[one.corpus]),
+        media=tuple(build for build, _ in shown),
         elsewhere=len({record for one in held for record in one.records if not one.records[record] & mine}),
         decided=known,
     )  # fmt: skip
@@ -345,6 +352,20 @@ def _models(parts: Parts, held: _Holding) -> list[tuple[Build, set[str]]]:
     return found
 
 
+def _pictures(parts: Parts, held: _Holding, people: Sequence[str]) -> list[tuple[Build, set[str]]]:
+    """Return the media builds of a corpus that hold records of the people, with the items behind them."""
+    found = []
+    for folder in media_builds(parts.workspace, corpus=held.corpus):
+        sealed = SealedFile(folder / "sealed" / "media.sealed", "media", secret=parts.keys.secret("lineage"))
+        rows = [row for person in people for table in sealed.bucket(person)
+                for row in table.filter(pc.equal(table["person_id"], person)).to_pylist()]  # fmt: skip
+        items = {row["item_id"] for row in rows if row["record_id"] is not None}
+        if items:
+            status = "in_use" if held.corpus == current(parts.workspace).corpus else "kept"
+            found.append((Build(folder.name, held.as_of, len(items), status), items))
+    return found
+
+
 def _owned(parts: Parts, people: Sequence[str], at: datetime) -> list[dict[str, Any]]:
     """Return the items that were made while the account was the person's (PPL-06)."""
     spans: dict[str, list[tuple[datetime | None, datetime | None]]] = {}
@@ -361,12 +382,18 @@ def _within(instant: datetime | None, begin: datetime | None, end: datetime | No
     return instant is None or ((begin is None or begin <= instant) and (end is None or instant < end))
 
 
-def _line(row: dict[str, Any], held: Sequence[_Holding], models: dict[str, list[tuple[Build, set[str]]]]) -> Line:
+def _line(
+    row: dict[str, Any],
+    held: Sequence[_Holding],
+    models: dict[str, list[tuple[Build, set[str]]]],
+    shown: Sequence[tuple[Build, set[str]]],
+) -> Line:
     item = row["item_id"]
     corpora = tuple(one.corpus for one in held if item in one.places)
     learned = tuple(build.name for one in held for build, items in models[one.corpus] if item in items)
     reasons = tuple(reason.value for reason in reasons_of(row["reason_bits"] or 0))
-    if corpora:
+    media = tuple(build.name for build, items in shown if item in items)
+    if corpora or media:
         verdict, code = Verdict.USED, None
     elif row["allowed"] is None:
         verdict, code = Verdict.NEW, None
@@ -378,5 +405,5 @@ def _line(row: dict[str, Any], held: Sequence[_Holding], models: dict[str, list[
     return Line(
         item_id=item, service=row["service"], kind=row["kind"], created_at=row["created_at"],
         excerpt=words[:EXCERPT] if words else None, cut=len(words) > EXCERPT, verdict=verdict,
-        code=code, reasons=reasons, corpora=corpora, models=learned,
+        code=code, reasons=reasons, corpora=corpora, models=learned, media=media,
     )  # fmt: skip

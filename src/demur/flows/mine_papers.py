@@ -96,6 +96,7 @@ def everything(service: Service, person: str) -> dict[str, Any]:
         "items": [_plain(_members(one)) for one in inventory.lines],
         "corpora": [_plain(_members(one)) for one in inventory.corpora],
         "models": [_plain(_members(one)) for one in inventory.models],
+        "media_builds": [_plain(_members(one)) for one in inventory.media],
         "records_from_others_items": inventory.elsewhere,
         "notices": proofs_of(service, person),
         "certificates": certificates_of(service, person),

@@ -71,6 +71,8 @@ class MediaManifest:
     slices: tuple[MediaSlice, ...]
     counts: dict[str, int] = field(default_factory=dict)
     """Files by what became of them: ``record``, or why not."""
+    gone: int = 0
+    """Protected files that are not there any more and that no build has seen: nobody looked for their copies."""
 
 
 def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any) -> Any:

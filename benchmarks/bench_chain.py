@@ -103,17 +103,12 @@ def chain(inputs: Path, work: Path) -> None:
         opened=selected["opened"],
         upstream=["x"],
     )
-    place(
-        work / "place",
-        **common,
-        deduplicated=deduplicated,
-        before=None,
-        whole=selected["whole"],
-        groups=1,
-        upstream="x",
-    )
-    write(work / "write", selected=str(work / "select"), deduplicated=deduplicated, placed=str(work / "place"), keys=keys,
-          regions=["other"], shards=2, slices=2, groups=1, replaced=None, before=None, upstream="x")  # fmt: skip
+    common |= {"deduplicated": deduplicated, "before": None, "groups": 1, "upstream": "x"}
+    place(work / "place", **common, whole=selected["whole"])
+    for name in ("texts", "source", "gauge"):
+        common.pop(name)
+    places = {"placed": str(work / "place"), "regions": ["other"], "shards": 2, "slices": 2, "replaced": None}
+    write(work / "write", **common, **places, keys=keys)
     assert read_commit(work / "write")
 
 

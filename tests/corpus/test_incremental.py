@@ -133,6 +133,8 @@ def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
             before, corpus = made(
                 world, Path(one), replaces=corpus, bucket_rows=chance.choice([rows, 20, 200]), **options
             )
+            assert before.verdict["agrees"]
+            assert (before.verdict["upon"] is not None) == same
         _, clean = made(
             copy.deepcopy(world),
             Path(other),

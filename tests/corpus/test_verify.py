@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpus_worlds import AS_OF, World, made, network, ring
+from corpus_worlds import AS_OF, World, here, lineage, made, network, ring
 
 from demur.corpus import read_manifest, verify
 from demur.corpus.manifest import corpus_digest, write_manifest
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError
 from demur.lineage import SealedFile, bucket_of, write_sealed
-from demur.store import digest_file
+from demur.store import digest_file, read_commit, write_json
 from demur.terms.manifests import CorpusManifest, CorpusRecipe
 from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, NOTICES, STANDING
 
 Rows = list[dict[str, Any]]
+LATER = AS_OF + timedelta(days=9)
 
 
 @pytest.fixture(scope="module")
@@ -216,13 +219,113 @@ def test_a_wrong_decision_is_never_published(tmp_path: Path) -> None:
 
 def test_the_engine_can_spill_both_ways(tmp_path: Path) -> None:
     """Encrypted and not: a setting that fails only when memory runs out would fail at scale only."""
-    from demur.corpus.verify import _connect
+    from demur.corpus.verify import connect
 
     for encrypted in (True, False):
         spill = tmp_path / str(encrypted)
         spill.mkdir()
-        connection = _connect(spill, encrypted=encrypted)
+        connection = connect(spill, encrypted=encrypted)
         connection.execute("SET memory_limit = '40MB'")
         connection.execute("CREATE TABLE a AS SELECT i::VARCHAR || 'abcdefghijklmnop' AS s FROM range(2000000) t(i)")
         assert connection.execute("SELECT count(*) FROM (SELECT DISTINCT s FROM a)").fetchone() == (2000000,)
         connection.close()
+
+
+# A verdict upon another ----------------------------------------------------------------------------------------------
+
+
+def _leaving(folder: Path, seed: int = 24) -> tuple[World, Path, str]:
+    """Build a corpus, then have somebody with several records object."""
+    world = network(seed, people=12, items=90)
+    _, corpus = made(world, folder)
+    found = Counter(row["person_id"] for row in lineage(corpus, ring(folder)) if row["role"] == "author")
+    person = found.most_common(1)[0][0].removeprefix("p:")
+    world.people[person]["objected"] = True
+    return world, corpus, person
+
+
+def test_after_an_objection_only_what_it_touches_is_judged_again(tmp_path: Path) -> None:
+    world, corpus, _ = _leaving(tmp_path)
+    manifest, new = made(world, tmp_path, replaces=corpus, narrowed_at=LATER)
+    assert manifest.verdict["agrees"]
+    assert manifest.verdict["upon"] == read_manifest(corpus).digest
+    assert 0 < manifest.verdict["judged"] < manifest.verdict["items"] == len(world.items)
+    whole = verify(new, items=tmp_path / "in/items", standing=tmp_path / "in/standing", keys=ring(tmp_path))
+    assert whole.agrees
+    assert set(whole.checks) == set(manifest.verdict["checks"])
+    assert (whole.records, whole.items) == (manifest.verdict["records"], manifest.verdict["items"])
+
+
+def test_a_verdict_stands_upon_no_other_rules_people_or_snapshot(tmp_path: Path) -> None:
+    world, corpus, _ = _leaving(tmp_path)
+    manifest, _ = made(world, tmp_path, replaces=corpus, narrowed_at=LATER, source="another")
+    assert manifest.verdict["upon"] is None
+
+
+def _without(name: str) -> Callable[[Path], None]:
+    return lambda folder: shutil.rmtree(folder / name)
+
+
+def _nothing_unlinked(folder: Path) -> None:
+    pq.write_table(pa.table({"record_id": pa.array([], pa.string())}), folder / "unlinked.parquet")
+
+
+def _nothing_opened(folder: Path) -> None:
+    write_json(folder / "COMMIT.json", read_commit(folder) | {"opened": []})
+
+
+def _fates_lost(folder: Path) -> None:
+    """Half of the fates of opened parts are not written."""
+    for file in sorted((folder / "fates").glob("*.arrow")):
+        with pa.ipc.open_stream(file.read_bytes()) as reader:
+            rows = reader.read_all()
+        with pa.OSFile(str(file), "wb") as stream, pa.ipc.new_stream(stream, rows.schema) as writer:
+            writer.write_table(rows.slice(0, rows.num_rows // 2))
+
+
+FAULTS = {
+    "records that go stay in their slices": ("place", _without("removed")),
+    "lineage of records that went stays": ("place", _nothing_unlinked),
+    "new lineage is lost": ("place", _without("lineage")),
+    "fates are lost": ("place", _fates_lost),
+    "changed parts are taken over as they were": ("select", _nothing_opened),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_stage_is_found_though_only_changes_are_judged(tmp_path: Path, fault: str) -> None:
+    world, corpus, _ = _leaving(tmp_path)
+    at, spoil = FAULTS[fault]
+
+    def runner(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        facts = here(target, folder, arguments)
+        if folder.name == at:
+            spoil(folder)
+        if folder.name == "verify":
+            assert facts["verdict"]["upon"], "the verdict stands upon the one before"
+        return read_commit(folder)
+
+    with pytest.raises(BrokenError, match="verifier"):
+        made(world, tmp_path, replaces=corpus, narrowed_at=LATER, runner=runner)
+
+
+@pytest.mark.parametrize("fact", [{"objected": True}, {"born_on": None}, {"status": "deleted"}, {"private": True}])
+def test_decisions_that_do_not_know_what_is_known_of_a_person_are_found(
+    tmp_path: Path, fact: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = network(23, people=12, items=90)
+    _, corpus = made(world, tmp_path)
+    monkeypatch.setattr(World, "decide", partialmethod(_as_before, dict(_masks(world))))
+    found = Counter(row["person_id"] for row in lineage(corpus, ring(tmp_path)) if row["role"] == "author")
+    world.people[found.most_common(1)[0][0].removeprefix("p:")].update(fact)
+    with pytest.raises(BrokenError, match="verifier"):
+        made(world, tmp_path, replaces=corpus, narrowed_at=LATER)
+
+
+def _masks(world: World) -> Iterator[tuple[str, int]]:
+    for item, row in world.items.items():
+        yield item, world.decide(row)
+
+
+def _as_before(_: World, masks: dict[str, int], row: dict[str, Any]) -> int:
+    return masks[row["item_id"]]

@@ -287,22 +287,23 @@ class _Stages:
         """
         draft_file = self.folder / "draft.json"
         write_json(draft_file, asdict(draft))
-        verdict = self._stage(
+        found = self._stage(
             "verify",
-            "verify:stage",
+            "verify_changed:stage",
+            before=str(self.before) if self.before and self.same_source else None,
             draft=str(draft_file),
             written=str(self.folder / "write" / CORPUS),
             items=str(self.inputs.items),
             standing=str(self.inputs.standing),
             keys=self.keys,
             upstream=digest_json(asdict(draft)),
-        )["verdict"]
+        )
         try:
-            refuse_violations(verdict)
+            refuse_violations(found["verdict"])
         except BrokenError:
             remove_tree(self.folder / "verify")  # the next call asks again: the fault may lie in us
             raise
-        return replace(draft, verdict=verdict)
+        return replace(draft, verdict=found["verdict"], sealed={**draft.sealed, **found["sealed"]})
 
     @property
     def _mentions(self) -> bool:

@@ -1,7 +1,7 @@
 """The independent verifier: reads what was written in a second engine (DuckDB) and judges it by rules of its own.
 
 It trusts neither the policy room nor the stages: it opens the slice files, the unsealed lineage and fates, and the
-exported tables, and looks for anything that must not be there. Only this module imports duckdb. Memory is bounded;
+exported tables, and looks for anything that must not be there. Only this module opens the engine. Memory is bounded;
 what does not fit is spilled to a folder that is removed: the build's own, or a temporary one, encrypted.
 """
 
@@ -17,20 +17,20 @@ import pyarrow as pa
 
 from demur.clock import parse
 from demur.corpus.manifest import check_files, read_manifest
-from demur.corpus.verify_rules import AUTHORS, CARRIED, CHECKS, COUNTRIES, FOUND, REACH, RECOUNTED, TERMS
+from demur.corpus.verify_rules import AUTHORS, CARRIED, CHECKS, COUNTRIES, FOUND, HOLDING, REACH, RECOUNTED, TERMS
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError
 from demur.lineage import SealedFile
-from demur.store import KeyRing, commit_record, read_json, remove_tree
+from demur.store import KeyRing
 from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
-from demur.terms.manifests import CorpusManifest, SliceDigest
+from demur.terms.manifests import CorpusManifest
 from demur.terms.policy import PROTECTION
 from demur.terms.reasons import BIT, Reason
 
 MEMORY = "1GB"
 ENGINE = "duckdb"
 
-_ITEMS = (
+ITEM_COLUMNS = (
     "item_id, kind, service, state, account_id, co_account_ids, created_at, audience, container_id, "
     "container_audience, parent_id, parent_audience, original_id, expires_at, addressed_to_ai"
 )
@@ -46,10 +46,14 @@ class Verdict:
     checks: dict[str, int]
     """Assertion → number of violations."""
     recounted: dict[str, dict[str, int]]
-    """Reason → items that carry it: as decided, and as recounted here."""
+    """Reason → items that carry it: as decided, and as recounted here; of all that were judged."""
     records: int
     items: int
     engine: str
+    upon: str | None = None
+    """Digest of the corpus whose verdict holds for everything that is as it was there; ``None`` = all was judged."""
+    judged: int | None = None
+    """How many items were judged again then."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain form for the manifest."""
@@ -72,8 +76,8 @@ def verify(
         BrokenError: a file is missing or changed (each is named), or the sealed files don't open.
     """
     manifest = read_manifest(corpus)
-    with tempfile.TemporaryDirectory(prefix="demur-verify-") as spill:
-        connection = _connect(Path(spill), encrypted=True)
+    spill = tempfile.TemporaryDirectory(prefix="demur-verify-")
+    with spill as folder, connect(Path(folder), encrypted=True) as connection:
         return judge(corpus, manifest, connection, items=items, standing=standing, keys=keys, policy=policy)
 
 
@@ -87,40 +91,22 @@ def judge(
     keys: KeyRing,
     policy: dict[str, Any] | None = None,
 ) -> Verdict:
-    """Verify written files against a manifest that need not be on disk yet, and close the connection; see above."""
-    try:
-        check_files(folder, manifest)
-        _load_settings(connection, manifest, policy if policy is not None else manifest.inputs["policy_facts"])
-        _load_tables(connection, items, standing)
-        _load_corpus(connection, folder, manifest, keys)
-        return _judged(connection)
-    finally:
-        connection.close()
-
-
-def stage(folder: Path, *, draft: str, written: str, items: str, standing: str, keys: str, upstream: str) -> None:
-    """Verify a build before it gets its manifest; commit the verdict.
-
-    Args:
-        folder: where to commit.
-        draft: file of the manifest to be.
-        written: folder of the written corpus.
-        items: folder of the snapshot.
-        standing: folder of the people tables.
-        keys: folder of the key ring.
-        upstream: call of the stage before.
-    """
-    assert upstream
-    found = read_json(Path(draft))
-    manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
-    ring = KeyRing(Path(keys))
-    (folder / "spill").mkdir()
-    connection = _connect(folder / "spill", encrypted=False)
-    try:
-        verdict = judge(Path(written), manifest, connection, items=Path(items), standing=Path(standing), keys=ring)
-    finally:
-        remove_tree(folder / "spill")
-    commit_record(folder, {"verdict": verdict.as_json()})
+    """Verify written files against a manifest that need not be on disk yet; see above."""
+    check_files(folder, manifest)
+    load_settings(connection, manifest, policy if policy is not None else manifest.inputs["policy_facts"])
+    load_people(connection, standing)
+    _load_items(connection, items)
+    _load_corpus(connection, folder, manifest, keys)
+    checks, recounted = among_items(connection)
+    checks |= {name: count(connection, f"({query})") for name, query in CHECKS.items()}
+    return Verdict(
+        agrees=not any(checks.values()),
+        checks=checks,
+        recounted=recounted,
+        records=count(connection, "records"),
+        items=count(connection, "items"),
+        engine=ENGINE,
+    )
 
 
 def refuse_violations(verdict: dict[str, Any]) -> None:
@@ -138,7 +124,7 @@ def refuse_violations(verdict: dict[str, Any]) -> None:
         )
 
 
-def _connect(spill: Path, *, encrypted: bool) -> Any:
+def connect(spill: Path, *, encrypted: bool) -> Any:
     """Open the engine with bounded memory.
 
     Args:
@@ -162,7 +148,8 @@ def _connect(spill: Path, *, encrypted: bool) -> Any:
     )
 
 
-def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:
+def load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:
+    """Load the instants and the policy's facts."""
     connection.execute("SET TimeZone = 'UTC'")
     as_of, known_at = parse(manifest.inputs["as_of"]), parse(manifest.inputs["narrowed_at"])
     claims = list(_claims(facts, manifest.inputs["as_of"]))
@@ -185,7 +172,7 @@ def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, A
         "regimes": [{"name": regime.value, "rank": rank} for regime, rank in PROTECTION.items()],
     }
     for name, rows in tables.items():
-        _table(connection, name, pa.Table.from_pylist(rows))
+        table(connection, name, pa.Table.from_pylist(rows))
     schema = pa.schema(
         [
             ("country", pa.string()),
@@ -196,7 +183,7 @@ def _load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, A
             ("effective_at", pa.timestamp("us", tz="UTC")),
         ]
     )
-    _table(connection, "jurisdictions", pa.Table.from_pylist(claims, schema=schema))
+    table(connection, "jurisdictions", pa.Table.from_pylist(claims, schema=schema))
 
 
 def _claims(facts: dict[str, Any], as_of: str) -> Iterator[dict[str, Any]]:
@@ -220,16 +207,21 @@ def _claims(facts: dict[str, Any], as_of: str) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _load_tables(connection: Any, items: Path, standing: Path) -> None:
+def _load_items(connection: Any, items: Path) -> None:
     connection.execute(
-        f"CREATE TABLE items AS SELECT {_ITEMS} FROM read_parquet(?)",  # noqa: S608  (a constant of ours)
+        f"CREATE TABLE items AS SELECT {ITEM_COLUMNS} FROM read_parquet(?)",  # noqa: S608  (a constant of ours)
         [[str(file) for file in sorted(items.rglob("*.parquet"))]],
     )
+
+
+def load_people(connection: Any, standing: Path) -> None:
+    """Load the people tables; say which holds are in force."""
     for name in _PEOPLE:
         connection.execute(
             f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?)",  # noqa: S608  (a constant of ours)
             [str(standing / f"{name}.parquet")],
         )
+    connection.execute(HOLDING)
 
 
 def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: KeyRing) -> None:
@@ -243,7 +235,7 @@ def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: 
         }
         for one in manifest.slices
     ]
-    _table(connection, "slices", pa.Table.from_pylist(listed))
+    table(connection, "slices", pa.Table.from_pylist(listed))
     connection.execute(
         "CREATE TABLE records AS SELECT record_id, filename AS file "
         "FROM read_parquet(?, filename = true, hive_partitioning = false)",
@@ -252,7 +244,7 @@ def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: 
     for kind, schema in SEALED.items():
         sealed = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=keys.secret("lineage"))
         reader = pa.RecordBatchReader.from_batches(schema, _batches(sealed, schema))
-        _table(connection, kind, reader)
+        table(connection, kind, reader)
 
 
 def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
@@ -260,37 +252,31 @@ def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
         yield from table.select(schema.names).cast(schema).to_batches()
 
 
-def _table(connection: Any, name: str, rows: Any) -> None:
+def table(connection: Any, name: str, rows: Any) -> None:
+    """Make a table of Arrow rows."""
     connection.register("incoming", rows)
     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608  (a constant of ours)
     connection.unregister("incoming")
 
 
-def _judged(connection: Any) -> Verdict:
+def among_items(connection: Any) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Judge the items at hand; return what must not be allowed and is, and how often both readings give each reason."""
     for step in (AUTHORS, COUNTRIES, TERMS, REACH, CARRIED):
         connection.execute(step)
     checks: dict[str, int] = {}
     recounted: dict[str, dict[str, int]] = {}
     for reason, query in FOUND.items():
         connection.execute(f"CREATE OR REPLACE TABLE found AS SELECT DISTINCT item_id FROM ({query})")  # noqa: S608
-        checks[f"allowed_although_{reason}"] = _count(connection, "found JOIN fates USING (item_id) WHERE allowed")
+        checks[f"allowed_although_{reason}"] = count(connection, "found JOIN fates USING (item_id) WHERE allowed")
         if reason in RECOUNTED:
             bit = BIT[Reason(reason)]
             recounted[reason] = {
-                "decided": _count(connection, f"fates WHERE reason_bits & {bit} <> 0"),
-                "recounted": _count(connection, "found"),
+                "decided": count(connection, f"fates WHERE reason_bits & {bit} <> 0"),
+                "recounted": count(connection, "found"),
             }
-    for name, query in CHECKS.items():
-        checks[name] = _count(connection, f"({query})")
-    return Verdict(
-        agrees=not any(checks.values()),
-        checks=checks,
-        recounted=recounted,
-        records=_count(connection, "records"),
-        items=_count(connection, "items"),
-        engine=ENGINE,
-    )
+    return checks, recounted
 
 
-def _count(connection: Any, source: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {source}").fetchone()[0])  # noqa: S608  (our own queries)
+def count(connection: Any, source: str) -> int:
+    """Return how many rows a table or query has."""
+    return int(connection.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0])  # noqa: S608  (our own queries)

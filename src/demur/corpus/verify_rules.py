@@ -72,6 +72,10 @@ CREATE TABLE delivered AS
     WHERE n.state IN ('delivered', 'seen', 'clicked', 'acted') AND c.status IN ('running', 'effective', 'superseded')
       AND c.purpose = s.purpose
     GROUP BY person_id, c.kinds;
+"""
+
+HOLDING = """
+-- holds in force
 CREATE TABLE holding AS
     SELECT p.* FROM holds p, settings s
     WHERE p.act = 'place' AND (p.valid_at IS NULL OR p.valid_at <= s.known_at) AND p.recorded_at <= s.known_at
@@ -248,3 +252,23 @@ CHECKS: dict[str, str] = {
         WHERE f.allowed IS DISTINCT FROM true""",
 }
 """What must not be → rows that show it. Together with FOUND over allowed items these are the assertions."""
+
+ROW_SUM = "(sum(h::HUGEINT) % 18446744073709551616)::UBIGINT"
+PRINTS = f"""
+-- what of an account, of a person and of everybody the rules above read: one number each, another when it changed
+CREATE TABLE prints AS
+    SELECT 'account' AS what, account_id AS name, {ROW_SUM} AS print
+    FROM (SELECT account_id, hash(*COLUMNS(* EXCLUDE (account_id, handles, names))) AS h FROM accounts) GROUP BY ALL
+    UNION ALL
+    SELECT 'person', person_id, {ROW_SUM} FROM (
+        SELECT person_id, hash(1, *COLUMNS(* EXCLUDE (person_id, last_active_at))) AS h FROM standing
+        UNION ALL SELECT person_id, hash(2, *COLUMNS(* EXCLUDE (person_id))) FROM residence
+        UNION ALL SELECT person_id, hash(3, *COLUMNS(* EXCLUDE (person_id))) FROM notices
+    ) GROUP BY ALL
+    UNION ALL
+    SELECT 'suppressed', item_id, count(*)::UBIGINT FROM suppressed GROUP BY ALL
+    UNION ALL
+    SELECT 'everybody', 'holds', coalesce({ROW_SUM}, 0) FROM (SELECT hash(*COLUMNS(*)) AS h FROM holding)
+    UNION ALL
+    SELECT 'everybody', 'campaigns', coalesce({ROW_SUM}, 0) FROM (SELECT hash(*COLUMNS(*)) AS h FROM campaigns);
+"""  # noqa: S608  (a constant of ours)

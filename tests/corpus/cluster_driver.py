@@ -18,7 +18,13 @@ from typing import Any
 ROWS = 60
 """Items a bucket: the world makes a few."""
 SEED, PEOPLE, ITEMS = 11, 14, 100
-OBJECTS_BYTES = 80 << 20
+NODE: dict[str, Any] = {
+    "num_cpus": 1,
+    "include_log_monitor": False,
+    "object_store_memory": 80 << 20,
+    "node_ip_address": "127.0.0.1",
+}
+ATTEMPTS = 3
 
 
 def write(folder: Path, *, words: str) -> None:
@@ -42,15 +48,8 @@ def nodes_of() -> Any:
     """A head that works and another worker, one CPU each."""
     from ray.cluster_utils import Cluster as Nodes
 
-    node = {
-        "num_cpus": 1,
-        "include_log_monitor": False,
-        "object_store_memory": OBJECTS_BYTES,
-        "node_ip_address": "127.0.0.1",
-    }
-    head = {"include_dashboard": False, "no_monitor": True, **node}
-    nodes = Nodes(initialize_head=True, head_node_args=head)
-    nodes.add_node(**node)
+    nodes = Nodes(initialize_head=True, head_node_args={"include_dashboard": False, "no_monitor": True, **NODE})
+    nodes.add_node(**NODE)
     return nodes
 
 
@@ -135,7 +134,12 @@ def main(folder: Path, *, whole: bool) -> None:
             told: dict[str, Any] = {"workers": cluster.workers, "fault": faults(cluster, folder / "faults")}
             if whole:
                 told["decided"] = decided(nodes.address, folder / "decided")
-            told |= built(nodes, cluster, folder / "cluster", whole=whole)
+            for attempt in range(ATTEMPTS):  # a machine that is busy may not work on both texts at once
+                told |= built(nodes, cluster, folder / f"cluster-{attempt}", whole=whole)
+                if told["orphans"]:
+                    break
+                if told["died"]:
+                    nodes.add_node(**NODE)
     finally:
         nodes.shutdown()
     (folder / "told.json").write_text(json.dumps(told))

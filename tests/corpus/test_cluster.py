@@ -22,14 +22,14 @@ import pytest
 from corpus_worlds import made, network
 
 import demur
-from demur.errors import BrokenError, ConfigError
+from demur.errors import BrokenError, ConfigError, OutsideError
 from demur.store import cluster as on_cluster
 from demur.store import read_commit
 from demur.store.cluster import Cluster, glance, run_apart
 
 HERE = "cluster_driver"
 DRIVER = Path(driver.__file__)
-SECONDS = 300
+SECONDS = 600
 """The run takes 25 alone on a machine."""
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -89,6 +89,14 @@ def test_a_cluster_without_a_token_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     with pytest.raises(ConfigError, match="token"):
         Cluster("127.0.0.1:1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "[::1]:1"])
+def test_an_address_where_nobody_listens_is_said_at_once(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    need_ray()
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with pytest.raises(OutsideError, match="no Ray cluster answers"):
+        Cluster(address)
 
 
 class Loopback:

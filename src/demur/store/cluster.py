@@ -20,6 +20,7 @@ import os
 import platform
 import re
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Iterable
@@ -35,6 +36,8 @@ RETRIES = 3
 """How often a stage is run again because its worker died."""
 SEEN_WITHIN_SECONDS = 90
 """How long a worker waits for what others wrote: a network file system may show it late (NFS ``acdirmax`` is 60 s)."""
+
+REACHED_WITHIN_SECONDS = 10
 
 
 class Cluster:
@@ -58,6 +61,7 @@ class Cluster:
                 "expected a cluster that asks for a token, found RAY_AUTH_MODE unset: whoever reaches its port runs"
                 " code as you; set RAY_AUTH_MODE=token everywhere (docs/cluster.md)"
             )
+        _reach(address)
         import ray
 
         try:
@@ -118,6 +122,23 @@ class Cluster:
         _await({str(folder / COMMIT): None})
         facts: dict[str, Any] = told["facts"]
         return facts
+
+
+def _reach(address: str) -> None:
+    """Look whether anybody listens there: Ray itself tries for many minutes.
+
+    Raises:
+        OutsideError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return  # ``auto``
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHED_WITHIN_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise OutsideError(
+            f"no Ray cluster answers at {address} ({type(error).__name__}); check the address and that it runs"
+        ) from error
 
 
 def _call(target: str, arguments: dict[str, Any]) -> str:

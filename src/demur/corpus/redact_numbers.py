@@ -107,23 +107,27 @@ _NOT_SOLID = re.compile(r"[\W_]+")
 
 def ibans(view: str) -> Iterator[Span]:
     """Find IBANs in any grouping; the check digits must hold (ISO 13616), or the word IBAN must stand before."""
+    done = 0
     for run in _TWO_DIGITS.finditer(view):
         place = run.start()
+        if place < done:
+            continue
         start = place - 2 if view[place - 1 : place].isalpha() else place - 3
         length = IBAN_LENGTHS.get(view[start : start + 2].upper()) if start >= 0 else None
         if length is None or (start and view[start - 1].isalnum()):
             continue
         whole = _IBAN_REST[length].match(view, start)
         if whole and (_mod97(_NOT_ALNUM.sub("", whole.group())) or announced(view, start) & IBAN):
-            yield start, whole.end(), "IBAN"
+            done = whole.end()
+            yield start, done, "IBAN"
 
 
-_ISO7064 = {sign: str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"}
+_ISO7064 = {ord(sign): str(int(sign, 36)) for sign in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"}
 
 
 def _mod97(compact: str) -> bool:
     turned = compact[4:] + compact[:4]
-    return int("".join(map(_ISO7064.__getitem__, turned))) % 97 == 1
+    return int(turned.translate(_ISO7064)) % 97 == 1
 
 
 def mixed_ids(view: str) -> Iterator[Span]:

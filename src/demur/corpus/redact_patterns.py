@@ -120,7 +120,7 @@ def _url_starts(view: str) -> Iterator[int]:
         if scheme:
             yield scheme.start()
         place = view.find("://", place + 3)
-    for match in _WWW.finditer(view):
+    for match in _WWW.finditer(view) if "www." in view.lower() else ():
         if not match.start() or not (view[match.start() - 1].isalnum() or view[match.start() - 1] == "_"):
             yield match.start()
 
@@ -135,7 +135,9 @@ def _url_kind(text: str) -> str | None:
     _, mark, rest = text.partition("://")
     rest = rest if mark else text
     host, slash, path = rest.partition("/")
-    if "@" in host or _PERSONAL_HOST.search(host) or any(sign in host for sign in "?#") or host[:1].isdigit():
+    if "@" in host or "?" in host or "#" in host or host[:1].isdigit():
+        return "URL_ID"
+    if _PERSONAL.search(host) and _PERSONAL_HOST.search(host):
         return "URL_ID"
     if not slash or not path:
         return None

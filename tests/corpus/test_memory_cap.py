@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from corpus_worlds import made, network
 
 import demur
+from demur.corpus.disk import batches
 from demur.errors import ConfigError, OutsideError
 from demur.store import commit_record
 from demur.store.capped import LEAST_MIB, Capped
@@ -38,6 +41,11 @@ def stream(folder: Path, *, mib: int, at_a_time: int) -> None:
     commit_record(folder, {"total": total})
 
 
+def read(folder: Path, *, path: str) -> None:
+    """A stage that reads a table, as stages do."""
+    commit_record(folder, {"rows": sum(table.num_rows for table in batches([Path(path)], ["text"]))})
+
+
 @pytest.fixture(autouse=True)
 def _children_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start real children, which find this file; what they are held to is not what we are held to.
@@ -60,6 +68,13 @@ def test_a_stage_may_go_through_more_than_it_may_hold(tmp_path: Path) -> None:
         cap("test_memory_cap:hold", tmp_path / "hold", {"mib": 500})
     with pytest.raises(OutsideError, match="cap of 400 MiB"):
         cap("test_memory_cap:crash", tmp_path / "crash", {})
+
+
+def test_a_file_that_does_not_fit_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "long.parquet"
+    pq.write_table(pa.table({"text": ["x" * (40 << 20) + str(number) for number in range(12)]}), path)
+    with pytest.raises(OutsideError, match="more than 400 MiB"):
+        Capped(400, least=0)("test_memory_cap:read", tmp_path / "read", {"path": str(path)})
 
 
 def test_too_little_for_any_build_is_refused() -> None:

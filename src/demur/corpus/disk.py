@@ -58,6 +58,8 @@ def batches(files: Sequence[Path], columns: list[str]) -> Iterator[Any]:
             with pq.ParquetFile(file) as part:
                 for batch in part.iter_batches(columns=columns, batch_size=65_536):
                     yield pa.Table.from_batches([batch])
+        except MemoryError:  # Arrow's is an ArrowException too; the file is whole
+            raise
         except (pa.ArrowException, OSError, KeyError) as error:
             raise BrokenError(
                 f"expected a whole Parquet file in {file.name}, found a damaged one; restore it or import again"

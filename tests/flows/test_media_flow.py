@@ -348,6 +348,24 @@ def test_a_persons_page_lists_media_builds_too(at_home):
         assert inventory_of(service, "agora:p-kurt").media == ()
 
 
+def test_a_file_whose_own_credentials_say_no_becomes_no_record(at_home):
+    """CAWG 1.1 §3, as a C2PA manifest in an APP11 segment holds it (JUMBF)."""
+
+    def box(name: bytes, body: bytes) -> bytes:
+        return (8 + len(body)).to_bytes(4, "big") + name + body
+
+    said = json.dumps({"entries": {"cawg.ai_generative_training": {"use": "notAllowed"}}}).encode()
+    about = box(b"jumd", bytes(16) + b"\x03cawg.training-mining\0")
+    body = b"JP\0\1\0\0\0\1" + box(b"jumb", about + box(b"json", said))
+    place = at_home.space.media / "album/kurt.jpg"
+    plain = place.read_bytes()
+    place.write_bytes(plain[:2] + b"\xff\xeb" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:])
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert set(records(at_home)) == {"ana", "ana-bare", "gil"}
+    assert reasons(at_home)["kurt"] == "signal_no"
+    assert digest_file(place) not in {path.stem for path in cache_of(at_home.space).rglob("*.json")}
+
+
 def test_with_a_corpus_that_expires_its_pictures_go(at_home):
     expire(at_home.parts, Retention(keep_days=1), clock=lambda: LATER)
     assert not [path for path in at_home.space.media_builds.rglob("*") if path.is_file()]

@@ -8,6 +8,7 @@ them. An erasure makes the build of the new corpus from the cache and destroys w
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -29,6 +30,7 @@ from demur.flows.media_rows import media_rows
 from demur.flows.media_words import naming, showing
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import came_since, refuse_unfinished, waiting_for
+from demur.intake.signals import NO, content_credentials
 from demur.ledger import Entry, EntryKind
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
@@ -45,8 +47,9 @@ SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quali
 """What became of the file of every allowed item, and what is remembered of protected files that are gone
 (media_gone.py). Sealed: it links items, persons and records."""
 
+_TOLD = ("ocr_text", "transcript", "credentials")
 _BUCKETS = 64
-_MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value, GONE})
+_MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value, NoRecord.SIGNAL_NO.value, GONE})
 """Rights: not even the cache keeps such a file's clean form."""
 _PLACE = itemgetter("region", "shard", "slice")
 
@@ -158,7 +161,7 @@ def media_of(
 
 def _looked(work: Path) -> Any:
     """Return what was seen of the files, as far as a judgement needs it."""
-    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "ocr_text", "transcript"])
+    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, *_TOLD])
 
 
 def _slices(
@@ -184,7 +187,7 @@ def _slices(
 
 
 def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, table: Any) -> list[str | None]:
-    """Return for every file why it becomes no record: by its picture, then by what stands or is said in it."""
+    """Return for every file why it becomes no record: by its picture, by what stands in it, by what the file says."""
     read = zip(
         rows["protected"].to_pylist(), table["ocr_text"].to_pylist(), table["transcript"].to_pylist(), strict=True
     )
@@ -192,9 +195,19 @@ def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work
     shown = showing(parts, corpus, inputs, work / "source" / "items", texts)
     copied = pc.or_(rows["copied_words"].combine_chunks(), pa.array(shown, pa.bool_()))
     reasons: list[str | None] = judge(table, rows["protected"], copied, rows["rank"]).to_pylist()
-    named = naming(parts, inputs, work, texts)
     free = {None, NoRecord.DUPLICATE.value}
-    return [NoRecord.MENTION.value if hit and why in free else why for why, hit in zip(reasons, named, strict=True)]
+    told = {
+        NoRecord.SIGNAL_NO: [refused(one) for one in table["credentials"].to_pylist()],
+        NoRecord.MENTION: naming(parts, inputs, work, texts),
+    }
+    for reason, hits in told.items():
+        reasons = [reason.value if hit and why in free else why for why, hit in zip(reasons, hits, strict=True)]
+    return reasons
+
+
+def refused(credentials: str | None) -> bool:
+    """Say whether a file's content credentials say no to training; a yes opens nothing (docs/signals.md)."""
+    return credentials is not None and content_credentials(json.loads(credentials)).value == NO
 
 
 def _record(one: dict[str, Any], texts: dict[str, str], cache: Path, edge: int) -> MediaRecord:

@@ -37,6 +37,8 @@ class NoRecord(StrEnum):
     """A right: the picture, or the words with it, are a protected item's too (COR-05)."""
     MENTION = "mention"
     """A right: text in it names somebody who objected, or what was taken out of everybody's texts (TPD-03)."""
+    SIGNAL_NO = "signal_no"
+    """A right: the file's own content credentials say no to training (INT-09, JUR-04)."""
     DUPLICATE = "duplicate"
     """A filter: an earlier picture is the same."""
 

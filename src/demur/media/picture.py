@@ -62,6 +62,8 @@ class Seen:
     hash_mirrored: str | None = None
     hash_quality: int = 0
     ocr_text: str | None = None
+    credentials: str | None = None
+    """What the file's content credentials say about training, as JSON (credentials.py)."""
     flags: list[str] = field(default_factory=list)
 
 

@@ -47,6 +47,7 @@ MEDIA: Any = pa.schema(
         ("hidden_lines", pa.int32()),
         ("ocr_text", pa.string()),
         ("transcript", pa.string()),
+        ("credentials", pa.string()),
         ("flags", pa.list_(pa.string())),
     ]
 )
@@ -207,9 +208,9 @@ def _as_said(form: str, media_type: str | None) -> bool:
 def _plain(seen: dict[str, Any]) -> dict[str, Any]:
     """Return what was seen, only the columns there are and only of their types."""
     out: dict[str, Any] = {name: seen[name] for name in _SEEN if isinstance(seen.get(name), int | str)}
-    text = seen.get("ocr_text")
     flags = seen.get("flags")
-    out["ocr_text"] = text if isinstance(text, str) else None
+    for name in ("ocr_text", "credentials"):
+        out[name] = seen[name] if isinstance(seen.get(name), str) else None
     out["flags"] = [flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list) else []
     return out
 

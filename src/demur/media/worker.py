@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import sys
 from dataclasses import asdict
@@ -19,6 +20,7 @@ import numpy as np
 
 from demur.errors import ConfigError
 from demur.media import film, picture, sound
+from demur.media.credentials import training_assertions
 from demur.media.detect import Detector, load
 from demur.media.reading import Reader, redactor, warm
 from demur.media.recipe import Left, MediaRecipe
@@ -72,15 +74,19 @@ class Bench:
             raise picture.LeftOutError(Left.NO_TOOL)
         if kind == "picture":
             pixels, seen = picture.cleaned(content, self.recipe, self.detectors, self.reader)
-            return self._answer(pixels, pixels, seen, None)
+            return self._answer(content, pixels, pixels, seen, None)
         if kind == "voice":
             clean, said = sound.heard(content, self.recipe, self.transcriber)
             return {"seen": asdict(picture.Seen(frames=0)), "transcript": said, "clean_bytes": len(clean)}, clean
         pixels, seen, said = film.watched(content, self.recipe, self.detectors, self.reader, self.transcriber)
-        return self._answer(pixels, pixels[: len(pixels) // seen.frames], seen, said)
+        return self._answer(content, pixels, pixels[: len(pixels) // seen.frames], seen, said)
 
-    def _answer(self, clean: Any, first: Any, seen: picture.Seen, said: str | None) -> tuple[dict[str, Any], bytes]:
+    def _answer(
+        self, content: bytes, clean: Any, first: Any, seen: picture.Seen, said: str | None
+    ) -> tuple[dict[str, Any], bytes]:
         """Return the answer of clean pixels: the picture, then the thumbnail of it or of a film's first frame."""
+        told = training_assertions(content)
+        seen.credentials = json.dumps(told) if told else None
         whole, small = picture.encoded(clean, self.recipe.quality), picture.thumbnail(first, self.recipe)
         return {"seen": asdict(seen), "transcript": said, "clean_bytes": len(whole)}, whole + small
 

@@ -1,0 +1,171 @@
+"""Read what a file's content credentials say about training: its C2PA manifest store, as far as that. In the worker.
+
+The store is a tree of JUMBF boxes: in JPEG cut into APP11 segments, in PNG a chunk ``caBX``, in WebP a chunk ``C2PA``,
+in AVIF, HEIF and MP4 a box with a UUID. Signatures are not verified: what is read here can only take a file out, never
+in, and whoever can write a no into a file may as well withhold it. Stores that lie elsewhere (a link in XMP) and
+compressed ones are not read; what cannot be read says nothing.
+
+Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; C2PA 2.2 §11.1, annex A; CAWG Training and Data Mining
+1.1 §3; RFC 8949 (CBOR) §3.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+ASSERTIONS = ("cawg.training-mining", "c2pa.training-mining")
+_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_DEPTH = 12
+_MOST = 32
+"""Assertions of one file."""
+_SOS, _EOI, _APP11 = 0xDA, 0xD9, 0xEB
+_USES = ("allowed", "notAllowed", "constrained")
+
+
+def training_assertions(content: bytes) -> list[dict[str, Any]]:
+    """Return the assertions about training and mining of a picture or film: ``label`` and ``entries``, name → use."""
+    found: list[dict[str, Any]] = []
+    for store in _stores(content):
+        for label, held in _labelled(store, 0):
+            entries = held.get("entries") if isinstance(held, dict) else None
+            if isinstance(entries, dict) and len(found) < _MOST:
+                uses = {str(name): one.get("use") for name, one in entries.items() if isinstance(one, dict)}
+                told = {name: {"use": use} for name, use in uses.items() if use in _USES}
+                found.append({"label": label, "entries": told})
+    return found
+
+
+def _stores(content: bytes) -> Iterator[bytes]:
+    if content[:2] == b"\xff\xd8":
+        yield from _of_jpeg(content)
+    elif content[:8] == b"\x89PNG\r\n\x1a\n":
+        yield from (body for name, body in _chunks(content, 8, ">I4s", 4) if name == b"caBX")
+    elif content[:4] == b"RIFF":
+        yield from (body for name, body in _chunks(content, 12, "<4sI", 0) if name == b"C2PA")
+    else:
+        for name, body in _boxes(content):
+            if name == b"uuid" and body[:16] == _UUID:
+                purpose = body[20:].find(b"\0")  # version and flags, what it is for, where further ones lie
+                yield body[20 + purpose + 1 + 8 :]
+
+
+def _of_jpeg(content: bytes) -> Iterator[bytes]:
+    """Put the APP11 segments of each box together: by its number, in their own order."""
+    place, parts = 2, []
+    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] not in (_SOS, _EOI):
+        size = int.from_bytes(content[place + 2 : place + 4], "big")
+        body = content[place + 4 : place + 2 + size]
+        if content[place + 1] == _APP11 and body[:2] == b"JP" and len(body) > 16:
+            number, turn = struct.unpack_from(">HI", body, 2)
+            head = 8 + (8 if body[8:12] == b"\0\0\0\x01" else 0)
+            parts.append((number, turn, body[8:], head))
+        place += 2 + max(2, size)
+    for _number, some in groupby(sorted(parts), lambda part: part[0]):
+        first, *rest = some
+        yield first[2] + b"".join(body[head:] for _, _, body, head in rest)
+
+
+def _chunks(content: bytes, place: int, form: str, tail: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks of a PNG or a RIFF file; the latter fills them up to even sizes."""
+    while place + 8 <= len(content):
+        one, other = struct.unpack_from(form, content, place)
+        name, size = (other, one) if isinstance(other, bytes) else (one, other)
+        yield name, content[place + 8 : place + 8 + size]
+        place += 8 + size + (tail or size % 2)
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the boxes of a JUMBF or ISO base media file (ISO/IEC 14496-12 §4.2): name and what it holds."""
+    place = 0
+    while place + 8 <= len(content):
+        size, name = struct.unpack_from(">I4s", content, place)
+        head = 8
+        if size == 1 and place + 16 <= len(content):
+            (size,), head = struct.unpack_from(">Q", content, place + 8), 16
+        elif size == 0:
+            size = len(content) - place
+        if size < head:
+            return
+        yield name, content[place + head : place + size]
+        place += size
+
+
+def _labelled(store: bytes, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the assertions of a tree of boxes: label and what it holds."""
+    for name, body in _boxes(store) if depth < _DEPTH else ():
+        if name != b"jumb":
+            continue
+        inner = list(_boxes(body))
+        about = inner[0][1] if inner and inner[0][0] == b"jumd" else b""
+        label = about[17:].partition(b"\0")[0].decode("utf-8", "replace") if about[16:17] > b"\x01" else ""
+        if label.partition("__")[0] in ASSERTIONS:
+            yield from ((label, held) for held in map(_read, inner[1:]) if held is not None)
+        else:
+            yield from _labelled(body, depth + 1)
+
+
+def _read(box: tuple[bytes, bytes]) -> Any:
+    """Return what a box of JSON or CBOR holds; ``None`` = it is none, or cannot be read."""
+    name, body = box
+    try:
+        return json.loads(body) if name == b"json" else _Cbor(body).value(0) if name == b"cbor" else None
+    except (ValueError, IndexError, struct.error, RecursionError, UnicodeDecodeError):
+        return None
+
+
+class _Cbor:
+    """Reads one value; maps have text for keys, tags are passed over, what has no form in JSON becomes ``None``."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self._place = content, 0
+
+    def _take(self, size: int) -> bytes:
+        if size < 0 or self._place + size > len(self._content):
+            raise IndexError
+        self._place += size
+        return self._content[self._place - size : self._place]
+
+    def value(self, depth: int) -> Any:
+        """Return the value that begins here."""
+        if depth > _DEPTH:
+            raise ValueError
+        first = self._take(1)[0]
+        major, more = first >> 5, first & 31
+        if major == 7:
+            self._take({25: 2, 26: 4, 27: 8, 24: 1}.get(more, 0))
+            return {20: False, 21: True}.get(more)
+        size = more if more < 24 else int.from_bytes(self._take(1 << more - 24), "big") if more < 28 else None
+        if size is None and (more != 31 or major in (0, 1, 6)):
+            raise ValueError
+        match major:
+            case 0 | 1:
+                return size if major == 0 else -1 - (size or 0)
+            case 2 | 3:
+                return self._text(major, size, depth)
+            case 4:
+                return [self.value(depth + 1) for _ in self._times(size)]
+            case 5:
+                return {str(self.value(depth + 1)): self.value(depth + 1) for _ in self._times(size)}
+        return self.value(depth + 1)  # what a tag is of
+
+    def _text(self, major: int, size: int | None, depth: int) -> Any:
+        if size is None:
+            parts = [self.value(depth + 1) for _ in self._times(None)]
+            return "".join(one for one in parts if isinstance(one, str)) if major == 3 else None
+        plain = self._take(size)
+        return plain.decode() if major == 3 else None
+
+    def _times(self, size: int | None) -> Iterator[None]:
+        """Yield so many times; without a size until a break stands here."""
+        if size is not None and size > len(self._content):
+            raise IndexError
+        done = 0
+        while done < size if size is not None else self._content[self._place] != 0xFF:
+            yield None
+            done += 1
+        if size is None:
+            self._take(1)

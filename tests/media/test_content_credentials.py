@@ -1,0 +1,136 @@
+"""What a file's manifest says about training is read, wherever formats keep it; what is broken says nothing."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import media_makers as make
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from demur.flows.media import refused
+from demur.media.credentials import training_assertions
+
+LABEL = "cawg.training-mining"
+NO = {"entries": {"cawg.ai_generative_training": {"use": "notAllowed"}, "cawg.data_mining": {"use": "allowed"}}}
+UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+
+
+def cbor(value, endless=False):
+    """RFC 8949: maps, texts, numbers; with ``endless`` maps have no size and end with a break."""
+    if isinstance(value, dict):
+        inner = b"".join(cbor(one, endless) for pair in value.items() for one in pair)
+        return b"\xbf" + inner + b"\xff" if endless else bytes([0xA0 + len(value)]) + inner
+    if isinstance(value, str):
+        plain = value.encode()
+        return (bytes([0x60 + len(plain)]) if len(plain) < 24 else bytes([0x78, len(plain)])) + plain
+    return bytes([value])
+
+
+def box(name, body):
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
+def labelled(label, *inner):
+    return box(b"jumb", box(b"jumd", bytes(16) + b"\x03" + label.encode() + b"\0") + b"".join(inner))
+
+
+def store(assertion, label=LABEL):
+    other = labelled("c2pa.actions.v2", box(b"cbor", cbor({"actions": 0})))
+    return labelled("c2pa", labelled("urn:c2pa:1", labelled("c2pa.assertions", other, labelled(label, assertion))))
+
+
+def jpeg(store, size=60_000):
+    """APP11 segments of at most so many bytes, as ISO/IEC 19566-5 annex D.2 cuts them."""
+    plain, head = make.loaded_jpeg(), store[:8]
+    pieces = [store[8:][at : at + size] for at in range(0, len(store) - 8, size)]
+    segments = [
+        make.segment(0xEB, b"JP" + struct.pack(">HI", 1, turn) + head + piece) for turn, piece in enumerate(pieces, 1)
+    ]
+    return plain[:2] + b"".join(reversed(segments)) + plain[2:]
+
+
+def png(store):
+    plain = make.loaded_png()
+    chunk = struct.pack(">I", len(store)) + b"caBX" + store + struct.pack(">I", zlib.crc32(b"caBX" + store))
+    return plain[:33] + chunk + plain[33:]
+
+
+def webp(store):
+    plain = make.loaded("WEBP")
+    more = plain[12:] + b"C2PA" + struct.pack("<I", len(store)) + store + b"\0" * (len(store) % 2)
+    return b"RIFF" + struct.pack("<I", 4 + len(more)) + b"WEBP" + more
+
+
+def avif(store):
+    return make.loaded("AVIF") + box(b"uuid", UUID + bytes(4) + b"manifest\0" + bytes(8) + store)
+
+
+@pytest.mark.parametrize("form", [jpeg, lambda store: jpeg(store, 50), png, webp, avif])
+@pytest.mark.parametrize("endless", [False, True])
+def test_a_no_is_found_where_the_format_keeps_it_and_nothing_of_it_goes_out(quick, form, endless):
+    done = quick.develop("picture", form(store(box(b"cbor", cbor(NO, endless)))))
+    assert done.left is None
+    (told,) = json.loads(done.seen["credentials"])
+    assert told == {"label": LABEL, "entries": NO["entries"]}
+    assert refused(done.seen["credentials"])
+    assert b"cawg" not in done.clean + done.thumbnail
+
+
+@pytest.mark.parametrize(
+    ("assertion", "label", "no"),
+    [
+        (box(b"json", json.dumps(NO).encode()), "cawg.training-mining__2", True),
+        (box(b"json", json.dumps(NO).encode()), "stds.exif", False),
+        (box(b"cbor", cbor({"entries": {"c2pa.ai_training": {"use": "constrained"}}})), "c2pa.training-mining", True),
+        (box(b"cbor", cbor({"entries": {"cawg.ai_generative_training": {"use": "allowed"}}})), LABEL, False),
+        (box(b"cbor", cbor({"entries": {"cawg.ai_inference": {"use": "notAllowed"}}})), LABEL, False),
+        (box(b"cbor", b"\xa1\x67entries\x7f"), LABEL, False),
+    ],
+)
+def test_only_a_no_to_training_is_one(assertion, label, no):
+    found = training_assertions(jpeg(store(assertion, label)))
+    assert refused(json.dumps(found) if found else None) == no
+
+
+def test_a_file_that_was_signed_by_the_standards_own_library_is_read():
+    """Made with c2pa-python 0.38.1 and a certificate of a day; the picture is noise."""
+    found = training_assertions((Path(__file__).parent / "signed_no.jpg").read_bytes())
+    uses = {"cawg.ai_generative_training": {"use": "notAllowed"}, "cawg.data_mining": {"use": "constrained"}}
+    assert found == [{"label": LABEL, "entries": uses}]
+
+
+def test_files_without_credentials_say_nothing(quick):
+    for content in (make.loaded_jpeg(), make.loaded_png(), make.loaded("WEBP"), make.loaded("AVIF"), b"", b"RIFF"):
+        assert training_assertions(content) == []
+    assert quick.develop("picture", make.loaded_jpeg()).seen["credentials"] is None
+    assert refused(None) is False
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    form=st.sampled_from([jpeg, png, webp, avif]),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=9))),
+)
+def test_a_broken_store_harms_nobody(form, changes):
+    inner = bytearray(store(box(b"cbor", cbor(NO))))
+    for place, piece in changes:
+        inner[place : place + len(piece)] = piece
+    whole = bytearray(form(bytes(inner)))
+    for place, piece in changes:
+        whole[place : place + len(piece)] = piece
+    for content in (form(bytes(inner)), bytes(whole), bytes(whole[: len(whole) // 2])):
+        assert isinstance(training_assertions(content), list)
+
+
+@pytest.mark.parametrize("nest", [b"\x81", b"\xa1\x60", b"\xc0", b"\x9f", b"\x5f"])
+def test_what_is_nested_without_end_is_given_up(nest):
+    assert training_assertions(jpeg(store(box(b"cbor", nest * 50_000 + b"\0")))) == []
+    deep = box(b"cbor", cbor(NO))
+    for _ in range(2000):
+        deep = labelled("c2pa", deep)
+    assert training_assertions(jpeg(deep)) == []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from operator import mul
 from typing import Any
 
 Digits = Sequence[int]
@@ -26,7 +27,7 @@ def _pair(digits: Digits, at: int) -> int:
 
 
 def _weighed(digits: Digits, weights: Sequence[int]) -> int:
-    return sum(weight * digit for weight, digit in zip(weights, digits, strict=False))
+    return sum(map(mul, weights, digits))
 
 
 def luhn(digits: Digits) -> bool:

@@ -74,7 +74,7 @@ def cut(texts: Sequence[str | None]) -> Cut:
     """Cut texts into the words that count: case-folded, without punctuation and placeholders; all texts at once."""
     bare = [_PLACEHOLDER.sub(" ", text) if text and "<" in text else text or "" for text in texts]
     folded = [text.casefold() for text in bare]
-    signs = np.frombuffer(f" {' '.join(folded)} ".encode("utf-32-le"), "<u4")
+    signs = np.frombuffer(f" {' '.join(folded)} ".encode("utf-32-le", "surrogatepass"), "<u4")
     kept = _in_words().take(signs)
     borders = np.flatnonzero(kept[1:] != kept[:-1]) + 1
     begins, ends = borders[0::2], borders[1::2]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from demur.corpus import quality_rules as rules
 from demur.corpus.quality_rules import Thresholds
-from demur.corpus.quality_signs import Ints, chunks, hashes, mark, read, spans, whole
+from demur.corpus.quality_signs import Flags, Ints, chunks, hashes, mark, read, spans, whole
 
 QUALITY = "demur-quality-1"
 """Name of the frozen settings below and of the function words."""
@@ -53,12 +53,13 @@ def tag_quality(texts: Any, languages: Any) -> Any:
         Arrow string array: null = fine, else one of ``REASONS``.
     """
     strings, tags = whole(texts), whole(languages)
-    found = [_tag(chunk, tags.slice(at, len(chunk))) for at, chunk in chunks(strings)]
+    stock: Flags = np.array(pc.fill_null(pc.match_substring_regex(strings, BOILERPLATE), False))  # compiled once
+    found = [_tag(chunk, tags.slice(at, len(chunk)), stock[at : at + len(chunk)]) for at, chunk in chunks(strings)]
     codes = np.concatenate(found) if found else np.empty(0, np.int64)
     return pa.array(REASONS, pa.string()).take(pa.array(codes, mask=codes < 0))
 
 
-def _tag(texts: Any, languages: Any) -> Ints:
+def _tag(texts: Any, languages: Any, boilerplate: Flags) -> Ints:
     """Return the place of each text's reason, -1 = none."""
     signs = read(texts)
     marks = mark(signs)
@@ -66,7 +67,7 @@ def _tag(texts: Any, languages: Any) -> Ints:
     names = hashes(signs.codes, words)
     held = {
         "broken": rules.broken(signs, SETTINGS),
-        "boilerplate": np.asarray(pc.fill_null(pc.match_substring_regex(texts, BOILERPLATE), False)),
+        "boilerplate": boilerplate,
         "links_only": (marks.inner_letters == 0) & (marks.references > 0),
         "no_words": (marks.inner_letters == 0) & (marks.solid > 0),
         "stuffed": rules.stuffed(marks, SETTINGS),

@@ -96,11 +96,10 @@ class Faces:
         told = self._network.run(self._outputs, {"picture": cv2.dnn.blobFromImage(small, swapRB=True)})  # blue first
         scores: list[Any] = []
         boxes: list[Any] = []
-        for place, level in enumerate(LEVELS):
-            face, thing, box = (one[0] for one in told[place * 3 : place * 3 + 3])
-            likely = np.sqrt(_share(face[0]) * _share(thing[0]))
+        for level, (grid,) in zip(LEVELS, told, strict=True):
+            likely = np.sqrt(_share(grid[0]) * _share(grid[1]))
             rows, columns = np.nonzero(likely > self._LEAST_SCORE)
-            found = box[:, rows, columns]
+            found = grid[2:, rows, columns]
             sizes = np.exp(np.minimum(found[2:], 8))
             corner = np.stack((columns, rows)) + found[:2] - sizes / 2
             boxes.append(np.concatenate((corner, sizes)).T * (8 << level))
@@ -188,9 +187,12 @@ class CascadePlates(Cascades):
         parts = self._busy(grey)
         if 2 * sum((right - left) * (bottom - top) for left, top, right, bottom in parts) > grey.size:
             return grown(self.seen(grey), scale, picture.shape)
+        wide, high = self._WINDOW
+        least, most = (wide * 3 // 2, high * 3 // 2), (4 * wide, 4 * high)
         half = cv2.resize(grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
-        boxes = [(2 * left, 2 * top, 2 * right, 2 * bottom) for left, top, right, bottom in self.seen(half)]
-        most = (4 * self._WINDOW[0], 4 * self._WINDOW[1])
+        boxes = [
+            (2 * left, 2 * top, 2 * right, 2 * bottom) for left, top, right, bottom in self.seen(half, minSize=least)
+        ]
         for left, top, right, bottom in parts:
             part = np.ascontiguousarray(grey[top:bottom, left:right])
             boxes += [(left + a, top + b, left + c, top + d) for a, b, c, d in self.seen(part, maxSize=most)]

@@ -25,6 +25,7 @@ STEP = 32
 LEVELS = (2, 1, 0)
 """Its outputs lie on grids of 32, 16 and 8 pixels: ``8 << level``."""
 _HEADS = {"cls": 1, "obj": 1, "bbox": 4}
+"""An output's channels: is it a face, is it a thing at all, and the box."""
 _FLOAT = 1
 _INT, _STRING, _INTS = 2, 3, 7
 """Kinds of an attribute in ONNX."""
@@ -65,7 +66,7 @@ class Weights:
 
 
 def network() -> tuple[bytes, list[str], str]:
-    """Return the network as an ONNX model, the names of its outputs by level and head, and its weights' digest."""
+    """Return the network as an ONNX model, the names of its outputs by level, and its weights' digest."""
     model = _Model(Weights())
     now = model.first("picture")
     now = model.pooled(model.pair(now, "backbone__model0_dp", 16, 16))
@@ -80,9 +81,7 @@ def network() -> tuple[bytes, list[str], str]:
     for level in LEVELS:
         now = seen[level] if level == LEVELS[0] else model.upon(now, seen[level])
         now = model.pair(now, f"neck__lateral_convs__{level}", 64, 64)
-        for head, channels in _HEADS.items():
-            name = f"bbox_head__multi_level_{head}__{level}"
-            outputs.append(model.pair(now, name, 64, channels, last=True))
+        outputs.append(model.told(now, level))
     return model.written(outputs), outputs, model.weights.digest()
 
 
@@ -99,25 +98,41 @@ class _Model:
         self._nodes.append(body + b"".join(_field(5, _setting(*one)) for one in settings.items()))
         return output
 
-    def _convolved(self, before: str, name: str, weight: Any, **settings: int | list[int]) -> str:
-        self._arrays.append(_array(f"{name}_weight", weight))
-        self._arrays.append(_array(f"{name}_bias", self.weights.get(f"{name}_bias", weight.shape[0])))
+    def _convolved(self, before: str, name: str, weight: Any, bias: Any, **settings: int | list[int]) -> str:
+        self._arrays += [_array(f"{name}_weight", weight), _array(f"{name}_bias", bias)]
         return self._node("Conv", [before, f"{name}_weight", f"{name}_bias"], name, **settings)
 
     def first(self, before: str) -> str:
         """3 × 3 pixels of three colours to 16 channels, every second pixel; the library fills 27 numbers up to 32."""
         name = "backbone__model0_pw"
         weight = self.weights.get(f"{name}_weight", 16, 32)[:, :27].reshape(16, 3, 3, 3).transpose(0, 3, 1, 2)
-        self._convolved(before, name, weight, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        bias = self.weights.get(f"{name}_bias", 16)
+        self._convolved(before, name, weight, bias, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
         return self._node("Relu", [name], f"{name}_up")
 
-    def pair(self, before: str, name: str, channels: int, wanted: int, *, last: bool = False) -> str:
+    def pair(self, before: str, name: str, channels: int, wanted: int) -> str:
         """A mix of the channels of each pixel, then 3 × 3 pixels of each channel alone."""
-        mixed = self.weights.get(f"{name}_pw_weight", wanted, channels, 1, 1)
-        alone = self.weights.get(f"{name}_dw_weight", 3, 3, wanted, 1).transpose(2, 3, 0, 1)
-        now = self._convolved(before, f"{name}_pw", mixed, kernel_shape=[1, 1])
-        now = self._convolved(now, f"{name}_dw", alone, kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=wanted)
-        return now if last else self._node("Relu", [now], f"{name}_up")
+        return self._node("Relu", [self._pair(before, name, self._weights_of(name, channels, wanted))], f"{name}_up")
+
+    def told(self, before: str, level: int) -> str:
+        """The heads of a level, as one."""
+        names = {f"bbox_head__multi_level_{head}__{level}": channels for head, channels in _HEADS.items()}
+        heads = [self._weights_of(name, 64, channels) for name, channels in names.items()]
+        return self._pair(before, f"told_{level}", [np.concatenate(some) for some in zip(*heads, strict=True)])
+
+    def _weights_of(self, name: str, channels: int, wanted: int) -> list[Any]:
+        return [
+            self.weights.get(f"{name}_pw_weight", wanted, channels, 1, 1),
+            self.weights.get(f"{name}_pw_bias", wanted),
+            self.weights.get(f"{name}_dw_weight", 3, 3, wanted, 1).transpose(2, 3, 0, 1),
+            self.weights.get(f"{name}_dw_bias", wanted),
+        ]
+
+    def _pair(self, before: str, name: str, weights: list[Any]) -> str:
+        mixed, mixed_bias, alone, alone_bias = weights
+        now = self._convolved(before, f"{name}_pw", mixed, mixed_bias, kernel_shape=[1, 1])
+        around = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+        return self._convolved(now, f"{name}_dw", alone, alone_bias, **around, group=len(alone))
 
     def pooled(self, before: str) -> str:
         """The largest of 2 × 2."""

@@ -120,6 +120,9 @@ def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         world = network(seed % 997, items=45)
+        for number, name in enumerate(world.people):  # one text leads many: when its author leaves, another's comes
+            world.item(f"short:{number}", name, "the old garden is lovely today")
+            world.item(f"long:{number}", name, f"{sentence(random.Random(1), 14)} {number % 3}")
         world.item("quoting", chance.choice(list(world.people)), f"> {sentence(chance)}\n{sentence(chance)}")
         recipe = replace(RECIPE, redaction_mode=mode)
         before, corpus = made(world, Path(one), bucket_rows=rows, recipe=recipe)

@@ -122,12 +122,13 @@ def place(
             authors = one.authors()
             links.add(authors, np.zeros(authors.num_rows, np.int64))
             fresh, again = one.coming()
-            texts_now = readings.final(np.full(len(fresh), bucket), fresh)
+            texts_now = readings.final(np.full(len(fresh), bucket), one.places[fresh])
             _put(placed, one.table.take(pa.array(fresh)), texts_now, groups)
             said, unsaid = _with_spans(one.fates, texts_now, one.table["item_id"].take(pa.array(again)))
             fates.add(said, np.full(said.num_rows, bucket))
             if len(again):
-                late.append(_Late(np.full(len(again), bucket), again, one.table.take(pa.array(again)), unsaid))
+                rows = one.table.take(pa.array(again))
+                late.append(_Late(np.full(len(again), bucket), one.places[again], rows, unsaid))
         if late:
             _put_late(placed, fates, late, readings, groups, buckets)
     pq.write_table(pa.table({"record_id": pa.concat_arrays(unlinked)}), folder / "unlinked.parquet")
@@ -144,6 +145,8 @@ class _Bucket:
 
     table: Any
     """LOOKED_AT of everything in opened parts."""
+    places: Any
+    """Where each row of the table stands among all rows of the bucket."""
     fates: Any
     known: Any
     """bool: which rows of the table were measured before."""
@@ -165,7 +168,7 @@ class _Bucket:
         """Bring together what the stages found."""
         rows, decided, fates = looked.rows(bucket), looked.decisions(bucket), looked.fates(bucket)
         verdicts = read_bucket(looked.beside / "verdicts", VERDICTS, bucket)
-        table, verdicts, beside = _apart(rows, verdicts)
+        table, places, verdicts, beside = _apart(rows, verdicts)
         begin, end = looked.fresh(bucket)
         known = np.ones(table.num_rows, bool)
         known[begin:end] = False
@@ -186,6 +189,7 @@ class _Bucket:
         return cls(
             table=table,
             fates=pa.table(columns, schema=FATES),
+            places=places,
             known=known,
             record=record,
             was=old["record_id"].is_valid().to_numpy(zero_copy_only=False).astype(bool),
@@ -224,8 +228,8 @@ class _Bucket:
         return _links(rows, rows["item_id"], rows["person_id"], "author")
 
 
-def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any]:
-    """Return the rows of opened parts, the verdicts on them, and the records among judged rows of sealed parts.
+def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the rows of opened parts, their places, the verdicts on them, and the judged records of sealed parts.
 
     A row that was brought alone stands here twice if its part was opened since.
     """
@@ -236,10 +240,9 @@ def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any]:
     alone = beyond[judged]
     found = pc.index_in(rows["item_id"].take(pa.array(judged[alone])), table["item_id"])
     at[alone] = pc.fill_null(found, -1).to_numpy()
-    places = pa.array(at.astype(np.int32))
     sealed = rows.take(pa.array(judged[(at < 0) & verdicts["exclusion"].is_null().to_numpy()]))
-    opened = verdicts.set_column(0, VERDICTS.field("row"), places).filter(pa.array(at >= 0))
-    return table, opened.combine_chunks(), sealed.combine_chunks()
+    opened = verdicts.set_column(0, VERDICTS.field("row"), pa.array(at.astype(np.int32))).filter(pa.array(at >= 0))
+    return table, np.flatnonzero(~beyond), opened.combine_chunks(), sealed.combine_chunks()
 
 
 def _became(table: Any, verdicts: Any, old: Any) -> tuple[Any, Any, Any]:

@@ -162,29 +162,30 @@ def stage(
     manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
     ring, spill = KeyRing(Path(keys)), folder / "spill"
     spill.mkdir()
+    prints = Path(written) / "sealed" / f"{JUDGED}.sealed"
+    prints.unlink(missing_ok=True)  # of a run that was killed
     given: dict[str, Any] = {"items": Path(items), "standing": Path(standing), "keys": ring}
     verdict: Verdict | None = None
     try:
         if before is not None and _upon(read_manifest(Path(before)), manifest):
             with connect(spill, encrypted=False) as engine:
                 verdict = _Changes(Path(written), manifest, Path(before), engine, **given).judged()
-                _keep(engine, Path(written), ring)
+                if verdict is not None:
+                    _keep(engine, prints, ring)
         if verdict is None:
             with connect(spill, encrypted=False) as engine:
                 verdict = judge(Path(written), manifest, engine, **given)
                 engine.execute(PRINTS)
-                _keep(engine, Path(written), ring)
+                _keep(engine, prints, ring)
     finally:
         remove_tree(spill)
-    name = f"sealed/{JUDGED}.sealed"
-    commit_record(folder, {"verdict": verdict.as_json(), "sealed": {name: digest_file(Path(written) / name)}})
+    commit_record(folder, {"verdict": verdict.as_json(), "sealed": {f"sealed/{prints.name}": digest_file(prints)}})
 
 
-def _keep(engine: Any, written: Path, keys: KeyRing) -> None:
+def _keep(engine: Any, path: Path, keys: KeyRing) -> None:
     """Seal the prints; they name accounts and people."""
     reader = engine.sql("SELECT what, name, print FROM prints ORDER BY what, name").to_arrow_reader(50_000)
     pieces = ((number, pa.Table.from_batches([piece])) for number, piece in enumerate(reader))
-    path = written / "sealed" / f"{JUDGED}.sealed"
     write_sealed(path, JUDGED, pieces, secret=keys.secret("lineage"), buckets=1 << 24)
 
 

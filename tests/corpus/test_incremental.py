@@ -214,3 +214,34 @@ def test_a_recipe_of_older_rules_is_built_under_the_names_of_these(tmp_path: Pat
     now, _ = made(network(6), tmp_path / "now")
     assert manifest.digest == now.digest
     assert manifest.inputs["recipe"]["redaction"] == REDACTION
+
+
+OVERLAPPING = [
+    ("Anna Maria", "Maria Schmidt"),
+    ("Maria Schmidt", "Anna Maria"),
+    ("Maria Schmidt", "Anna Maria Schmidt"),
+    ("Anna Maria Schmidt", "Anna Maria"),
+    ("Maria Schmidt", "Schmidt Weiß"),
+    ("Anna Maria", "MARIA  SCHMIDT"),
+    ("Bob Builder", "ANNA maria"),
+    ("Bob Builder", "Schmidt Weiss"),
+]
+
+
+@pytest.mark.parametrize(("first", "then"), OVERLAPPING)
+def test_a_name_that_begins_or_ends_in_one_taken_out_before_is_found(tmp_path: Path, first: str, then: str) -> None:
+    world = World()
+    for name in ("writer", "one", "two"):
+        world.person(name)
+    texts = (
+        "thank you Anna Maria Schmidt Weiß for the bread",
+        "Anna\nMaria was here with Schmidt WEISS today and sang",
+    )
+    for number, text in enumerate(texts):
+        world.item(f"i:{number}", "writer", text)
+    world.people["one"] |= {"display": first, "objected": True}
+    _, corpus = made(world, tmp_path)
+    world.people["two"] |= {"display": then, "objected": True}
+    found, _ = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+    clean, _ = made(world, tmp_path / "clean", narrowed_at=AS_OF + timedelta(days=1))
+    assert found.digest == clean.digest

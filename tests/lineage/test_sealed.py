@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import demur.lineage.sealed as sealed_file
 from demur.errors import BrokenError
 from demur.lineage import SealedFile, bucket_of, write_sealed
 
@@ -92,3 +94,61 @@ def test_a_file_whose_buckets_follow_another_rule_is_read_whole(
         row["person"] for table in SealedFile(path, "lineage", secret=SECRET).bucket("x:2") for row in table.to_pylist()
     ]
     assert "x:2" in found
+
+
+def _upon(folder: Path, changed: dict[int, list[str]], buckets: int = 8) -> tuple[SealedFile, SealedFile]:
+    """Seal the names, then seal them again with some buckets changed and the others taken over."""
+    before = SealedFile(_seal(folder / "before", buckets=buckets), "lineage", secret=SECRET)
+    parts = [(bucket, pa.table({"person": names, "n": [0] * len(names)})) for bucket, names in changed.items()]
+    kept = [(bucket, None) for bucket in range(buckets) if bucket not in changed]
+    rows = write_sealed(folder / "after", "lineage", [*kept, *parts], secret=SECRET, buckets=buckets, upon=before)
+    after = SealedFile(folder / "after", "lineage", secret=SECRET)
+    assert rows == sum(table.num_rows for table in after.all())
+    return before, after
+
+
+def _names(file: SealedFile, bucket: int) -> list[str]:
+    return [row["person"] for table in file.numbered([bucket]) for row in table.to_pylist()]
+
+
+@settings(max_examples=20, deadline=None)
+@given(chosen=st.dictionaries(st.integers(0, 7), st.lists(st.sampled_from(NAMES), max_size=5)))
+def test_a_file_takes_over_what_stays_and_knows_what_changed(
+    tmp_path_factory: pytest.TempPathFactory, chosen: dict[int, list[str]]
+) -> None:
+    before, after = _upon(tmp_path_factory.mktemp("upon"), chosen)
+    for bucket in range(8):
+        assert _names(after, bucket) == chosen.get(bucket, _names(before, bucket))
+    assert set(after.differing(before)) == set(chosen)
+    assert before.differing(before) == []
+
+
+def test_what_is_not_taken_over_cannot_be_read_with_the_later_file(tmp_path: Path) -> None:
+    """The ciphertext that stays is the same; its keys stand in each file's own index, sealed under its own salt."""
+    before, after = _upon(tmp_path, {0: ["somebody:else"]})
+    gone = set(_names(before, 0))
+    assert gone.isdisjoint(row["person"] for table in after.all() for row in table.to_pylist())
+    content = bytearray((tmp_path / "before").read_bytes())
+    content[:200] = b"\0" * 200  # as a purge does
+    (tmp_path / "before").write_bytes(content)
+    with pytest.raises(BrokenError):
+        SealedFile(tmp_path / "before", "lineage", secret=SECRET)
+    assert _names(after, 1)
+
+
+def test_a_file_of_the_former_kind_can_be_read(tmp_path: Path) -> None:
+    """Written as files were before chunks had keys of their own."""
+    header = orjson.dumps({"kind": "lineage", "salt": "00" * 32, "buckets": 2, "by": "crc32"})
+    cipher = sealed_file._cipher(SECRET, header)
+    sink = pa.BufferOutputStream()
+    table = pa.table({"person": ["x:1"]})
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    chunk = sealed_file._seal(cipher, sink.getvalue().to_pybytes(), sealed_file._bound(header, 1, 0))
+    begin = b"DEMURSE1" + len(header).to_bytes(4, "big") + header
+    index = sealed_file._seal(
+        cipher, orjson.dumps([[1, len(begin), len(chunk)]]), sealed_file._bound(header, 0xFFFFFFFF, 0)
+    )
+    offset = len(begin) + len(chunk)
+    (tmp_path / "old").write_bytes(begin + chunk + index + offset.to_bytes(8, "big") + b"DEMURSE1")
+    assert _names(SealedFile(tmp_path / "old", "lineage", secret=SECRET), 1) == ["x:1"]

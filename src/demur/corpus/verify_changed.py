@@ -257,7 +257,7 @@ class _Changes:
             then, now = self._sealed(kind, self._before), self._sealed(kind, self._folder)
             if then.buckets != now.buckets:
                 return False
-            parts = [part for part in sorted(then.present | now.present) if then.marks(part) != now.marks(part)]
+            parts = now.differing(then)
             for name, file in (("before", then), ("after", now)):
                 self._load(f"{kind}_{name}", file.numbered(parts), schema)
         listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]

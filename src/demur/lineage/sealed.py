@@ -173,9 +173,16 @@ class SealedFile:
         """The buckets that hold anything."""
         return frozenset(self._places)
 
-    def marks(self, bucket: int) -> tuple[str | None, ...]:
-        """Return what tells the content of a bucket from any other: the keys of its chunks, used for nothing else."""
-        return tuple(self._index[number].key for number in self._places.get(bucket, ()))
+    def differing(self, other: SealedFile) -> list[int]:
+        """Return the buckets whose rows are not surely those of another file: what was taken over has its key."""
+        mine, theirs = self._keys(), other._keys()
+        return sorted(bucket for bucket in {*mine, *theirs} if mine.get(bucket) != theirs.get(bucket))
+
+    def _keys(self) -> dict[int, list[str | None]]:
+        found: dict[int, list[str | None]] = {}
+        for chunk in self._index:
+            found.setdefault(chunk.bucket, []).append(chunk.key)
+        return found
 
     def bucket(self, name: str) -> Iterator[Any]:
         """Yield the tables of the bucket that the id belongs to; other buckets stay sealed."""

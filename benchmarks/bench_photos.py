@@ -330,10 +330,8 @@ def copies(largest: int) -> None:
         again = near(prints, prints, (ages, ages))
         spent = time.process_time() - begun
         power = f"; power {np.log(spent / before[1]) / np.log(count / before[0]):.2f}" if before else ""
-        ways = f"{len(bands_of(count))} bands"
-        print(
-            f"  {count:9,} pictures, {ways}: {spent:.1f} s, {spent / count * 1e6:.0f} us each{power}; {again.sum()} found"
-        )
+        ways = f"{len(bands_of(count))} bands, {again.sum()} found"
+        print(f"  {count:9,} pictures, {ways}: {spent:.1f} s, {spent / count * 1e6:.0f} us each{power}")
         assert again[late[late % 4 != 0]].all()
         before, count = (count, spent), count * 4
 

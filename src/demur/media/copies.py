@@ -3,8 +3,8 @@
 Every pair is verified by its whole distance; nothing follows from a copy of a copy. No picture is compared with all
 others: of two fingerprints of 256 bits at a distance of at most 31, cut into some bands, at least one band differs in
 few bits or none. So each band of one picture, and that band with each few of its bits turned, is looked up among the
-others'. How many bands follows from how many pictures there are: the more, the wider, so that a look-up finds about as
-many strangers however many there are, and the cost grows with the power 1.4 of the pictures (docs/media.md), not 2.
+others'. How many bands follows from how many pictures there are: the more, the wider, so that a look-up finds few
+strangers however many there are, and the cost grows slower than the square (docs/media.md).
 
 Sources: PDQ (Facebook, 2019): the same picture at a distance of at most 31; Norouzi and others, Fast Exact Search in
 Hamming Space with Multi-Index Hashing (2014), §3 and §5.
@@ -34,7 +34,9 @@ _PROBES = 1 << 21
 _FIRST_LOOK = 64
 """Candidates of one look-up that are compared first, the oldest; whoever is found is not looked at again."""
 _CANDIDATE = 3.0
-"""What a comparison costs, in look-ups."""
+"""What a comparison costs, in look-ups of 16 bits."""
+_FARTHER = 5
+"""So many bits more make a look-up twice as dear: tables lie farther from the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ def cut_into(number: int) -> list[Band]:
 
 def _cost(bands: list[Band], count: int) -> float:
     turns = [sum(comb(band.bits, turned) for turned in range(band.radius + 1)) for band in bands]
-    return sum(some * (1 + _CANDIDATE * count / (1 << band.bits)) for some, band in zip(turns, bands, strict=True))
+    return sum(
+        some * (2 ** ((band.bits - 16) / _FARTHER) + _CANDIDATE * count / (1 << band.bits))
+        for some, band in zip(turns, bands, strict=True)
+    )
 
 
 def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any) -> Any:

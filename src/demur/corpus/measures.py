@@ -141,14 +141,14 @@ class Before:
         file = self.file("fates")
         return file.buckets if file is not None else 0
 
-    def rows(self, kind: str, parts: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        """Yield (part, rows) of some parts."""
+    def rows(self, kind: str, parts: Iterable[int]) -> Iterator[tuple[Any, Any]]:
+        """Yield (part of each row, rows) of some parts, many together."""
         file = self.file(kind)
         if file is not None:
-            yield from file.parts(parts)
+            yield from file.gathered(parts)
 
-    def measures(self, parts: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        """Yield (part, MEASURES) of some parts."""
+    def measures(self, parts: Iterable[int]) -> Iterator[tuple[Any, Any]]:
+        """Yield (part of each row, MEASURES) of some parts, many together."""
         wanted = list(parts)
         for (part, rows), (_, bands) in zip(self.rows("measures", wanted), self.rows("bands", wanted), strict=True):
             columns = [bands["bands"] if name == "bands" else rows[name] for name in MEASURES.names]

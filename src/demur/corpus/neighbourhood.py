@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ from demur.lineage import buckets_of
 
 _SIEVE_BITS = 26
 """A sieve of 2^26 bits-as-bytes in front of the exact search: 64 MiB."""
-_TOGETHER = 64
-"""Sealed parts that are searched at once."""
 
 
 @dataclass(slots=True)
@@ -84,7 +81,10 @@ def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: 
         keys.append(distinct(bands[changed.rows(bands, live(rows))].reshape(-1)))
     keys += [distinct(bands.reshape(-1)) for _, _, bands in _sharing(earlier, sealed, changed)]
     near = _Sieve(distinct(np.concatenate(keys)))
-    _bring_rows(looked.beside, earlier, {part: rows for part, rows, _ in _sharing(earlier, sealed, near)}, buckets)
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    found += [(parts, rows) for parts, rows, _ in _sharing(earlier, sealed, near)]
+    parts, rows = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    _bring_rows(looked.beside, earlier, parts, rows, buckets)
     again, compared = [], []
     for bucket in range(buckets):
         rows = looked.rows(bucket)
@@ -107,16 +107,17 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
         now.append(found.append_column("duplicate_of", verdicts["duplicate_of"]).filter(found["beyond"]))
     judged = pa.concat_tables(now).combine_chunks()
     parts = parts_of(judged, earlier.parts) if judged.num_rows else np.zeros(0, np.int64)
-    changed = []
-    for part, fates in earlier.rows("fates", np.unique(parts).tolist()):
-        mine = judged.filter(pa.array(parts == part))
-        was = fates.take(pc.index_in(mine["item_id"], fates["item_id"]))
-        if any(
-            not mine[name].combine_chunks().equals(was[name].combine_chunks()) for name in ("exclusion", "duplicate_of")
-        ):
-            changed.append(part)
-    _bring_parts(looked.beside, earlier, changed, len(looked.texts))
-    return changed
+    changed: set[int] = set()
+    for there, fates in earlier.rows("fates", np.unique(parts).tolist()):
+        here = np.isin(parts, there)
+        mine = judged.filter(pa.array(here))
+        was = fates.take(pc.index_in(mine["item_id"], fates["item_id"].combine_chunks()))
+        for name in ("exclusion", "duplicate_of"):
+            same = pc.fill_null(pc.equal(mine[name], was[name]), fill_value=False)
+            same = pc.or_(same, pc.and_(mine[name].is_null(), was[name].is_null()))
+            changed.update(parts[here][~same.to_numpy()].tolist())
+    _bring_parts(looked.beside, earlier, sorted(changed), len(looked.texts))
+    return sorted(changed)
 
 
 def _changed(looked: Looked, buckets: int) -> Any:
@@ -129,18 +130,12 @@ def _changed(looked: Looked, buckets: int) -> Any:
     return distinct(np.concatenate(found))
 
 
-def _sharing(earlier: Before, parts: list[int], sieve: _Sieve) -> Iterator[tuple[int, Any, Any]]:
-    """Yield (part, rows, their bands) of sealed parts in which live rows share a key."""
-    rows = earlier.rows("bands", parts)
-    while some := list(islice(rows, _TOGETHER)):
-        tables = pa.concat_tables([table for _, table in some]).combine_chunks()
-        bands, chosen = bands_of(tables), tables["live"].to_numpy(zero_copy_only=False)
-        found = sieve.rows(bands, chosen)
-        ends = np.cumsum([table.num_rows for _, table in some])
-        at = np.searchsorted(ends, found, "right")
-        for place in np.unique(at).tolist():
-            mine = found[at == place]
-            yield some[place][0], mine - (ends[place] - some[place][1].num_rows), bands[mine]
+def _sharing(earlier: Before, parts: list[int], sieve: _Sieve) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield (parts, rows in their part, their bands) of live rows of sealed parts that share a key."""
+    for there, table in earlier.rows("bands", parts):
+        bands = bands_of(table)
+        found = sieve.rows(bands, table["live"].to_numpy(zero_copy_only=False))
+        yield there[found], (np.arange(len(there)) - np.searchsorted(there, there))[found], bands[found]
 
 
 def _bring_parts(folder: Path, earlier: Before, parts: list[int], buckets: int) -> None:
@@ -151,11 +146,12 @@ def _bring_parts(folder: Path, earlier: Before, parts: list[int], buckets: int) 
             fates.add(table, buckets_of(table["item_id"], buckets))
 
 
-def _bring_rows(folder: Path, earlier: Before, rows: dict[int, Any], buckets: int) -> None:
+def _bring_rows(folder: Path, earlier: Before, parts: Any, rows: Any, buckets: int) -> None:
     """Bring single rows of parts that stay sealed."""
     with Spill(folder / "beyond", LOOKED_AT, buckets) as beyond:
-        for part, table in earlier.measures(sorted(rows)):
-            found = table.take(pa.array(rows[part]))
+        for there, table in earlier.measures(np.unique(parts).tolist()):
+            here = np.isin(parts, there)
+            found = table.take(pa.array(np.searchsorted(there, parts[here]) + rows[here]))
             beyond.add(marked(found, beyond=True), buckets_of(found["item_id"], buckets))
 
 

@@ -259,7 +259,7 @@ class _Changes:
                 return False
             parts = now.differing(then)
             for name, file in (("before", then), ("after", now)):
-                self._load(f"{kind}_{name}", file.numbered(parts), schema)
+                self._load(f"{kind}_{name}", (rows for _, rows in file.gathered(parts)), schema)
         listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
         table(self._engine, "slices", pa.Table.from_pylist(listed))
         self._name("slices", (one["file"] for one in listed))
@@ -302,16 +302,18 @@ class _Changes:
             return rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2])))
 
         file = self._sealed("lineage", self._folder)
-        self._load("lineage", (chosen(rows) for rows in file.all()), SEALED["lineage"])
+        rows = (chosen(rows) for _, rows in file.gathered(sorted(file.present)))
+        self._load("lineage", rows, SEALED["lineage"])
 
     def _load_fates(self) -> None:
         """Load the fates of the items at hand: from the parts of whoever may have made them, else from all."""
         file, wanted = self._sealed("fates", self._folder), self._column("SELECT item_id FROM items")
         parts = set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
-        found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in file.numbered(sorted(parts))]
-        if sum(rows.num_rows for rows in found) < len(wanted):
-            rest = sorted(file.present - parts)
-            found += [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in file.numbered(rest)]
+        found: list[Any] = []
+        for some in (parts, file.present - parts):
+            if sum(rows.num_rows for rows in found) < len(wanted):
+                gathered = (rows for _, rows in file.gathered(sorted(some)))
+                found += [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in gathered]
         self._load("fates", found, SEALED["fates"])
 
     def _column(self, query: str) -> Any:

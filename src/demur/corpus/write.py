@@ -267,17 +267,17 @@ class _Sealing:
         new = read_bucket(self._placed / "lineage", LINKS, 0)
         fresh = dict(_runs(new, buckets_of(new["person_id"], self._parts)))
         changed = set(fresh)
-        for part, table in self._earlier.rows("lineage", range(self._earlier.parts) if len(unlinked) else ()):
-            old = table.filter(pc.is_in(table["record_id"], unlinked))
-            if old.num_rows and not _alike(old, fresh.get(part)):
-                changed.add(part)
-            elif old.num_rows:
-                changed.discard(part)
+        for there, table in self._earlier.rows("lineage", range(self._earlier.parts) if len(unlinked) else ()):
+            mine = pc.is_in(table["record_id"], unlinked)
+            for part, old in _runs(table.filter(mine), there[mine.to_numpy()]):
+                (changed.discard if _alike(old, fresh.get(part)) else changed.add)(part)
         yield from ((part, None) for part in range(self._earlier.parts) if part not in changed)
-        for part in sorted(changed):
-            old = [table.cast(LINKS) for _, table in self._earlier.rows("lineage", [part])]
-            kept = [table.filter(pc.invert(pc.is_in(table["record_id"], unlinked))) for table in old]
-            yield part, pa.concat_tables([*kept, fresh.get(part, LINKS.empty_table())]).combine_chunks()
+        for there, table in self._earlier.rows("lineage", sorted(changed)):
+            kept = pc.invert(pc.is_in(table["record_id"], unlinked))
+            for part, old in _runs(table.filter(kept), there[kept.to_numpy()]):
+                yield part, old.select(LINKS.names)
+        for part in sorted(changed & fresh.keys()):
+            yield part, fresh[part]
 
 
 def _alike(old: Any, new: Any) -> bool:

@@ -197,6 +197,17 @@ class SealedFile:
         """Yield (bucket, table) of some buckets, in the order asked for."""
         yield from self._tables(number for bucket in buckets for number in self._places.get(bucket, ()))
 
+    def gathered(self, buckets: Iterable[int]) -> Iterator[tuple[Any, Any]]:
+        """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided."""
+        waiting: list[tuple[int, Any]] = []
+        for bucket, table in self.parts(buckets):
+            if waiting and bucket != waiting[-1][0] and sum(one.num_rows for _, one in waiting) >= CHUNK_ROWS:
+                yield _together(waiting)
+                waiting = []
+            waiting.append((bucket, table))
+        if waiting:
+            yield _together(waiting)
+
     def all(self) -> Iterator[Any]:
         """Yield every table, a chunk at a time."""
         for _, table in self._tables(range(len(self._index))):
@@ -279,6 +290,11 @@ class SealedFile:
             f"expected the sealed file {self._path.name} as it was written, found {found}; "
             "restore file and key from a backup or build the corpus again"
         )
+
+
+def _together(tables: list[tuple[int, Any]]) -> tuple[Any, Any]:
+    buckets = np.repeat([bucket for bucket, _ in tables], [table.num_rows for _, table in tables])
+    return buckets, pa.concat_tables([table for _, table in tables]).combine_chunks()
 
 
 def _cipher(secret: bytes, header: bytes) -> AESGCM:

@@ -133,6 +133,8 @@ def _open(folder: Path, earlier: Before, touched: Touched, buckets: int) -> None
 def _rows(file: Path) -> int:
     try:
         return int(pq.read_metadata(file).num_rows)
+    except MemoryError:  # under a cap; the file may be whole
+        raise
     except (pa.ArrowException, OSError) as error:
         raise BrokenError(
             f"expected a whole Parquet file in {file.name}, found a damaged one; restore it or import again"

@@ -138,6 +138,14 @@ def _pair(text: str) -> tuple[str, str]:
     return language, region
 
 
+def _upon(verdict: dict[str, Any]) -> str:
+    """Say what of a corpus was judged again, and by which verdict the rest stands."""
+    if not verdict.get("upon"):
+        return ""
+    again = f"judged {verdict['judged']:,} of {verdict['items']:,} items again"
+    return f" ({again}, the rest by the verdict on {verdict['upon'][:16]}; `demur corpus verify` judges all)"
+
+
 def _text(manifest: Any) -> None:
     counts = manifest.counts
     records, items, inputs = counts["records"]["all"], counts["items"]["all"], manifest.inputs
@@ -155,7 +163,7 @@ def _text(manifest: Any) -> None:
             say()
             grid([title, "count"], rows)
     say()
-    say("verifier: " + ("agrees" if manifest.verdict.get("agrees") else "DISAGREES"))
+    say(f"verifier: {'agrees' if manifest.verdict.get('agrees') else 'DISAGREES'}{_upon(manifest.verdict)}")
 
 
 @corpus.command("show")

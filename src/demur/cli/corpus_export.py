@@ -62,7 +62,7 @@ def export(context: Context, corpus_id: str | None, out: Path, form: str, licenc
 def decisions(context: Context, corpus_id: str | None, out: Path, form: str) -> None:
     """Write what became of every item, by id, for the platform's own pipelines.
 
-    The ids are the platform's own: the file is not for anybody else. Says where identifiers stood in each record's text.
+    The ids are the platform's own: the file is not for anybody else. Says where identifiers stood in each record.
     Needs the lineage key. A signed statement with the file's digest lies beside it.
     """
     from demur.flows.publish import publish_decisions

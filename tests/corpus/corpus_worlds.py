@@ -91,6 +91,10 @@ class World:
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     scope: ThirdPartyScope = ThirdPartyScope.COPIES_AND_MENTIONS
+    words: list[str] = field(default_factory=list)
+    """Keyed hashes of suppressed names and handles."""
+    named: dict[str, str] = field(default_factory=dict)
+    """Person → who they turned out to be."""
 
     def person(self, name: str, **facts: Any) -> str:
         row = {
@@ -186,11 +190,14 @@ class World:
             "primary_reason": reasons[0] if reasons else None,
             "reasons": reasons,
             "reason_bits": mask,
-            "person_id": "p:" + row["account_id"].removeprefix("a:"),
+            "person_id": self._who(row["account_id"].removeprefix("a:")),
             "country": "DE",
             "kind": row["kind"],
             "audience": row["audience"],
         }
+
+    def _who(self, name: str) -> str:
+        return self.named.get(f"p:{name}", f"p:{name}")
 
     def _people(self) -> dict[str, tuple[Any, list[dict[str, Any]]]]:
         standing, accounts, notices = [], [], []
@@ -198,7 +205,7 @@ class World:
             told = one["delivered"]
             standing.append(
                 {
-                    "person_id": f"p:{name}",
+                    "person_id": self._who(name),
                     "born_on": one["born_on"],
                     "age_conflict": False,
                     "countries_now": ["DE"],
@@ -214,7 +221,7 @@ class World:
                 {
                     "account_id": f"a:{name}",
                     "service": "t",
-                    "person_id": f"p:{name}",
+                    "person_id": self._who(name),
                     "status": one["status"],
                     "private": one["private"],
                     "handles": [name],
@@ -224,7 +231,7 @@ class World:
             if told:
                 notices.append(
                     {
-                        "person_id": f"p:{name}",
+                        "person_id": self._who(name),
                         "campaign_id": "c",
                         "channel": "email",
                         "state": "delivered",
@@ -248,7 +255,7 @@ class World:
             "objections": (OBJECTIONS, []),
             "holds": (HOLDS, []),
             "suppressed": (SUPPRESSED, []),
-            "suppressed_words": (SUPPRESSED_WORDS, []),
+            "suppressed_words": (SUPPRESSED_WORDS, [{"identifier_hash": one} for one in self.words]),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+import shutil
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +21,9 @@ from demur.corpus import build, check_files, read_manifest
 from demur.corpus.measures import Before
 from demur.corpus.redact import REDACTION
 from demur.errors import BrokenError
+from demur.lineage import SealedFile, handle_hash
 from demur.store import KeyRing, read_commit
+from demur.terms.policy import ThirdPartyScope
 
 EXAMPLES = 300 if os.environ.get("DEMUR_NIGHTLY") else 6
 LAW = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -245,3 +248,86 @@ def test_a_name_that_begins_or_ends_in_one_taken_out_before_is_found(tmp_path: P
     found, _ = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
     clean, _ = made(world, tmp_path / "clean", narrowed_at=AS_OF + timedelta(days=1))
     assert found.digest == clean.digest
+
+
+def test_another_scope_of_objections_is_another_way_to_measure(tmp_path: Path) -> None:
+    """Whether a withheld text guards its copies depends on the policy's scope, which no decision shows."""
+    world = World(scope=ThirdPartyScope.OWN_CONTENT)
+    text = sentence(random.Random(3), 16)
+    for number, name in enumerate(("alice", "bob")):
+        world.person(name, objected=not number)
+        world.item(f"i:{number}", name, text)
+    before, corpus = made(world, tmp_path)
+    assert before.counts["records"]["all"] == 1
+    world.scope = ThirdPartyScope.COPIES_AND_MENTIONS
+    found, _ = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+    assert found.counts["records"]["all"] == 0
+    assert found.counts["exclusions"] == {"protected_copy": 1}
+
+
+@pytest.mark.parametrize("kind", ["fates", "lineage", "judged", "bands"])
+def test_a_sealed_file_of_another_version_is_not_carried_on(tmp_path: Path, kind: str) -> None:
+    """It would open: kind and key are the same. So a corpus is only built upon as it was published."""
+    world = network(24, people=12, items=90)
+    _, first = made(world, tmp_path)
+    world.people[next(name for name, one in world.people.items() if not one["objected"])]["objected"] = True
+    _, second = made(world, tmp_path, replaces=first, narrowed_at=AS_OF + timedelta(days=1))
+    shutil.copy(first / f"sealed/{kind}.sealed", second / f"sealed/{kind}.sealed")
+    found, _ = made(world, tmp_path, replaces=second, narrowed_at=AS_OF + timedelta(days=2))
+    clean, _ = made(world, tmp_path / "clean", narrowed_at=AS_OF + timedelta(days=2))
+    assert found.verdict["upon"] is None
+    assert (found.digest, found.counts) == (clean.digest, clean.counts)
+
+
+def test_a_corpus_that_takes_the_place_of_an_equal_one_leaves_no_way_to_read_its_sealed_files(tmp_path: Path) -> None:
+    """The slices stay as they were, so the name does too; who objected had nothing but a text too short to be used."""
+    world = World()
+    for number, name in enumerate(("alice", "bob")):
+        world.person(name)
+        world.item(f"i:{number}", name, "yes" if not number else sentence(random.Random(2), 16))
+    _, corpus = made(world, tmp_path)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for file in (corpus / "sealed").iterdir():
+        os.link(file, kept / file.name)  # as somebody who can still read the blocks
+    world.people["alice"]["objected"] = True
+    _, again = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+    assert again == corpus
+    for file in kept.iterdir():
+        with pytest.raises(BrokenError):
+            SealedFile(file, file.stem, secret=ring(tmp_path).secret("lineage"))
+
+
+def test_a_name_beside_a_suppressed_handle_and_one_spelled_otherwise_are_found(tmp_path: Path) -> None:
+    for number, (text, first, then, handle) in enumerate(
+        (
+            ("thank you Eva anna.b-1 Weber for all of the bread", None, "Eva Anna.b-1 Weber", "anna.b-1"),
+            ("thank you Mu\u0308ller Anna Maria for all of the bread", "Anna Maria", "Mu\u0308ller Anna", None),
+            ("thank you Miller Anna Maria for all of the bread", "Anna Maria", "Mil\u200bler Anna", None),
+        )
+    ):
+        world = World()
+        for name in ("writer", "one", "two"):
+            world.person(name)
+        world.item("i", "writer", text)
+        if first:
+            world.people["one"] |= {"display": first, "objected": True}
+        key = ring(tmp_path).secret("suppression")
+        world.words = [handle_hash(key, handle)] if handle else []
+        _, corpus = made(world, tmp_path / f"{number}")
+        world.people["two"] |= {"display": then, "objected": True}
+        found, _ = made(world, tmp_path / f"{number}", replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+        clean, _ = made(world, tmp_path / f"{number}-clean", narrowed_at=AS_OF + timedelta(days=1))
+        assert found.digest == clean.digest, then
+
+
+def test_an_author_who_became_another_person_in_the_same_slice_is_no_violation(tmp_path: Path) -> None:
+    world = World()
+    world.person("alice")
+    world.item("i", "alice", sentence(random.Random(1), 16))
+    recipe = replace(RECIPE, shards=1, slices=1)
+    _, corpus = made(world, tmp_path, recipe=recipe)
+    world.named = {"p:alice": "p:somebody"}
+    found, again = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1), recipe=recipe)
+    assert found.verdict["upon"]
+    assert {row["person_id"] for row in lineage(again, ring(tmp_path))} == {"p:somebody"}

@@ -10,6 +10,7 @@ Does not decide, ask the clock, or write outside ``out`` and ``work``.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import unicodedata
 from collections.abc import Callable
@@ -37,6 +38,8 @@ from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.policy import Policy, ThirdPartyScope
 from demur.terms.progress import Progress, silent
 from demur.terms.reasons import PROTECTING, Reason, bits
+
+_LOG = logging.getLogger(__name__)
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
@@ -150,13 +153,21 @@ def build(
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
-    """Return the manifest of the corpus before if its measures are what this build would measure (``inputs.rules``)."""
+    """Return the manifest of the corpus before if its measures are what this build would measure (``inputs.rules``).
+
+    Its sealed files must be the very ones that it was published with: a part is taken over, and a verdict stood upon,
+    without being looked at. If they are not, nothing of them is carried on.
+    """
     if base is None:
         return None
     manifest = read_manifest(base)
-    if manifest.inputs.get("rules") != named["rules"] or outgrown(items_in(items), Before(base, keys).parts):
+    if manifest.inputs.get("rules") != named["rules"]:
         return None
-    return manifest
+    for path, digest in manifest.sealed.items():
+        if not (base / path).exists() or digest_file(base / path) != digest:
+            _LOG.warning("%s of corpus %s is not as it was written: everything is built anew", path, manifest.corpus_id)
+            return None
+    return None if outgrown(items_in(items), Before(base, keys).parts) else manifest
 
 
 def purge(corpus: Path, *, work: Path | None = None) -> None:
@@ -401,7 +412,15 @@ def _facts(inputs: CorpusInputs, keys: KeyRing) -> dict[str, Any]:
         "purpose": inputs.purpose,
         "recipe": inputs.recipe.as_json(),
         "suppressed_words": words_digest(inputs.standing),
-        "rules": digest_json([inputs.recipe.as_json(), inputs.policy.copy_min_words, _versions(), _prints(keys)]),
+        "rules": digest_json(
+            [
+                inputs.recipe.as_json(),
+                inputs.policy.copy_min_words,
+                int(protecting(inputs.policy.third_party_scope)),
+                _versions(),
+                _prints(keys),
+            ]
+        ),
     }
     read = {
         meaning: [digest_file(part) for part in parquet_files(folder, meaning)]
@@ -423,11 +442,11 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(written / path, place)
     write_manifest(fresh, manifest)
-    remove_tree(old)
+    purge(old)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
-    remove_tree(old)
+    purge(old)  # its sealed files are no other corpus' files, and must not be read again
 
 
 def _versions() -> dict[str, str]:
@@ -448,4 +467,4 @@ def settle(corpora: Path) -> None:
             fresh.rename(target)
         remove_tree(fresh)
     for old in sorted(corpora.glob(".*.old")):
-        remove_tree(old)
+        purge(old)

@@ -102,10 +102,11 @@ def mentioning(
 
 def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
     """Say which texts had something taken out that another set of names may bring back, or may take out otherwise."""
-    marked = pc.match_substring_regex(texts, "<NAME>|<HANDLE>" if other else "<NAME>")
+    marked = pc.match_substring_regex(texts, "<NAME>|<HANDLE>")
     if over or other:
         return marked
-    words = {word for name in fresh for word in _WORD.findall(name.casefold())}
+    finder = name_finder(fresh)
+    words = {word for name in finder.spelled for word in _WORD.findall(name)} if finder else set()
     found = marked.to_numpy(zero_copy_only=False).copy()
     for row in np.flatnonzero(found).tolist():
         found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))

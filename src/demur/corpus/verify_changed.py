@@ -90,6 +90,9 @@ CREATE TABLE came AS SELECT record_id, slice FROM records_after EXCEPT SELECT re
 CREATE TABLE went AS SELECT record_id, slice FROM records_before EXCEPT SELECT record_id, slice FROM records_after;
 CREATE TABLE linked AS SELECT * FROM lineage_after EXCEPT SELECT * FROM lineage_before;
 CREATE TABLE unlinked AS SELECT * FROM lineage_before EXCEPT SELECT * FROM lineage_after;
+-- where lineage says so: an author may be another person now, in the same slice
+CREATE TABLE placed AS SELECT record_id, slice FROM linked WHERE role = 'author';
+CREATE TABLE displaced AS SELECT record_id, slice FROM unlinked WHERE role = 'author';
 """
 
 _NEEDED = """
@@ -114,15 +117,16 @@ _SETS: dict[str, str] = {
         UNION ALL SELECT item_id, 0, 1 FROM fates_after) GROUP BY item_id HAVING sum(b) <> 1 OR sum(a) <> 1""",
     "record_twice": """SELECT record_id FROM records_after GROUP BY record_id HAVING count(*) > 1""",
     "record_in_another_slice": """
-        (SELECT record_id, slice FROM came EXCEPT SELECT record_id, slice FROM linked WHERE role = 'author')
-        UNION (SELECT record_id, slice FROM linked WHERE role = 'author' EXCEPT SELECT record_id, slice FROM came)
-        UNION (SELECT record_id, slice FROM went EXCEPT SELECT record_id, slice FROM unlinked WHERE role = 'author')
-        UNION (SELECT record_id, slice FROM unlinked WHERE role = 'author' EXCEPT SELECT record_id, slice FROM went)""",
+        (SELECT * FROM came EXCEPT SELECT * FROM (FROM placed EXCEPT FROM displaced))
+        UNION (SELECT * FROM (FROM placed EXCEPT FROM displaced) EXCEPT SELECT * FROM came)
+        UNION (SELECT * FROM went EXCEPT SELECT * FROM (FROM displaced EXCEPT FROM placed))
+        UNION (SELECT * FROM (FROM displaced EXCEPT FROM placed) EXCEPT SELECT * FROM went)""",
     "lineage_without_record": """SELECT l.record_id FROM lineage l JOIN (
             SELECT record_id FROM linked UNION SELECT record_id FROM unlinked UNION SELECT record_id FROM went
         ) USING (record_id)
         WHERE record_id NOT IN (SELECT record_id FROM lineage WHERE role = 'author')""",
-    "record_without_one_author": """SELECT record_id FROM came
+    "record_without_one_author": """
+        SELECT record_id FROM (SELECT record_id FROM came UNION SELECT record_id FROM placed)
         LEFT JOIN (SELECT record_id, count(*) AS n FROM lineage WHERE role = 'author' GROUP BY record_id)
         USING (record_id) WHERE coalesce(n, 0) <> 1""",
     "allowed_item_lost": """
@@ -311,7 +315,7 @@ class _Changes:
         parts = set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
         found: list[Any] = []
         for some in (parts, file.present - parts):
-            if sum(rows.num_rows for rows in found) < len(wanted):
+            if not pc.all(pc.is_in(wanted, _ids(found))).as_py():
                 gathered = (rows for _, rows in file.gathered(sorted(some)))
                 found += [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in gathered]
         self._load("fates", found, SEALED["fates"])
@@ -323,6 +327,10 @@ class _Changes:
     def _load(self, name: str, tables: Iterable[Any], schema: Any) -> None:
         batches = (batch for rows in tables for batch in rows.select(schema.names).cast(schema).to_batches())
         table(self._engine, name, pa.RecordBatchReader.from_batches(schema, batches))
+
+
+def _ids(tables: list[Any]) -> Any:
+    return pa.concat_arrays([pa.array([], pa.string()), *(rows["item_id"].combine_chunks() for rows in tables)])
 
 
 _SLICED: Any = pa.schema([("record_id", pa.string()), ("slice", pa.string())])

@@ -27,7 +27,7 @@ from demur.terms.manifests import CorpusManifest
 from demur.terms.policy import PROTECTION
 from demur.terms.reasons import BIT, Reason
 
-MEMORY = "1GB"
+MEMORY = "1500MB"
 ENGINE = "duckdb"
 
 ITEM_COLUMNS = (
@@ -138,6 +138,7 @@ def connect(spill: Path, *, encrypted: bool) -> Any:
     return duckdb.connect(
         config={
             "memory_limit": MEMORY,
+            "preserve_insertion_order": False,
             "threads": 2,
             "temp_directory": str(spill),
             "temp_file_encryption": encrypted,

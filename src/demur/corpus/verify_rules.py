@@ -92,7 +92,7 @@ REACH = """
 CREATE TABLE hidden AS
     SELECT DISTINCT item_id FROM authors WHERE account IS NOT NULL AND private IS DISTINCT FROM false;
 CREATE TABLE circles AS
-    SELECT i.item_id, i.parent_id, i.parent_audience,
+    SELECT row_number() OVER () AS n, i.item_id, i.parent_id, i.parent_audience,
         greatest(
             coalesce(r.rank, 5),
             CASE WHEN i.container_audience IS NULL THEN 0 ELSE coalesce(c.rank, 5) END,
@@ -101,19 +101,23 @@ CREATE TABLE circles AS
         ) AS rank
     FROM items i LEFT JOIN ranks r ON r.name = i.audience LEFT JOIN ranks c ON c.name = i.container_audience
     LEFT JOIN hidden h ON h.item_id = i.item_id;
+-- what stands above what, by number: only items in a thread climb, since the engine cannot spill what a climb has seen
+CREATE TABLE threads AS
+    SELECT c.n, p.n AS above, CASE WHEN p.n IS NULL THEN coalesce(r.rank, 5) ELSE 0 END AS lost
+    FROM circles c LEFT JOIN circles p ON p.item_id = c.parent_id LEFT JOIN ranks r ON r.name = c.parent_audience
+    WHERE c.parent_id IS NOT NULL;
 CREATE TABLE reach AS
-    WITH RECURSIVE up(item_id, above_id) AS (
-        SELECT item_id, item_id FROM fates WHERE allowed
+    WITH RECURSIVE up(n, above) AS (
+        SELECT c.n, c.n FROM circles c JOIN fates f USING (item_id) WHERE f.allowed AND c.parent_id IS NOT NULL
         UNION
-        SELECT u.item_id, c.parent_id FROM up u JOIN circles c ON c.item_id = u.above_id WHERE c.parent_id IS NOT NULL
+        SELECT u.n, t.above FROM up u JOIN threads t ON t.n = u.above WHERE t.above IS NOT NULL
     )
-    SELECT u.item_id,
-        max(CASE WHEN c.item_id IS NOT NULL THEN c.rank ELSE 0 END) AS rank,
-        max(CASE WHEN c.parent_id = u.item_id THEN 5
-                 WHEN c.parent_id IS NOT NULL AND p.item_id IS NULL THEN coalesce(r.rank, 5) ELSE 0 END) AS above
-    FROM up u LEFT JOIN circles c ON c.item_id = u.above_id
-    LEFT JOIN circles p ON p.item_id = c.parent_id LEFT JOIN ranks r ON r.name = c.parent_audience
-    GROUP BY u.item_id;
+    SELECT i.item_id, max(c.rank) AS rank,
+        max(CASE WHEN t.above = u.n THEN 5 ELSE coalesce(t.lost, 0) END) AS above
+    FROM up u JOIN circles i ON i.n = u.n JOIN circles c ON c.n = u.above LEFT JOIN threads t ON t.n = u.above
+    GROUP BY i.item_id
+    UNION ALL
+    SELECT item_id, rank, 0 FROM circles JOIN fates USING (item_id) WHERE allowed AND parent_id IS NULL;
 """
 
 FOUND: dict[str, str] = {

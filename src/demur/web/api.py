@@ -31,6 +31,9 @@ TEXT = Annotated[str, Field(max_length=500)]
 REFUSED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.FORBIDDEN: {"description": "no link of ours for this purpose, or no app key: always the same answer"}
 }
+NOWHERE: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.NOT_FOUND: {"description": "no such address, as with a line break in it"}
+}
 
 
 class ObjectionIn(BaseModel):
@@ -161,7 +164,7 @@ async def object_for_list(
     return [LineOut(line=one.line, reference=one.reference, state=one.state) for one in answers]
 
 
-@api.get("/objections/{token}", response_model=StatusOut, responses=REFUSED)
+@api.get("/objections/{token}", response_model=StatusOut, responses={**REFUSED, **NOWHERE})
 def status(service: Here, token: Token) -> StatusOut:
     """Say how it stands behind a link."""
     number = objection.number_of(service, token)
@@ -211,7 +214,9 @@ def verify(service: Here, told: Annotated[dict[str, Any], Body()]) -> VerdictOut
     return VerdictOut(holds=verify_receipt.holds(checks), checks=listed)
 
 
-@api.get("/preferences/{account_id}", response_model=PreferencesOut, responses=REFUSED, dependencies=[App])
+@api.get(
+    "/preferences/{account_id}", response_model=PreferencesOut, responses={**REFUSED, **NOWHERE}, dependencies=[App]
+)
 def preferences(service: Here, account_id: Token) -> dict[str, Any]:
     """Return headers and meta elements for an account's public pages; not to strangers, who could list objectors."""
     return objecting.outward(service, account_id)

@@ -331,3 +331,17 @@ def test_an_author_who_became_another_person_in_the_same_slice_is_no_violation(t
     found, again = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1), recipe=recipe)
     assert found.verdict["upon"]
     assert {row["person_id"] for row in lineage(again, ring(tmp_path))} == {"p:somebody"}
+
+
+def test_a_corpus_keeps_nobodys_name(tmp_path: Path) -> None:
+    """The next build must know which names are new; it needs no name for that."""
+    world = network(5)
+    name = next(iter(world.people))
+    world.people[name] |= {"display": "Anna Maria Schmidt", "objected": True}
+    _, corpus = made(world, tmp_path)
+    before = Before(corpus, ring(tmp_path))
+    hashes = [row for _, table in before.rows("names", [0]) for row in table.to_pylist()]
+    assert hashes
+    for kind in (file.stem for file in (corpus / "sealed").iterdir()):
+        sealed = SealedFile(corpus / f"sealed/{kind}.sealed", kind, secret=ring(tmp_path).secret("lineage"))
+        assert "Schmidt" not in str([table.to_pylist() for table in sealed.all()]), kind

@@ -29,7 +29,7 @@ from demur.store import KeyRing
 from demur.terms.tables import DECISIONS
 
 PART_ROWS = 512
-"""Rows of a part, about. Smaller: less to open for an objection, more to list; measured in docs/benchmarks.md."""
+"""Rows of a part, about. Smaller: less to open for an objection, more chunks to look through; not tuned."""
 FEWEST_PARTS = 64
 OUTGROWN = 8
 """A corpus with so many times more items than its parts were made for is measured anew, in more parts."""

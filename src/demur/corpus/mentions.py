@@ -31,7 +31,8 @@ _MOST = 4_000
 _ROWS = 100_000
 """Records that are searched at once: an expression of many names takes long to prepare."""
 _WORD = re.compile(r"\w+")
-NAMES: Any = pa.schema([("name", pa.string())])
+NAMES: Any = pa.schema([("name_hash", pa.string())])
+"""Keyed: the next build asks whether a name is new, and nobody needs to read one."""
 
 
 def objector_names(standing: Path) -> list[str]:
@@ -58,8 +59,8 @@ def mentioning(
     corpus: Path,
     standing: Path,
     *,
-    names: list[str],
-    known: list[str],
+    fresh: list[str],
+    over: bool,
     masked: bool,
     earlier: Before,
     keys: KeyRing,
@@ -74,8 +75,8 @@ def mentioning(
     Args:
         corpus: the corpus before.
         standing: folder of the people tables.
-        names: what is looked for now.
-        known: what it was built with.
+        fresh: names that are looked for now and were not when it was built.
+        over: some that were looked for then are not any more.
         masked: what is taken out leaves its type in angle brackets.
         earlier: its sealed files.
         keys: the key ring.
@@ -83,10 +84,9 @@ def mentioning(
     stored = suppressed_words(standing)
     other = digest_json(stored) != read_manifest(corpus).inputs.get("suppressed_words")
     found = [pa.array([], pa.string())]
-    if names == known and not other:
+    if not (fresh or over or other):
         return found[0]
     cut = Suppressed(stored if other else (), keys.secret("suppression"))
-    fresh, over = sorted(set(names) - set(known)), bool(set(known) - set(names))
     for table in _records(corpus):
         texts = table["text"]
         hits = pc.or_(saying(texts, fresh), _cut_by(texts, fresh, over=over, other=other))

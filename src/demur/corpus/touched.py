@@ -26,6 +26,7 @@ from demur.store import KeyRing, remove_tree
 _ROWS = 8_192
 """Decisions that are compared, and sealed, at a time."""
 MOST_PIECES = 1 << 24
+"""Bound of a sealed file that is read in order and has no buckets."""
 _KEPT: Any = pa.schema([*DECIDED, ("part", pa.int32())])
 SHARED: Any = pa.schema([("item_id", pa.string()), ("owners", pa.uint64())])
 """Items that somebody else owns a part of, with a hash of who."""
@@ -167,15 +168,16 @@ def compare_names(
     folder: Path, touched: Touched, earlier: Before, corpus: Path | None, standing: Path, keys: KeyRing,
     *, mentions: bool, masked: bool,
 ) -> None:  # fmt: skip
-    """Open the parts of records that another set of names may have changed; seal the names that are looked for now."""
+    """Open the parts of records that another set of names may have changed; seal hashes of the names looked for."""
     names = objector_names(standing) if mentions else []
-    _seal(folder, "names", iter([(0, pa.table([pa.array(names, pa.string())], schema=NAMES))]), keys)
+    hashes = [keys.mac("suppression", name).hex() for name in names]
+    _seal(folder, "names", iter([(0, pa.table([pa.array(hashes, pa.string())], schema=NAMES))]), keys)
     if corpus is None:
         return
-    known = [name for _, table in earlier.rows("names", [0]) for name in table["name"].to_pylist()]
-    touched.refreshed = mentioning(
-        corpus, standing, names=names, known=known, masked=masked, earlier=earlier, keys=keys
-    )
+    known = {one for _, table in earlier.rows("names", [0]) for one in table["name_hash"].to_pylist()}
+    fresh = [name for name, hashed in zip(names, hashes, strict=True) if hashed not in known]
+    others: dict[str, Any] = {"fresh": fresh, "over": bool(known - set(hashes)), "masked": masked}
+    touched.refreshed = mentioning(corpus, standing, **others, earlier=earlier, keys=keys)
     if touched.whole or not len(touched.refreshed):
         return
     for _, table in earlier.rows("lineage", range(earlier.parts)):

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.manifest import check_files, read_manifest
+from demur.corpus.touched import MOST_PIECES
 from demur.corpus.verify import (
     ENGINE,
     ITEM_COLUMNS,
@@ -190,7 +191,7 @@ def _keep(engine: Any, path: Path, keys: KeyRing) -> None:
     """Seal the prints; they name accounts and people."""
     reader = engine.sql("SELECT what, name, print FROM prints ORDER BY what, name").to_arrow_reader(50_000)
     pieces = ((number, pa.Table.from_batches([piece])) for number, piece in enumerate(reader))
-    write_sealed(path, JUDGED, pieces, secret=keys.secret("lineage"), buckets=1 << 24)
+    write_sealed(path, JUDGED, pieces, secret=keys.secret("lineage"), buckets=MOST_PIECES)
 
 
 def _upon(before: CorpusManifest, now: CorpusManifest) -> bool:

@@ -17,6 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -27,7 +28,7 @@ from demur.corpus.shard import slice_path
 from demur.errors import BrokenError, DemurError, RefusedError
 from demur.flows.media_gone import GONE, SEEN, memories, remembered
 from demur.flows.media_rows import media_rows
-from demur.flows.media_words import naming, showing
+from demur.flows.media_words import Told, told
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import came_since, refuse_unfinished, waiting_for
 from demur.intake.signals import NO, content_credentials
@@ -39,15 +40,17 @@ from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, check
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
-from demur.terms.manifests import CorpusManifest, SliceRef
+from demur.terms.manifests import SliceRef
 
 REDACTOR = "demur.corpus.redact:redact"
-_TEXTS = ("item_id", "person_id", "record_id", "reason", "digest", "hash", "hash_mirrored")
+_TEXTS = ("item_id", "person_id", "record_id", "reason", "detail", "digest", "hash", "hash_mirrored")
 SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quality", pa.int32())])
 """What became of the file of every allowed item, and what is remembered of protected files that are gone
 (media_gone.py). Sealed: it links items, persons and records."""
 
-_TOLD = ("ocr_text", "transcript", "credentials")
+SHOWN: Any = pa.schema([(name, pa.string()) for name in ("record_id", "item_id", "person_id", "role")])
+"""Who owns a part of a record since a post of theirs stands in it (role ``copy_owner``). Sealed."""
+
 _BUCKETS = 64
 _MUST_GO = frozenset({NoRecord.PROTECTED_COPY.value, NoRecord.MENTION.value, NoRecord.SIGNAL_NO.value, GONE})
 """Rights: not even the cache keeps such a file's clean form."""
@@ -136,11 +139,14 @@ def media_of(
         earlier = (one for other in media_builds(space) for one in _sealed(parts, other))
         looked, known, lost = remembered(earlier, rows, _looked(work))
         build = MediaBuild(corpus_media(space, corpus.name), before)
-        reasons = _reasons(parts, corpus, inputs, rows, work, looked)
-        sealed = list(_slices(parts, corpus, rows, work, build, recipe, reasons))
+        parts.progress("media: texts in them", 0, None)
+        said = told(parts, corpus, inputs, work, rows)
+        fates = _fates(rows, looked, said)
+        sealed = list(_slices(parts, corpus, rows, work, build, recipe, fates))
         for one in sealed:
             one |= {name: known[one["item_id"]][name] for name in SEEN if one["item_id"] in known}
-        _seal(parts, build.folder, [*sealed, *memories(known, rows)])
+        _seal(parts, build.folder, "media", SEALED, [*sealed, *memories(known, rows)])
+        _seal(parts, build.folder, "shown", SHOWN, _shown(rows, fates, said))
         counts = Counter(one["reason"] or "record" for one in sealed)
         manifest = build.finish(
             corpus_id=inputs.corpus_id,
@@ -161,17 +167,17 @@ def media_of(
 
 def _looked(work: Path) -> Any:
     """Return what was seen of the files, as far as a judgement needs it."""
-    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, *_TOLD])
+    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "credentials"])
 
 
 def _slices(
-    parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild, recipe: MediaRecipe, reasons: list[str | None]
+    parts: Parts, corpus: Path, rows: Any, work: Path, build: MediaBuild, recipe: MediaRecipe, fates: list[_Fate]
 ) -> Iterator[dict[str, Any]]:
     """Write the slices, a place at a time; yield what became of the file of every allowed item."""
     facts = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
     joined = (
-        {**row, **clean, "reason": reason}
-        for row, clean, reason in zip(facts, iterate(work / "prepared"), reasons, strict=True)
+        {**row, **clean, "reason": reason, "detail": detail}
+        for row, clean, (reason, detail) in zip(facts, iterate(work / "prepared"), fates, strict=True)
         if row["region"] is not None
     )
     for place, members in groupby(joined, _PLACE):
@@ -182,27 +188,39 @@ def _slices(
         digests = [(one["clean_digest"], one["thumbnail_digest"]) for one in kept]
         build.add(slice_path(ref).removesuffix(".parquet"), records, digests)
         for one in found:
-            told = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
-            yield {name: one.get(name) for name in SEALED.names} | told
+            known = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
+            yield {name: one.get(name) for name in SEALED.names} | known
 
 
-def _reasons(parts: Parts, corpus: Path, inputs: CorpusManifest, rows: Any, work: Path, table: Any) -> list[str | None]:
-    """Return for every file why it becomes no record: by its picture, by what stands in it, by what the file says."""
-    read = zip(
-        rows["protected"].to_pylist(), table["ocr_text"].to_pylist(), table["transcript"].to_pylist(), strict=True
-    )
-    texts = ["" if protected else "\n".join(filter(None, said)) for protected, *said in read]
-    shown = showing(parts, corpus, inputs, work / "source" / "items", texts)
-    copied = pc.or_(rows["copied_words"].combine_chunks(), pa.array(shown, pa.bool_()))
-    reasons: list[str | None] = judge(table, rows["protected"], copied, rows["rank"]).to_pylist()
+_Fate = tuple[str | None, str | None]
+"""Why a file becomes no record, and of a protected copy what is copied; null = it becomes one."""
+
+
+def _fates(rows: Any, looked: Any, said: Told) -> list[_Fate]:
+    """Say of every file why it becomes no record: by its picture, by what stands in it, by what the file says."""
+    words = pc.fill_null(rows["copied_words"].combine_chunks(), fill_value=True)
+    copied = pc.or_(words, pa.array(said.protected))
+    reasons: list[str | None] = judge(looked, rows["protected"], copied, rows["rank"]).to_pylist()
     free = {None, NoRecord.DUPLICATE.value}
-    told = {
-        NoRecord.SIGNAL_NO: [refused(one) for one in table["credentials"].to_pylist()],
-        NoRecord.MENTION: naming(parts, inputs, work, texts),
+    rights = {
+        NoRecord.SIGNAL_NO: [refused(one) for one in looked["credentials"].to_pylist()],
+        NoRecord.MENTION: said.naming.tolist(),
     }
-    for reason, hits in told.items():
+    for reason, hits in rights.items():
         reasons = [reason.value if hit and why in free else why for why, hit in zip(reasons, hits, strict=True)]
-    return reasons
+    what = np.where(said.protected, "text in it", np.where(words.to_numpy(zero_copy_only=False), "words", "picture"))
+    is_copy = NoRecord.PROTECTED_COPY.value
+    return [(why, one if why == is_copy else None) for why, one in zip(reasons, what.tolist(), strict=True)]
+
+
+def _shown(rows: Any, fates: list[_Fate], said: Told) -> list[dict[str, Any]]:
+    """Return SHOWN of the files that become records."""
+    records = zip(rows["record_id"].take(said.owners["row"]).to_pylist(), said.owners.to_pylist(), strict=True)
+    return [
+        {"record_id": record, "item_id": one["item_id"], "person_id": one["person_id"], "role": "copy_owner"}
+        for record, one in records
+        if record is not None and one["person_id"] is not None and fates[one["row"]][0] is None
+    ]
 
 
 def refused(credentials: str | None) -> bool:
@@ -236,13 +254,13 @@ def _texts(corpus: Path, ref: SliceRef, kept: list[dict[str, Any]]) -> dict[str,
     return dict(zip(found["record_id"].to_pylist(), found["text"].to_pylist(), strict=True))
 
 
-def _seal(parts: Parts, folder: Path, rows: list[dict[str, Any]]) -> None:
+def _seal(parts: Parts, folder: Path, kind: str, schema: Any, rows: list[dict[str, Any]]) -> None:
     buckets: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         buckets.setdefault(bucket_of(row["person_id"], _BUCKETS), []).append(row)
-    tables = ((bucket, pa.Table.from_pylist(some, schema=SEALED)) for bucket, some in sorted(buckets.items()))
+    tables = ((bucket, pa.Table.from_pylist(some, schema=schema)) for bucket, some in sorted(buckets.items()))
     secret = parts.keys.secret("lineage")
-    write_sealed(folder / "sealed" / "media.sealed", "media", tables, secret=secret, buckets=_BUCKETS)
+    write_sealed(folder / "sealed" / f"{kind}.sealed", kind, tables, secret=secret, buckets=_BUCKETS)
 
 
 def cache_of(space: Workspace) -> Path:

@@ -1,16 +1,17 @@
-"""What stands in pictures or is said in voices: names that no text may hold, and texts that somebody protected.
+"""What stands in pictures or is said in voices: names that no text may hold, and texts of other people's.
 
-A screenshot of a protected post is a copy of it (COR-05). It has other words around it, and letters are misread: what
-counts is how much of the protected text is in the picture, in runs of three words, not how much the two are alike.
+A screenshot of a protected post is a copy of it (COR-05), and so is a picture in which the same stands as in a
+protected one. One of an allowed post stays and is its author's too: who that is lies sealed with the build.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,29 +19,64 @@ import pyarrow.parquet as pq
 from demur.clock import parse
 from demur.corpus.build import protecting
 from demur.corpus.mentions import objector_names, saying, suppressed_words
-from demur.corpus.similarity import words
+from demur.corpus.shown import MOST, Known, showing
 from demur.flows.parts import Parts, kept_policy
 from demur.lineage import SealedFile, Suppressed
 from demur.terms.manifests import CorpusManifest
 from demur.terms.policy import ThirdPartyScope
 
-RUN = 3
-"""Words of a run."""
-SHARE = 0.5
-"""Of a protected text's runs that a picture must hold to be a copy of it."""
+BATCH_ROWS = 1_024
+SHOWN: Any = pa.schema([("row", pa.int64()), ("item_id", pa.string())])
+OWNERS: Any = pa.schema([*SHOWN, ("person_id", pa.string())])
+_FATES = ("item_id", "allowed", "reason_bits", "person_id")
 
 
-def naming(parts: Parts, manifest: CorpusManifest, work: Path, texts: Sequence[str]) -> list[bool]:
-    """Say which texts name somebody who objected, or what no text may hold (TPD-03).
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of the texts in the files of a build, row by row."""
+
+    protected: Any
+    """bool: a protected text stands in it."""
+    naming: Any
+    """bool: it names somebody who objected, or says what no text may hold (TPD-03)."""
+    owners: Any
+    """OWNERS: allowed posts that stand in it, and whose they are; of a file the first ``MOST`` by their ids."""
+
+
+def told(parts: Parts, corpus: Path, manifest: CorpusManifest, work: Path, rows: Any) -> Told:
+    """Compare what was read in files or heard with all posts of the snapshot and with what protected files say.
 
     Args:
         parts: the workspace.
-        manifest: of the corpus.
-        work: folder for the people tables.
-        texts: what was read in pictures or heard; empty = nothing.
+        corpus: folder of the corpus.
+        manifest: of it.
+        work: folder of the media build, with the snapshot and what was read.
+        rows: ROWS (media_rows.py).
     """
-    if not any(texts):
-        return [False] * len(texts)
+    guarded = pc.fill_null(rows["protected"], fill_value=True).to_numpy(zero_copy_only=False).astype(bool)
+    protected, naming = np.zeros(rows.num_rows, bool), np.zeros(rows.num_rows, bool)
+    owners, shown = OWNERS.empty_table(), SHOWN.empty_table()
+
+    def pictures() -> Iterator[list[str | None]]:
+        return _said(work, ~guarded)
+
+    if any(text for some in pictures() for text in some):
+        naming = np.concatenate([_naming(parts, manifest, work)(some) for some in pictures()])
+        _, policy = kept_policy(parts.workspace, manifest.inputs["policy"])
+        fates = _Fates(parts, corpus, protecting(policy.third_party_scope))
+        texts = _posts(work / "source" / "items"), _protected(work, rows["item_id"], guarded)
+        for numbers, ids, theirs in showing(
+            pictures, (one for some in texts for one in some), fates.known, least=policy.copy_min_words
+        ):
+            protected[numbers[theirs]] = True
+            allowed = pa.table([pa.array(numbers[~theirs]), ids.filter(pa.array(~theirs))], schema=SHOWN)
+            shown = _first(pa.concat_tables([shown, allowed]))
+        owners = fates.owned(shown, rows["person_id"])
+    return Told(protected, naming, owners)
+
+
+def _naming(parts: Parts, manifest: CorpusManifest, work: Path) -> Callable[[list[str | None]], Any]:
+    """Return what says which texts name somebody who objected, or what no text may hold (TPD-03)."""
     inputs = manifest.inputs
     _, policy = kept_policy(parts.workspace, inputs["policy"])
     parts.registry.export(
@@ -54,63 +90,81 @@ def naming(parts: Parts, manifest: CorpusManifest, work: Path, texts: Sequence[s
     mentions = policy.third_party_scope is ThirdPartyScope.COPIES_AND_MENTIONS
     names = objector_names(work / "standing") if mentions else []
     cut = Suppressed(suppressed_words(work / "standing"), parts.keys.secret("suppression"))
-    found = saying(pa.array(texts, pa.string()), names).to_pylist()
-    left = cut.cut(texts) if cut else texts
-    return [hit or text != now for hit, text, now in zip(found, texts, left, strict=True)]
+
+    def find(said: list[str | None]) -> Any:
+        texts = [text or "" for text in said]
+        found = saying(pa.array(texts, pa.string()), names).to_pylist()
+        left = cut.cut(texts) if cut else texts
+        return np.array([hit or text != now for hit, text, now in zip(found, texts, left, strict=True)], bool)
+
+    return find
 
 
-def showing(parts: Parts, corpus: Path, manifest: CorpusManifest, items: Path, texts: Sequence[str]) -> list[bool]:
-    """Say which texts hold a protected one, or most of it.
+class _Fates:
+    """What the corpus decided of items, and whose they are."""
 
-    Args:
-        parts: the workspace.
-        corpus: its folder.
-        manifest: of the corpus.
-        items: folder of the snapshot's items.
-        texts: what was read in pictures or heard; empty = nothing.
-    """
-    if not any(texts):
-        return [False] * len(texts)
-    _, policy = kept_policy(parts.workspace, manifest.inputs["policy"])
-    mask = protecting(policy.third_party_scope)
-    sealed = SealedFile(corpus / "sealed" / "fates.sealed", "fates", secret=parts.keys.secret("lineage"))
-    ids = pa.concat_arrays([pa.array([], pa.string()), *(_protected(table, mask) for table in sealed.all())])
-    return holding(texts, _texts(items, ids), least=policy.copy_min_words)
+    def __init__(self, parts: Parts, corpus: Path, mask: int) -> None:
+        self._sealed = SealedFile(corpus / "sealed" / "fates.sealed", "fates", secret=parts.keys.secret("lineage"))
+        self._mask = mask
 
+    def known(self, ids: Any) -> Known:
+        """Say of some posts which are protected and which allowed."""
+        fates = self._of(ids)
+        allowed = _one(pc.fill_null(fates["allowed"], fill_value=False))
+        bits = pc.not_equal(pc.bit_wise_and(pc.fill_null(fates["reason_bits"], 0), self._mask), 0)
+        return Known(_one(pc.and_(bits, pc.invert(allowed))), allowed)
 
-def holding(texts: Sequence[str], protected: Iterable[str], *, least: int) -> list[bool]:
-    """Say which texts hold at least half of a protected one of ``least`` words or more.
+    def owned(self, shown: Any, posters: Any) -> Any:
+        """Return OWNERS of posts that stand in files, without those of whoever posted the file."""
+        persons = self._of(_one(shown["item_id"]))["person_id"]
+        table = pa.table([shown["row"], shown["item_id"], persons], schema=OWNERS)
+        return table.filter(pc.not_equal(persons, posters.take(shown["row"])))
 
-    >>> post = "we cooked potatoes with butter and garlic"
-    >>> holding(["Ana, 10:15 " + post + " 3 likes", "we cooked potatoes"], [post], least=5)
-    [True, False]
-    """
-    index: dict[tuple[str, ...], list[int]] = {}
-    for row, text in enumerate(texts):
-        for run in _runs(words(text)):
-            index.setdefault(run, []).append(row)
-    found = [False] * len(texts)
-    for text in protected:
-        said = words(text)
-        runs = _runs(said) if len(said) >= max(least, RUN) else frozenset()
-        met = Counter(row for run in runs for row in index.get(run, ()))
-        for row, shared in met.items():
-            found[row] |= shared >= SHARE * len(runs)
-    return found
+    def _of(self, ids: Any) -> Any:
+        """Return the decisions on some posts, in their order; null of one that has none."""
+        empty = pa.table({name: pa.array([], _TYPES.get(name, pa.string())) for name in _FATES})
+        tables = (table.select(list(_FATES)) for table in self._sealed.all()) if len(ids) else ()
+        kept = [one.filter(pc.is_in(one["item_id"], ids)) for one in tables]
+        found = pa.concat_tables([empty, *kept]).combine_chunks()
+        return found.take(pc.index_in(ids, found["item_id"]))
 
 
-def _runs(said: Sequence[str]) -> frozenset[tuple[str, ...]]:
-    return frozenset(tuple(said[at : at + RUN]) for at in range(len(said) - RUN + 1))
+_TYPES = {"allowed": pa.bool_(), "reason_bits": pa.int64()}
 
 
-def _protected(fates: Any, mask: int) -> Any:
-    bits = pc.not_equal(pc.bit_wise_and(pc.fill_null(fates["reason_bits"], 0), mask), 0)
-    found = fates["item_id"].filter(pc.and_(bits, pc.invert(pc.fill_null(fates["allowed"], fill_value=False))))
-    return found.combine_chunks()
+def _first(owners: Any) -> Any:
+    """Return of each file the first posts by their ids."""
+    owners = owners.sort_by([("row", "ascending"), ("item_id", "ascending")])
+    files = owners["row"].to_numpy()
+    return owners.filter(pa.array(np.arange(len(files)) - np.searchsorted(files, files) < MOST))
 
 
-def _texts(items: Path, ids: Any) -> Iterator[str]:
+def _said(work: Path, wanted: Any) -> Iterator[list[str | None]]:
+    """Yield in batches what was read in files or heard; null where it is not wanted."""
+    begin = 0
+    with pq.ParquetFile(work / "prepared" / "media.parquet") as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=["ocr_text", "transcript"]):
+            pairs = zip(batch["ocr_text"].to_pylist(), batch["transcript"].to_pylist(), strict=True)
+            both = ["\n".join(filter(None, pair)) or None for pair in pairs]
+            yield [text if asked else None for text, asked in zip(both, wanted[begin:], strict=False)]
+            begin += len(both)
+
+
+def _protected(work: Path, items: Any, guarded: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what stands in protected files as texts of their items."""
+    begin, ids = 0, _one(items)
+    for some in _said(work, guarded):
+        yield ids.slice(begin, len(some)), pa.array(some, pa.string())
+        begin += len(some)
+
+
+def _posts(items: Path) -> Iterator[tuple[Any, Any]]:
     for part in sorted(items.glob("*.parquet")):
         with pq.ParquetFile(part) as file:
             for batch in file.iter_batches(batch_size=16_384, columns=["item_id", "text"]):
-                yield from batch["text"].filter(pc.is_in(batch["item_id"], ids)).drop_null().to_pylist()
+                known = batch.filter(pc.is_valid(batch["text"]))
+                yield known["item_id"], known["text"]
+
+
+def _one(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,4 +1,4 @@
-"""Commands about a corpus' media records: build, show, verify."""
+"""Commands about a corpus' media records: build, show, verify, explain."""
 
 from __future__ import annotations
 
@@ -65,11 +65,36 @@ def show_media(context: Context, corpus_id: str | None) -> None:
 @guarded
 def verify(context: Context, corpus_id: str | None) -> None:
     """Check every file and every medium again, and that the corpus allows every record."""
-    from demur.flows.media import verify_media
+    from demur.flows.media_look import verify_media
 
     with reading(context) as parts:
         found = verify_media(parts, corpus_id)
     show(context, found)
+
+
+@media.command("explain")
+@click.argument("item")
+@click.option("--corpus", "corpus_id", help="Corpus id (default: the current one).")
+@pass_context
+@guarded
+def explain(context: Context, item: str, corpus_id: str | None) -> None:
+    """Say what became of the file of an item. Needs the lineage key of the workspace."""
+    from dataclasses import asdict
+
+    from demur.flows.media_look import became
+
+    with reading(context) as parts:
+        found = became(parts, item, corpus_id)
+
+    def text() -> None:
+        say(f"media   {found.media}")
+        say(f"record  {found.record_id}" if found.reason is None else f"left out: {found.reason}")
+        if found.detail:
+            say(f"the {found.detail} is a copy of a protected one; whose is not told")
+        if found.shows:
+            grid(["shows a post of somebody else"], [[one] for one in found.shows])
+
+    show(context, asdict(found), text)
 
 
 def _shown(context: Context, manifest: object) -> None:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
-from demur.errors import BrokenError, DemurError, RefusedError
+from demur.errors import DemurError, RefusedError
 from demur.flows.media_gone import GONE, SEEN, memories, remembered
 from demur.flows.media_rows import media_rows
 from demur.flows.media_words import Told, told
@@ -36,7 +36,7 @@ from demur.ledger import Entry, EntryKind
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
 from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
-from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, check_slices, judge, read_media_manifest
+from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
@@ -72,7 +72,7 @@ def build_media(parts: Parts, recipe: MediaRecipe, *, at: datetime) -> MediaMani
     refuse_unfinished(parts)
     corpus = corpus_folder(parts.workspace)
     parts.registry.look(at)
-    if _waiting(parts, corpus):
+    if waiting_since(parts, corpus):
         raise RefusedError(
             "expected a corpus that knows of every objection, hold and correction, found later ones; "
             "run `demur erase` or `demur corpus build` first"
@@ -84,7 +84,7 @@ def build_media(parts: Parts, recipe: MediaRecipe, *, at: datetime) -> MediaMani
     return manifest
 
 
-def _waiting(parts: Parts, corpus: Path) -> int:
+def waiting_since(parts: Parts, corpus: Path) -> int:
     """Count what came since a corpus was made; what an erasure found nothing of in its texts may be in its pictures."""
     since = parse(read_manifest(corpus).inputs["narrowed_at"])
     return len({one.restriction_id for one in (*came_since(parts, since), *waiting_for(parts, corpus))})
@@ -317,28 +317,3 @@ def _sealed(parts: Parts, build: Path) -> Iterator[dict[str, Any]]:
     secret = parts.keys.secret("lineage")
     for table in SealedFile(build / "sealed" / "media.sealed", "media", secret=secret).all():
         yield from table.to_pylist()
-
-
-def verify_media(parts: Parts, corpus: str | None = None) -> dict[str, Any]:
-    """Check a media build again: every file, every medium, and that the corpus still allows every record.
-
-    Raises:
-        BrokenError: something of it is not what it was, or a record is nobody's.
-    """
-    folder = media_folder(parts, corpus)
-    manifest = read_media_manifest(folder)
-    known = {one["record_id"]: one["item_id"] for one in _sealed(parts, folder) if one["record_id"]}
-    present = set(check_slices(folder, manifest))
-    home = corpus_folder(parts.workspace, manifest.corpus_id)
-    sealed = SealedFile(home / "sealed" / "fates.sealed", "fates", secret=parts.keys.secret("lineage"))
-    asked, allowed = pa.array(sorted(known.values()), pa.string()), 0
-    for table in sealed.all():
-        mine = table.filter(pc.is_in(table["item_id"], asked))
-        allowed += pc.sum(mine["allowed"]).as_py() or 0
-    if present != set(known) or allowed != len(known):
-        raise BrokenError(
-            "expected every media record to be of an item that the corpus allows, found others; build again",
-            [f"{len(present)} records, {len(known)} known, {allowed} of allowed items"],
-        )
-    told = {"media": manifest.media_id, "corpus": manifest.corpus_id, "records": len(known), "gone": manifest.gone}
-    return {**told, "waiting": _waiting(parts, home)}

@@ -84,11 +84,20 @@ def media_rows(parts: Parts, corpus: Path, manifest: CorpusManifest, work: Path)
     return _placed(table, CorpusRecipe(**inputs["recipe"]), parts)
 
 
-def _items(parts: Parts, inputs: dict[str, Any], folder: Path) -> Any:
-    """Return the items that have a file, as the corpus knew them."""
+def source_of(parts: Parts, inputs: dict[str, Any], folder: Path) -> None:
+    """Write the snapshot that a corpus was built from.
+
+    Raises:
+        BrokenError: the source is another now.
+    """
     as_of, known_at = parse(inputs["as_of"]), parse(inputs["known_at"])
     if snapshot(parts.workspace.source, folder, as_of=as_of, known_at=known_at)["digest"] != inputs["source"]:
         raise BrokenError("the source snapshot is not the one that the corpus was built from; restore source/")
+
+
+def _items(parts: Parts, inputs: dict[str, Any], folder: Path) -> Any:
+    """Return the items that have a file, as the corpus knew them."""
+    source_of(parts, inputs, folder)
     parts_of = sorted((folder / "items").glob("*.parquet"))
     return pa.concat_tables([table for part in parts_of for table in _with_files(part)]).combine_chunks()
 

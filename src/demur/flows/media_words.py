@@ -63,8 +63,8 @@ def told(parts: Parts, corpus: Path, manifest: CorpusManifest, work: Path, rows:
     if any(text for some in pictures() for text in some):
         naming = np.concatenate([_naming(parts, manifest, work)(some) for some in pictures()])
         _, policy = kept_policy(parts.workspace, manifest.inputs["policy"])
-        fates = _Fates(parts, corpus, protecting(policy.third_party_scope))
-        texts = _posts(work / "source" / "items"), _protected(work, rows["item_id"], guarded)
+        fates = Fates(parts, corpus, protecting(policy.third_party_scope))
+        texts = posts_of(work / "source" / "items"), _protected(work, rows["item_id"], guarded)
         for numbers, ids, theirs in showing(
             pictures, (one for some in texts for one in some), fates.known, least=policy.copy_min_words
         ):
@@ -100,7 +100,7 @@ def _naming(parts: Parts, manifest: CorpusManifest, work: Path) -> Callable[[lis
     return find
 
 
-class _Fates:
+class Fates:
     """What the corpus decided of items, and whose they are."""
 
     def __init__(self, parts: Parts, corpus: Path, mask: int) -> None:
@@ -110,15 +110,22 @@ class _Fates:
     def known(self, ids: Any) -> Known:
         """Say of some posts which are protected and which allowed."""
         fates = self._of(ids)
-        allowed = _one(pc.fill_null(fates["allowed"], fill_value=False))
-        bits = pc.not_equal(pc.bit_wise_and(pc.fill_null(fates["reason_bits"], 0), self._mask), 0)
-        return Known(_one(pc.and_(bits, pc.invert(allowed))), allowed)
+        return Known(self._guarded(fates), _one(pc.fill_null(fates["allowed"], fill_value=False)))
 
     def owned(self, shown: Any, posters: Any) -> Any:
         """Return OWNERS of posts that stand in files, without those of whoever posted the file."""
         persons = self._of(_one(shown["item_id"]))["person_id"]
         table = pa.table([shown["row"], shown["item_id"], persons], schema=OWNERS)
         return table.filter(pc.not_equal(persons, posters.take(shown["row"])))
+
+    def protected(self) -> Any:
+        """Return the ids of all protected posts."""
+        tables = ((table["item_id"], self._guarded(table)) for table in self._sealed.all())
+        return pa.concat_arrays([pa.array([], pa.string()), *(_one(ids.filter(rows)) for ids, rows in tables)])
+
+    def _guarded(self, fates: Any) -> Any:
+        bits = pc.not_equal(pc.bit_wise_and(pc.fill_null(fates["reason_bits"], 0), self._mask), 0)
+        return _one(pc.and_(bits, pc.invert(pc.fill_null(fates["allowed"], fill_value=False))))
 
     def _of(self, ids: Any) -> Any:
         """Return the decisions on some posts, in their order; null of one that has none."""
@@ -158,7 +165,8 @@ def _protected(work: Path, items: Any, guarded: Any) -> Iterator[tuple[Any, Any]
         begin += len(some)
 
 
-def _posts(items: Path) -> Iterator[tuple[Any, Any]]:
+def posts_of(items: Path) -> Iterator[tuple[Any, Any]]:
+    """Yield ids and texts of all posts of a snapshot that have one."""
     for part in sorted(items.glob("*.parquet")):
         with pq.ParquetFile(part) as file:
             for batch in file.iter_batches(batch_size=16_384, columns=["item_id", "text"]):

@@ -226,8 +226,8 @@ def read_media_manifest(folder: Path) -> MediaManifest:
     return manifest
 
 
-def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[str]:
-    """Check every slice file and every medium in it; yield the records' ids.
+def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[MediaRecord]:
+    """Check every slice file and every medium in it; yield the records, one in memory at a time.
 
     Raises:
         BrokenError: files are missing, changed or extra, or a medium holds more than pixels or samples.
@@ -248,4 +248,4 @@ def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[str]:
             more += more_than_pixels(small) if small else []
             if more:
                 raise BrokenError(f"expected plain media in {path}, found more in {record.record_id}", more)
-            yield record.record_id
+            yield record

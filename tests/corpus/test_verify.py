@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,17 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from corpus_worlds import AS_OF, World, here, lineage, made, network, ring
+from corpus_worlds import AS_OF, World, here, lineage, made, network, records, ring, sentence
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demur.corpus import read_manifest, verify
 from demur.corpus.manifest import corpus_digest, write_manifest
+from demur.corpus.measures import MEASURES, UNBANDED, VERDICTS
+from demur.corpus.spill import read_bucket, write_bucket
+from demur.corpus.verify_texts import Names
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError
 from demur.lineage import SealedFile, bucket_of, write_sealed
 from demur.store import digest_file, read_commit, write_json
 from demur.terms.manifests import CorpusManifest, CorpusRecipe
+from demur.terms.policy import ThirdPartyScope
 from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, NOTICES, STANDING
 
 Rows = list[dict[str, Any]]
@@ -152,8 +161,10 @@ def _sealed_again(corpus: Path, folder: Path, kind: str, change: Callable[[Rows]
     path, secret = corpus / "sealed" / f"{kind}.sealed", ring(folder).secret("lineage")
     rows = [row for table in SealedFile(path, kind, secret=secret).all() for row in table.to_pylist()]
     change(rows)
-    owner = {"lineage": "person_id", "fates": "item_id"}[kind]
-    parts = [(bucket_of(row[owner], 64), pa.Table.from_pylist([row], schema=SEALED[kind])) for row in rows]
+    schema = UNBANDED if kind == "measures" else SEALED[kind]
+    parts = [
+        (bucket_of(row["person_id"] or row["item_id"], 64), pa.Table.from_pylist([row], schema=schema)) for row in rows
+    ]
     write_sealed(path, kind, parts, secret=secret, buckets=64)
     _remanifest(corpus)
 
@@ -184,6 +195,28 @@ def _another_author(rows: Rows) -> None:
             row["person_id"] = "p:nobody"
 
 
+def _beside_a_protected_copy(rows: Rows) -> None:
+    """Somebody who said no wrote the same as a record."""
+    texts = {row["exact"] for row in rows if row["protected"]}
+    text = next(row["exact"] for row in rows if row["record_id"] and row["words"] > 8 and row["exact"] not in texts)
+    next(row for row in rows if row["protected"] and row["exact"]).update(exact=text)
+
+
+def _hidden(rows: Rows) -> None:
+    """A protected text is long enough to have copies, and leaves nothing that they are found by."""
+    next(row for row in rows if row["protected"] and row["exact"]).update(exact=None)
+
+
+def _said(corpus: Path, name: str) -> None:
+    """Write a name into a record."""
+    file = next(file for file in sorted(corpus.rglob("slice-*.parquet")) if pq.read_metadata(file).num_rows)
+    table = pq.read_table(file)
+    texts = [f"we met {name.upper()}, again", *table["text"].to_pylist()[1:]]
+    file.unlink()
+    pq.write_table(table.set_column(1, table.schema.field("text"), [texts]), file)
+    _remanifest(corpus)
+
+
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [
@@ -197,6 +230,18 @@ def _another_author(rows: Rows) -> None:
             {"withheld_item_used", "record_of_no_allowed_item", "copy_of_no_allowed_item"},
         ),
         (lambda c, f: _sealed_again(c, f, "fates", _all("exclusion", None)), {"allowed_item_lost"}),
+        (
+            lambda c, f: _sealed_again(c, f, "measures", _beside_a_protected_copy),
+            {"record_beside_protected_copy", "measured_otherwise"},
+        ),
+        (lambda c, f: _sealed_again(c, f, "measures", _hidden), {"protected_item_unmeasured"}),
+        (
+            lambda c, f: _sealed_again(c, f, "measures", lambda rows: rows.clear()),
+            {"protected_item_unmeasured", "record_unmeasured"},
+        ),
+        (lambda c, f: _sealed_again(c, f, "measures", _all("record_id", "0")), {"record_unmeasured"}),
+        (lambda c, f: _sealed_again(c, f, "measures", _all("words", 99)), {"measured_otherwise"}),
+        (lambda c, f: _sealed_again(c, f, "measures", _all("exact", bytes(16))), {"measured_otherwise"}),
     ],
 )
 def test_records_that_do_not_fit_their_lineage_are_found(
@@ -204,6 +249,43 @@ def test_records_that_do_not_fit_their_lineage_are_found(
 ) -> None:
     plant(next((copy / "corpora").iterdir()), copy)
     assert expected <= set(_verdict(copy))
+
+
+def test_a_record_that_says_the_name_of_somebody_who_objected_is_found(
+    copy: Path, built: tuple[World, CorpusManifest, Path]
+) -> None:
+    corpus = next((copy / "corpora").iterdir())
+    people = {facts["objected"]: facts for facts in built[0].people.values()}
+    assert len(people) == 2
+    for facts in people.values():
+        _said(corpus, facts["display"])
+        found = {"record_says_objector": 1} if facts["objected"] else {}
+        corpus = next((copy / "corpora").iterdir())
+        assert _verdict(copy).items() == found.items()
+
+
+def test_names_are_told_at_borders_of_words_in_any_case() -> None:
+    said = Names(["Sir  José Álvarez", "Li Wu", "Anna-Maria O’Neil", "Madonna", "R2 1977", ""]).said
+    texts = ["(LI WU)", "li\n\nwu", "anna-maria o’neil,", "x SIR JOSÉ ÁLVAREZ.", "Li Wu"]
+    assert [said(pa.array([text])) for text in texts] == [1] * len(texts)
+    assert said(pa.array([*texts, None, "", *texts])) == 2 * len(texts)
+    others = ["li wux", "xli wu", "li_wu", "Li <NAME> Wu", "anna maria", "madonna louise", "r2 1977", "", None]
+    assert [said(pa.array([text], pa.string())) for text in others] == [0] * len(others)
+
+
+_PART = st.text("aBçÉжЯ-’ ,.", min_size=1, max_size=3)
+
+
+@given(
+    st.lists(st.lists(_PART, min_size=1, max_size=3).map(" ".join), max_size=3),
+    st.lists(st.text("aBçÉжЯ-’,. \n", max_size=12), max_size=4),
+)
+def test_the_search_finds_what_a_plain_one_finds(names: list[str], texts: list[str]) -> None:
+    """The signs around a space only say where to look."""
+    finder = Names(names)
+    for text in [*texts, *names] if finder else ():
+        clean = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).strip()
+        assert finder.said(pa.array([clean])) == finder._stands_in(clean)
 
 
 def test_a_wrong_decision_is_never_published(tmp_path: Path) -> None:
@@ -329,3 +411,120 @@ def _masks(world: World) -> Iterator[tuple[str, int]]:
 
 def _as_before(_: World, masks: dict[str, int], row: dict[str, Any]) -> int:
     return masks[row["item_id"]]
+
+
+# What people say in others' texts, and copies of what they said -------------------------------------------------------
+
+
+def _told(folder: Path) -> tuple[World, Path]:
+    """Build a corpus in which others copy and name somebody who then objects."""
+    world = network(31, people=12, items=60)
+    chance = random.Random(5)
+    text, other = sentence(chance, 20), sentence(chance, 20)
+    world.person("obi", display="Obi Kenobi")
+    world.person("ann")
+    world.item("first", "obi", text)
+    world.item("copy", "ann", text)
+    world.item("naming", "ann", f"{other} and I met Obi Kenobi there")
+    _, corpus = made(world, folder)
+    world.people["obi"]["objected"] = True
+    return world, corpus
+
+
+def _again(world: World, folder: Path, corpus: Path | None, at: str, spoil: Callable[[Path], None]) -> list[str]:
+    """Build with a fault in a stage; return the violations that the refusal names."""
+
+    def runner(target: str, stage: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        facts = here(target, stage, arguments)
+        if stage.name.startswith(at):
+            spoil(stage)
+        if stage.name == "verify":
+            assert (facts["verdict"]["upon"] is not None) == (corpus is not None)
+        return read_commit(stage)
+
+    with pytest.raises(BrokenError, match="verifier") as caught:
+        made(world, folder, replaces=corpus, narrowed_at=LATER, runner=runner)
+    return [fault.split(":")[0] for fault in caught.value.faults]
+
+
+def _copies_stay(folder: Path) -> None:
+    for file in sorted((folder / "verdicts").iterdir()):
+        bucket = int(file.stem)
+        rows = read_bucket(folder / "verdicts", VERDICTS, bucket)
+        guarded = pc.equal(rows["exclusion"], "protected_copy")
+        kept = pc.if_else(pc.fill_null(guarded, fill_value=False), pa.scalar(None, pa.string()), rows["exclusion"])
+        file.unlink()
+        write_bucket(folder / "verdicts", bucket, rows.set_column(1, VERDICTS.field("exclusion"), kept))
+
+
+def _measured(column: str, value: Any) -> Callable[[Path], None]:
+    """Protected texts have other measures than they should."""
+
+    def spoil(folder: Path) -> None:
+        for file in sorted((folder / "measures").iterdir()):
+            bucket = int(file.stem)
+            rows = read_bucket(folder / "measures", MEASURES, bucket).to_pylist()
+            for row in rows:
+                if row["protected"] and row["exact"]:
+                    row[column] = value
+            file.unlink()
+            write_bucket(folder / "measures", bucket, pa.Table.from_pylist(rows, schema=MEASURES))
+
+    return spoil
+
+
+@pytest.mark.parametrize("upon", [True, False])
+@pytest.mark.parametrize(
+    ("at", "spoil", "expected"),
+    [
+        ("deduplicate", _copies_stay, "record_beside_protected_copy"),
+        ("text", _measured("exact", bytes(16)), "measured_otherwise"),
+        ("text", _measured("exclusion", "too_short"), "record_beside_protected_copy"),
+    ],
+)
+def test_copies_of_what_somebody_said_who_objected_are_found(
+    tmp_path: Path, at: str, spoil: Callable[[Path], None], expected: str, *, upon: bool
+) -> None:
+    world, corpus = _told(tmp_path)
+    assert expected in _again(world, tmp_path, corpus if upon else None, at, spoil)
+
+
+@pytest.mark.parametrize("upon", [True, False])
+def test_a_name_that_stays_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, upon: bool) -> None:
+    world, corpus = _told(tmp_path)
+    if upon:
+        monkeypatch.setattr(sys.modules["demur.corpus.touched"], "mentioning", lambda *_, **__: pa.array([], pa.string()))
+    else:
+        monkeypatch.setattr("demur.corpus.text.objector_names", lambda _: [])
+    assert "record_says_objector" in _again(world, tmp_path, corpus if upon else None, "nowhere", lambda _: None)
+
+
+@pytest.mark.parametrize("scope", list(ThirdPartyScope))
+def test_what_the_policy_leaves_is_no_violation(tmp_path: Path, scope: ThirdPartyScope) -> None:
+    world, _ = _told(tmp_path / "told")
+    world.scope = scope
+    manifest, corpus = made(world, tmp_path, narrowed_at=LATER)
+    assert manifest.verdict["agrees"]
+    texts = [row["text"] for row in records(corpus).values()]
+    assert any("Obi Kenobi" in text for text in texts) == (scope is not ThirdPartyScope.COPIES_AND_MENTIONS)
+    copied = next(row["text"] for name, row in world.items.items() if name == "copy")
+    assert (copied in texts) == (scope is ThirdPartyScope.OWN_CONTENT)
+
+
+def test_a_verdict_that_asked_less_is_not_stood_upon(tmp_path: Path) -> None:
+    world, corpus, _ = _leaving(tmp_path)
+    manifest = read_manifest(corpus)
+    checks = {name: count for name, count in manifest.verdict["checks"].items() if name != "record_says_objector"}
+    write_manifest(corpus, replace(manifest, verdict={**manifest.verdict, "checks": checks}))
+    again, _ = made(world, tmp_path, replaces=corpus, narrowed_at=LATER)
+    assert again.verdict["agrees"]
+    assert again.verdict["upon"] is None
+
+
+def test_texts_of_other_rules_are_not_measured_again(copy: Path) -> None:
+    corpus = next((copy / "corpora").iterdir())
+    manifest = read_manifest(corpus)
+    write_manifest(corpus, replace(manifest, versions={**manifest.versions, "similarity": "former"}))
+    verdict = verify(corpus, items=copy / "in" / "items", standing=copy / "in" / "standing", keys=ring(copy))
+    assert verdict.agrees
+    assert verdict.measured is None

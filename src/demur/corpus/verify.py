@@ -17,23 +17,48 @@ import pyarrow as pa
 
 from demur.clock import parse
 from demur.corpus.manifest import check_files, read_manifest
-from demur.corpus.verify_rules import AUTHORS, CARRIED, CHECKS, COUNTRIES, FOUND, HOLDING, REACH, RECOUNTED, TERMS
+from demur.corpus.measures import UNBANDED
+from demur.corpus.verify_rules import (
+    AUTHORS,
+    CARRIED,
+    CHECKS,
+    COUNTRIES,
+    FLOORS,
+    FOUND,
+    HOLDING,
+    NAMES,
+    REACH,
+    RECOUNTED,
+    SAID,
+    TERMS,
+)
+from demur.corpus.verify_texts import measured_otherwise, saying_names
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError
 from demur.lineage import SealedFile
 from demur.store import KeyRing
 from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
 from demur.terms.manifests import CorpusManifest
-from demur.terms.policy import PROTECTION
+from demur.terms.policy import PROTECTION, ThirdPartyScope
 from demur.terms.reasons import BIT, Reason
 
 MEMORY = "1500MB"
 ENGINE = "duckdb"
+_MOST_READ = 1_000_000
+"""Rows of the snapshot among which texts are drawn that are measured again."""
 
 ITEM_COLUMNS = (
     "item_id, kind, service, state, account_id, co_account_ids, created_at, audience, container_id, "
     "container_audience, parent_id, parent_audience, original_id, expires_at, addressed_to_ai"
 )
+READ = SEALED | {
+    "measures": pa.schema([*(UNBANDED.field(name) for name in ("item_id", "record_id", "words", "exact"))])
+}
+"""Sealed files that are judged, with the columns that are looked at."""
+ASSERTED = frozenset(
+    [*(f"allowed_although_{reason}" for reason in FOUND), *CHECKS, "record_says_objector", "measured_otherwise"]
+)
+"""Names of all checks."""
 _PEOPLE = ("standing", "accounts", "residence", "notices", "campaigns", "holds", "suppressed")
 
 
@@ -54,6 +79,8 @@ class Verdict:
     """Digest of the corpus whose verdict holds for everything that is as it was there; ``None`` = all was judged."""
     judged: int | None = None
     """How many items were judged again then."""
+    measured: int | None = None
+    """How many texts were measured again; ``None`` = none could be, by the rules of this code."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain form for the manifest."""
@@ -99,6 +126,17 @@ def judge(
     _load_corpus(connection, folder, manifest, keys)
     checks, recounted = among_items(connection)
     checks |= {name: count(connection, f"({query})") for name, query in CHECKS.items()}
+    slices = [folder / one.path for one in manifest.slices if one.records]
+    checks["record_says_objector"] = saying_names(objector_names(connection, manifest), slices)
+    checks["measured_otherwise"], measured = measured_otherwise(
+        connection,
+        manifest,
+        snapshot=sorted(items.rglob("*.parquet")),
+        standing=standing,
+        keys=keys,
+        most_read=_MOST_READ,
+        rows=count(connection, "measures"),
+    )
     return Verdict(
         agrees=not any(checks.values()),
         checks=checks,
@@ -106,7 +144,15 @@ def judge(
         records=count(connection, "records"),
         items=count(connection, "items"),
         engine=ENGINE,
+        measured=measured,
     )
+
+
+def objector_names(connection: Any, manifest: CorpusManifest, query: str = NAMES) -> list[str]:
+    """Return the names that no record may say; none where the policy leaves mentions."""
+    if manifest.inputs["policy_facts"]["third_party_scope"] != ThirdPartyScope.COPIES_AND_MENTIONS:
+        return []
+    return [name for (name,) in connection.execute(query).fetchall() if name]
 
 
 def refuse_violations(verdict: dict[str, Any]) -> None:
@@ -163,6 +209,8 @@ def load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, An
                 "purpose": facts["purpose"],
                 "least_age": least_age,
                 "private_shown": facts["profile_fields_of_private_accounts"],
+                "copy_min_words": facts["copy_min_words"],
+                "protecting": _protecting(facts["third_party_scope"]),
             }
         ],
         "known_kinds": [{"name": kind.value} for kind in Kind],
@@ -185,6 +233,12 @@ def load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, An
         ]
     )
     table(connection, "jurisdictions", pa.Table.from_pylist(claims, schema=schema))
+
+
+def _protecting(scope: str) -> int:
+    """Return the mask of reasons whose items protect their copies."""
+    named = FLOORS if scope == ThirdPartyScope.OWN_CONTENT else (*FLOORS, *SAID)
+    return sum(BIT[Reason(name)] for name in named)
 
 
 def _claims(facts: dict[str, Any], as_of: str) -> Iterator[dict[str, Any]]:
@@ -242,14 +296,14 @@ def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: 
         "FROM read_parquet(?, filename = true, hive_partitioning = false)",
         [[one["file"] for one in listed]],
     )
-    for kind, schema in SEALED.items():
+    for kind, schema in READ.items():
         sealed = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=keys.secret("lineage"))
         reader = pa.RecordBatchReader.from_batches(schema, _batches(sealed, schema))
         table(connection, kind, reader)
 
 
 def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
-    for table in sealed.all():
+    for _, table in sealed.gathered(sorted(sealed.present)):
         yield from table.select(schema.names).cast(schema).to_batches()
 
 

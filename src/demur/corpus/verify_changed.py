@@ -12,7 +12,7 @@ lost is what lineage and fates gained and lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ import pyarrow.parquet as pq
 from demur.corpus.manifest import check_files, read_manifest
 from demur.corpus.touched import MOST_PIECES
 from demur.corpus.verify import (
+    ASSERTED,
     ENGINE,
     ITEM_COLUMNS,
+    READ,
     Verdict,
     among_items,
     connect,
@@ -33,9 +35,12 @@ from demur.corpus.verify import (
     judge,
     load_people,
     load_settings,
+    objector_names,
     table,
 )
-from demur.corpus.verify_rules import CHECKS, PRINTS
+from demur.corpus.verify_rows import TOGETHER, Block, blocks, gathered, prints, times
+from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
+from demur.corpus.verify_texts import measured_otherwise, saying_names
 from demur.corpus.write import SEALED
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, read_json, remove_tree
@@ -46,6 +51,8 @@ JUDGED = "judged"
 _PRINTS: Any = pa.schema([("what", pa.string()), ("name", pa.string()), ("print", pa.uint64())])
 _FREE = {"narrowed_at", "suppressed_words"}
 """Inputs that may differ: what they change shows in the prints and in the files."""
+_MOST_READ = 250_000
+"""Rows of the snapshot among which texts are drawn that are measured again."""
 _KEPT = (
     "record_of_no_allowed_item",
     "copy_of_no_allowed_item",
@@ -55,48 +62,56 @@ _KEPT = (
     "owner_of_unknown_age",
     "owner_minor",
     "copy_of_withheld_item",
+    "record_beside_protected_copy",
 )
 """Checks that look at one row and what it points to: the same words, over the rows at hand."""
 
-_CHANGED = """
-CREATE TABLE changed AS
-    SELECT what, name FROM (
-        SELECT coalesce(a.what, b.what) AS what, coalesce(a.name, b.name) AS name
-        FROM prints a FULL JOIN earlier b ON a.what = b.what AND a.name = b.name
-        WHERE a.print IS DISTINCT FROM b.print);
+_REACHED = """
 CREATE TABLE changed_accounts AS
     SELECT name AS account_id FROM changed WHERE what = 'account'
     UNION SELECT account_id FROM accounts WHERE person_id IN (SELECT name FROM changed WHERE what = 'person');
+CREATE TABLE links AS
+    SELECT item_id, account_id, co_account_ids, parent_id, original_id FROM read_parquet(getvariable('items'))
+    WHERE parent_id IS NOT NULL OR original_id IS NOT NULL OR co_account_ids IS NOT NULL
+       OR account_id IN (SELECT account_id FROM changed_accounts);
+CREATE TABLE edges AS
+    SELECT item_id, parent_id AS above FROM links WHERE parent_id IS NOT NULL
+    UNION ALL SELECT item_id, original_id FROM links WHERE original_id IS NOT NULL;
+CREATE TABLE touched AS
+    SELECT name AS item_id FROM changed WHERE what = 'suppressed'
+    UNION SELECT item_id FROM links SEMI JOIN changed_accounts USING (account_id)
+    UNION SELECT item_id FROM (
+            SELECT item_id, unnest(co_account_ids) AS account_id FROM links WHERE co_account_ids IS NOT NULL
+        ) SEMI JOIN changed_accounts USING (account_id);
+"""
+
+_AGAIN = """
 CREATE TABLE changed_fates AS
     (SELECT * FROM fates_after EXCEPT SELECT * FROM fates_before)
     UNION ALL (SELECT * FROM fates_before EXCEPT SELECT * FROM fates_after);
-CREATE TABLE edges AS
-    SELECT item_id, parent_id AS above FROM read_parquet(getvariable('items')) WHERE parent_id IS NOT NULL
-    UNION ALL
-    SELECT item_id, original_id FROM read_parquet(getvariable('items')) WHERE original_id IS NOT NULL;
 CREATE TABLE again AS
     WITH RECURSIVE down(item_id) AS (
-        SELECT item_id FROM changed_fates
-        UNION SELECT name FROM changed WHERE what = 'suppressed'
-        UNION SELECT item_id FROM read_parquet(getvariable('items'))
-              WHERE account_id IN (SELECT account_id FROM changed_accounts)
-        UNION SELECT item_id FROM (
-                SELECT item_id, unnest(co_account_ids) AS account_id FROM read_parquet(getvariable('items'))
-                WHERE co_account_ids IS NOT NULL) SEMI JOIN changed_accounts USING (account_id)
+        SELECT item_id FROM changed_fates UNION SELECT item_id FROM touched
         UNION SELECT e.item_id FROM down d JOIN edges e ON e.above = d.item_id
     )
     SELECT item_id FROM down;
--- records as they came, went or moved
-CREATE TABLE came AS SELECT record_id, slice FROM records_after EXCEPT SELECT record_id, slice FROM records_before;
-CREATE TABLE went AS SELECT record_id, slice FROM records_before EXCEPT SELECT record_id, slice FROM records_after;
+"""
+
+_LINKED = """
 CREATE TABLE linked AS SELECT * FROM lineage_after EXCEPT SELECT * FROM lineage_before;
 CREATE TABLE unlinked AS SELECT * FROM lineage_before EXCEPT SELECT * FROM lineage_after;
 -- where lineage says so: an author may be another person now, in the same slice
-CREATE TABLE placed AS SELECT record_id, slice FROM linked WHERE role = 'author';
-CREATE TABLE displaced AS SELECT record_id, slice FROM unlinked WHERE role = 'author';
+CREATE TABLE placed AS
+    SELECT record_id, region || '/' || shard || '/' || slice AS slice FROM linked WHERE role = 'author';
+CREATE TABLE displaced AS
+    SELECT record_id, region || '/' || shard || '/' || slice AS slice FROM unlinked WHERE role = 'author';
 """
 
 _NEEDED = """
+-- what was measured otherwise, and what became something else
+CREATE TABLE looked AS
+    SELECT item_id FROM changed_fates
+    UNION SELECT item_id FROM measures_after UNION SELECT item_id FROM measures_before;
 CREATE TABLE needed AS
     WITH RECURSIVE up(item_id) AS (
         SELECT item_id FROM again UNION SELECT item_id FROM lineage
@@ -106,6 +121,9 @@ CREATE TABLE needed AS
 CREATE TABLE items AS SELECT {columns} FROM read_parquet(getvariable('items')) SEMI JOIN needed USING (item_id);
 """
 
+_WANTED = "SELECT item_id FROM needed UNION SELECT item_id FROM measures UNION SELECT item_id FROM looked"
+"""Items whose fates are asked for."""
+
 _OWNERS = """
 SELECT DISTINCT coalesce(a.person_id, i.item_id)
 FROM items i LEFT JOIN accounts a ON a.account_id = i.account_id
@@ -113,23 +131,23 @@ UNION SELECT item_id FROM items WHERE account_id IS NOT NULL
 """
 """In whose parts the fates of the items may lie."""
 
+_FRESH = f"{NAMES} AND account_id IN (SELECT name FROM changed WHERE what = 'names')"  # noqa: S608  (our own words)
+"""Names that were not looked for before."""
+
 _SETS: dict[str, str] = {
     "item_without_one_decision": """SELECT item_id FROM (SELECT item_id, 1 AS b, 0 AS a FROM fates_before
         UNION ALL SELECT item_id, 0, 1 FROM fates_after) GROUP BY item_id HAVING sum(b) <> 1 OR sum(a) <> 1""",
-    "record_twice": """SELECT record_id FROM records_after GROUP BY record_id HAVING count(*) > 1""",
+    "record_twice": """SELECT record_id FROM twice
+        UNION SELECT record_id FROM came GROUP BY record_id HAVING count(*) > 1""",
     "record_in_another_slice": """
         (SELECT * FROM came EXCEPT SELECT * FROM (FROM placed EXCEPT FROM displaced))
         UNION (SELECT * FROM (FROM placed EXCEPT FROM displaced) EXCEPT SELECT * FROM came)
         UNION (SELECT * FROM went EXCEPT SELECT * FROM (FROM displaced EXCEPT FROM placed))
         UNION (SELECT * FROM (FROM displaced EXCEPT FROM placed) EXCEPT SELECT * FROM went)""",
-    "lineage_without_record": """SELECT l.record_id FROM lineage l JOIN (
-            SELECT record_id FROM linked UNION SELECT record_id FROM unlinked UNION SELECT record_id FROM went
-        ) USING (record_id)
-        WHERE record_id NOT IN (SELECT record_id FROM lineage WHERE role = 'author')""",
+    "lineage_without_record": """SELECT l.record_id FROM lineage l JOIN authored a USING (record_id) WHERE a.n = 0""",
     "record_without_one_author": """
         SELECT record_id FROM (SELECT record_id FROM came UNION SELECT record_id FROM placed)
-        LEFT JOIN (SELECT record_id, count(*) AS n FROM lineage WHERE role = 'author' GROUP BY record_id)
-        USING (record_id) WHERE coalesce(n, 0) <> 1""",
+        LEFT JOIN authored USING (record_id) WHERE coalesce(n, 0) <> 1""",
     "allowed_item_lost": """
         SELECT item_id FROM fates_after WHERE allowed AND (exclusion IS NULL) = (record_id IS NULL)
         UNION ALL (SELECT record_id FROM fates_after EXCEPT SELECT record_id FROM fates_before
@@ -143,6 +161,10 @@ _SETS: dict[str, str] = {
     "slice_of_another_size": """SELECT s.file FROM slices s
         LEFT JOIN (SELECT file_name AS file, num_rows FROM parquet_file_metadata(getvariable('slices'))) USING (file)
         WHERE coalesce(num_rows, 0) <> s.records""",
+    **{
+        name: f"SELECT * FROM ({CHECKS[name]}) SEMI JOIN looked USING (item_id)"  # noqa: S608  (our own words)
+        for name in ("protected_item_unmeasured", "record_unmeasured")
+    },
 }
 """The checks that look at sets, of what differs; words of CHECKS, and empty only when these are."""
 
@@ -197,7 +219,8 @@ def _keep(engine: Any, path: Path, keys: KeyRing) -> None:
 def _upon(before: CorpusManifest, now: CorpusManifest) -> bool:
     """Say whether the verdict on a corpus says anything about this one."""
     same = all(before.inputs.get(name) == value for name, value in now.inputs.items() if name not in _FREE)
-    return same and bool(before.verdict.get("agrees")) and f"sealed/{JUDGED}.sealed" in before.sealed
+    asked = before.verdict.get("agrees") and set(before.verdict["checks"]) == ASSERTED
+    return same and bool(asked) and f"sealed/{JUDGED}.sealed" in before.sealed
 
 
 class _Changes:
@@ -215,33 +238,42 @@ class _Changes:
         keys: KeyRing,
     ) -> None:
         self._folder, self._manifest, self._before, self._engine = folder, manifest, before, engine
-        self._items, self._standing, self._secret = items, standing, keys.secret("lineage")
+        self._snapshot, self._standing = sorted(items.rglob("*.parquet")), standing
+        self._keys, self._secret = keys, keys.secret("lineage")
         self._earlier = read_manifest(before)
+        self._files: dict[tuple[str, bool], SealedFile] = {}
+        self._other: list[str] = []
+        """Paths of slices whose bytes are others."""
+        self._near: set[int] = set()
+        """Parts in which fates may lie that are asked for."""
 
     def judged(self) -> Verdict | None:
         """Return the verdict; ``None`` if everything has to be judged."""
         check_files(self._folder, self._manifest)
+        if any(self._file(kind, True).buckets != self._file(kind, False).buckets for kind in READ):
+            return None
+        self._engine.execute("SET threads = 1; SET preserve_insertion_order = true")  # rows as they come
         load_settings(self._engine, self._manifest, self._manifest.inputs["policy_facts"])
         load_people(self._engine, self._standing)
         self._engine.execute(PRINTS)
-        table(
-            self._engine,
-            "earlier",
-            pa.concat_tables([_PRINTS.empty_table(), *self._sealed(JUDGED, self._before).all()]),
-        )
-        if count(
-            self._engine, "prints a JOIN earlier b USING (what, name) WHERE what = 'everybody' AND a.print <> b.print"
-        ):
+        if not self._load_changed():
             return None
-        if not self._load_differences():
-            return None
-        self._engine.execute(_CHANGED)
+        self._load_records()
+        self._engine.execute(_REACHED)
+        known = self._load_fates()
+        self._engine.execute(_AGAIN)
         self._load_lineage()
+        self._load_measures()
         self._engine.execute(_NEEDED.format(columns=ITEM_COLUMNS))
-        self._load_fates()
+        self._load_more_fates(known)
         checks, recounted = among_items(self._engine)
         for name, query in {**{name: CHECKS[name] for name in _KEPT}, **_SETS}.items():
             checks[name] = count(self._engine, f"({query})")
+        checks["record_says_objector"] = self._saying_names()
+        checks["measured_otherwise"], measured = measured_otherwise(
+            self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
+            most_read=_MOST_READ, rows=0,
+        )  # fmt: skip
         return Verdict(
             agrees=not any(checks.values()),
             checks=checks,
@@ -251,91 +283,187 @@ class _Changes:
             engine=ENGINE,
             upon=self._earlier.digest,
             judged=count(self._engine, "again"),
+            measured=measured,
         )
 
-    def _sealed(self, kind: str, corpus: Path) -> SealedFile:
-        return SealedFile(corpus / "sealed" / f"{kind}.sealed", kind, secret=self._secret)
+    def _file(self, kind: str, now: bool) -> SealedFile:
+        if (kind, now) not in self._files:
+            folder = self._folder if now else self._before
+            self._files[kind, now] = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=self._secret)
+        return self._files[kind, now]
 
-    def _load_differences(self) -> bool:
-        """Load the rows of all parts and slices that differ, as they were and as they are."""
-        for kind, schema in SEALED.items():
-            then, now = self._sealed(kind, self._before), self._sealed(kind, self._folder)
-            if then.buckets != now.buckets:
-                return False
-            parts = now.differing(then)
-            for name, file in (("before", then), ("after", now)):
-                self._load(f"{kind}_{name}", (rows for _, rows in file.gathered(parts)), schema)
-        listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
-        table(self._engine, "slices", pa.Table.from_pylist(listed))
-        self._name("slices", (one["file"] for one in listed))
-        self._name("items", map(str, sorted(self._items.rglob("*.parquet"))))
-        self._load_records("before", self._before, self._earlier, self._manifest)
-        self._load_records("after", self._folder, self._manifest, self._earlier)
-        for name in ("before", "after"):
-            where = "region || '/' || shard || '/' || slice"
-            self._engine.execute(f"ALTER TABLE lineage_{name} ALTER slice TYPE VARCHAR USING {where}")
-        return True
+    def _blocks(self, kind: str, *, every: bool = False) -> Iterator[Block]:
+        """Yield what of a sealed file differs, or all of it."""
+        return blocks(self._engine, self._file(kind, False), self._file(kind, True), READ[kind], every=every)
+
+    def _load_changed(self) -> bool:
+        """Load whose prints are others than before; say whether those of everybody are the same."""
+        now = self._engine.sql("SELECT what, name, print FROM prints").to_arrow_table().cast(_PRINTS).combine_chunks()
+        then = pa.concat_tables([_PRINTS.empty_table(), *self._file(JUDGED, False).all()]).combine_chunks()
+        mine, theirs = (pc.binary_join_element_wise(one["what"], one["name"], " ") for one in (now, then))
+        place = pc.index_in(mine, theirs.combine_chunks())
+        same = pc.fill_null(pc.equal(then["print"].take(place), now["print"]), fill_value=False)
+        gone = pc.invert(pc.is_in(theirs, mine.combine_chunks()))
+        changed = pa.concat_tables([now.filter(pc.invert(same)), then.filter(gone)]).select(["what", "name"])
+        table(self._engine, "changed", changed)
+        return not pc.any(pc.equal(changed["what"], "everybody")).as_py()
 
     def _name(self, variable: str, files: Iterable[object]) -> None:
         """Give the engine a list of files under a name."""
         quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
         self._engine.execute(f"SET VARIABLE {variable} = [{quoted}]")
 
-    def _load_records(self, name: str, folder: Path, mine: CorpusManifest, other: CorpusManifest) -> None:
-        """Load the record ids of slices whose bytes the other corpus has not."""
-        known = {(one.path, one.file_digest) for one in other.slices}
-        files = [one for one in mine.slices if (one.path, one.file_digest) not in known and one.records]
-        found = [_SLICED.empty_table()]
-        for one in files:
-            ids = _records_of(folder / one.path)
-            where = np.full(len(ids), f"{one.region}/{one.shard}/{one.slice}", dtype=object)
-            found.append(pa.table([ids, pa.array(where, pa.string())], schema=_SLICED))
-        table(self._engine, f"records_{name}", pa.concat_tables(found))
+    def _load_records(self) -> None:
+        """Load the ids of records that came and went, slice by slice where the bytes are others."""
+        listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
+        table(self._engine, "slices", pa.Table.from_pylist(listed))
+        self._name("slices", (one["file"] for one in listed))
+        self._name("items", self._snapshot)
+        old = {one.path: one for one in self._earlier.slices}
+        new = {one.path: one for one in self._manifest.slices}
+        found: dict[str, list[Any]] = {name: [_SLICED.empty_table()] for name in ("came", "went", "twice")}
+        for path in sorted(old.keys() | new.keys()):
+            one, other = new.get(path), old.get(path)
+            if one is not None and other is not None and one.file_digest == other.file_digest:
+                continue
+            self._other.append(path)
+            here, there = _records_of(self._folder, one), _records_of(self._before, other)
+            where = "/".join(str((one or other).__getattribute__(name)) for name in ("region", "shard", "slice"))
+            counted = pc.value_counts(here)
+            for name, ids in (
+                ("came", here.filter(pc.invert(pc.is_in(here, there)))),
+                ("went", there.filter(pc.invert(pc.is_in(there, here)))),
+                ("twice", counted.field(0).filter(pc.greater(counted.field(1), 1))),
+            ):
+                found[name].append(pa.table([ids, pa.repeat(where, len(ids))], schema=_SLICED))
+        for name, tables in found.items():
+            table(self._engine, name, pa.concat_tables(tables))
+
+    def _load_fates(self) -> list[Any]:
+        """Load the fates that differ; return those in the same parts of items that are surely asked for."""
+        wanted = self._column(
+            """WITH RECURSIVE up(item_id) AS (
+                SELECT item_id FROM touched UNION SELECT e.above FROM up u JOIN edges e ON e.item_id = u.item_id
+            ) SELECT item_id FROM up"""
+        )
+        found: list[Any] = []
+        came, went = [], []
+        for block in self._blocks("fates"):
+            came.append(block.came)
+            went.append(block.went)
+            found.append(block.rows.filter(pc.is_in(block.rows["item_id"], wanted)))
+        self._load("fates_after", came, SEALED["fates"])
+        self._load("fates_before", went, SEALED["fates"])
+        return [*found, *came]
 
     def _load_lineage(self) -> None:
-        """Load all lineage of what changed: of its records, its items, its people. Reads the sealed file once."""
-        records = self._column(
+        """Load the lineage that differs, and all of records, items and people that changed; count authors."""
+        sought = {
+            "record_id": self._column("SELECT record_id FROM came UNION SELECT record_id FROM went"),
+            "item_id": self._column("SELECT item_id FROM again"),
+            "person_id": self._column("SELECT name FROM changed WHERE what = 'person'"),
+        }
+        found, came, went, authors = [], [], [], [np.zeros(0, np.uint64)]
+        for block in self._blocks("lineage", every=True):
+            came.append(block.came)
+            went.append(block.went)
+            masks = [pc.is_in(block.rows[name], values) for name, values in sought.items()]
+            found.append(block.rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2]))))
+            chosen = block.rows.filter(pc.equal(block.rows["role"], "author"))
+            authors.append(prints(self._engine, chosen.select(["record_id"])))
+        self._load("lineage_after", came, SEALED["lineage"])
+        self._load("lineage_before", went, SEALED["lineage"])
+        self._load("sought", [*found, *came], SEALED["lineage"])
+        self._engine.execute("CREATE TABLE lineage AS SELECT DISTINCT * FROM sought")
+        self._engine.execute(_LINKED)
+        asked = self._column(
             "SELECT record_id FROM came UNION SELECT record_id FROM went "
             "UNION SELECT record_id FROM linked UNION SELECT record_id FROM unlinked"
         )
-        items = self._column("SELECT item_id FROM again")
-        people = self._column("SELECT name FROM changed WHERE what = 'person'")
-        sought = {"record_id": records, "item_id": items, "person_id": people}
+        rows = pa.table({"record_id": asked})
+        counted = times(prints(self._engine, rows), np.sort(np.concatenate(authors)))
+        table(self._engine, "authored", rows.append_column("n", pa.array(counted)))
 
-        def chosen(rows: Any) -> Any:
-            masks = [pc.is_in(rows[name], values) for name, values in sought.items()]
-            return rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2])))
+    def _load_measures(self) -> None:
+        """Load the measures that differ, those of items that became something else, and all that is equal to these."""
+        asked = self._column("SELECT item_id FROM changed_fates")
+        found, came, went = [], [], []
+        keys, parts, taken = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, bool)]
+        for block in self._blocks("measures", every=True):
+            came.append(block.came)
+            went.append(block.went)
+            mine = pc.is_in(block.rows["item_id"], pa.concat_arrays([asked, *block.came["item_id"].chunks]))
+            found.append(block.rows.filter(mine))
+            keys.append(_beginnings(block.rows["exact"]))
+            parts.append(block.parts)
+            taken.append(mine.to_numpy(zero_copy_only=False))
+        self._load("measures_after", came, READ["measures"])
+        self._load("measures_before", went, READ["measures"])
+        chosen, key = np.concatenate(taken), np.concatenate(keys)
+        alike = np.sort(np.unique(key[chosen & (key != 0)]))
+        beside = (times(key, alike) > 0) & ~chosen
+        for number in _divided(np.unique(np.concatenate(parts)[beside])):
+            rows = gathered(self._file("measures", True), number, READ["measures"])[1]
+            exact = times(_beginnings(rows["exact"]), alike) > 0
+            others = pc.invert(
+                pc.is_in(rows["item_id"], pa.concat_arrays([_EMPTY, *(c for t in found for c in t["item_id"].chunks)]))
+            )
+            found.append(rows.filter(pc.and_(pa.array(exact), others)))
+        self._load("measures", found, READ["measures"])
 
-        file = self._sealed("lineage", self._folder)
-        rows = (chosen(rows) for _, rows in file.gathered(sorted(file.present)))
-        self._load("lineage", rows, SEALED["lineage"])
+    def _load_more_fates(self, known: list[Any]) -> None:
+        """Load the fates asked for: at hand, or from the parts of whoever may have made the items, or from all."""
+        file, wanted = self._file("fates", True), self._column(_WANTED)
+        parts = self._near | set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
+        found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in known]
+        for some in (parts & file.present, file.present - parts):
+            missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))
+            for numbers in _divided(sorted(some)) if len(missing) else ():
+                rows = gathered(file, numbers, SEALED["fates"])[1]
+                found.append(rows.filter(pc.is_in(rows["item_id"], missing)))
+        self._load("some_fates", found, SEALED["fates"])
+        self._engine.execute("CREATE TABLE fates AS SELECT DISTINCT * FROM some_fates")
 
-    def _load_fates(self) -> None:
-        """Load the fates of the items at hand: from the parts of whoever may have made them, else from all."""
-        file, wanted = self._sealed("fates", self._folder), self._column("SELECT item_id FROM items")
-        parts = set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
-        found: list[Any] = []
-        for some in (parts, file.present - parts):
-            if not pc.all(pc.is_in(wanted, _ids(found))).as_py():
-                gathered = (rows for _, rows in file.gathered(sorted(some)))
-                found += [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in gathered]
-        self._load("fates", found, SEALED["fates"])
+    def _saying_names(self) -> int:
+        """Count records that say a name: any name where a slice is another, a new one everywhere."""
+        names = objector_names(self._engine, self._manifest)
+        fresh = objector_names(self._engine, self._manifest, _FRESH)
+        full = {one.path for one in self._manifest.slices if one.records}
+        other = full & set(self._other)
+        found = saying_names(names, (self._folder / path for path in sorted(other)))
+        return found + saying_names(fresh, (self._folder / path for path in sorted(full - other)))
 
     def _column(self, query: str) -> Any:
         found = self._engine.sql(query).to_arrow_table().column(0)
         return pa.chunked_array(found.chunks, pa.string()).combine_chunks()
 
     def _load(self, name: str, tables: Iterable[Any], schema: Any) -> None:
-        batches = (batch for rows in tables for batch in rows.select(schema.names).cast(schema).to_batches())
-        table(self._engine, name, pa.RecordBatchReader.from_batches(schema, batches))
+        table(self._engine, name, pa.concat_tables([schema.empty_table(), *tables]))
 
 
 def _ids(tables: list[Any]) -> Any:
-    return pa.concat_arrays([pa.array([], pa.string()), *(rows["item_id"].combine_chunks() for rows in tables)])
+    return pa.concat_arrays([_EMPTY, *(chunk for rows in tables for chunk in rows["item_id"].chunks)])
 
 
+_EMPTY = pa.array([], pa.string())
 _SLICED: Any = pa.schema([("record_id", pa.string()), ("slice", pa.string())])
 
 
-def _records_of(path: Path) -> Any:
-    return pq.ParquetFile(path).read(columns=["record_id"], use_threads=False)["record_id"].combine_chunks()
+def _records_of(folder: Path, one: SliceDigest | None) -> Any:
+    if one is None or not one.records:
+        return _EMPTY
+    found = pq.ParquetFile(folder / one.path).read(columns=["record_id"], use_threads=False)["record_id"]
+    return found.combine_chunks()
+
+
+def _beginnings(exact: Any) -> Any:
+    """Return the first eight bytes of what equal texts are found by; 0 for none."""
+    flat = pc.fill_null(exact, b"\0" * 16).combine_chunks()
+    raw = np.frombuffer(flat.buffers()[1], np.uint64)
+    return raw[2 * flat.offset : 2 * (flat.offset + len(flat)) : 2]
+
+
+def _divided(parts: Any) -> Iterator[list[int]]:
+    """Yield parts, some at a time."""
+    for at in range(0, len(parts), TOGETHER):
+        yield [int(number) for number in parts[at : at + TOGETHER]]

@@ -8,7 +8,7 @@ is always a violation. Where the policy is stricter (grace periods, notices that
 
 Tables at hand: settings, known_kinds, private_kinds, audiences, statuses, ranks, regimes, jurisdictions (in force at
 as_of, one row a country), items, standing, accounts, residence, notices, campaigns, holds, suppressed, slices,
-records, lineage, fates.
+records, lineage, fates, measures (the sealed ones: item, record, words, what equal texts are found by).
 """
 
 from __future__ import annotations
@@ -214,6 +214,11 @@ CREATE TABLE carried AS
     SELECT item_id, carried_id FROM down;
 """
 
+FLOORS = ("private_message", "minor", "minor_at_creation", "held", "suppressed")
+SAID = ("objected", "original_objected", "no_consent")
+"""Reasons whose items protect their content wherever it stands (COR-05): always, and unless an objection is about own
+content only (X9)."""
+
 CHECKS: dict[str, str] = {
     "item_without_one_decision": """SELECT item_id FROM (SELECT item_id, 1 AS i, 0 AS f FROM items
         UNION ALL SELECT item_id, 0, 1 FROM fates) GROUP BY item_id HAVING sum(i) <> 1 OR sum(f) <> 1""",
@@ -254,8 +259,20 @@ CHECKS: dict[str, str] = {
         WHERE l.role <> 'mentioned' AND as_of < of_age(s.born_on, least_age)""",
     "copy_of_withheld_item": """SELECT c.item_id FROM carried c LEFT JOIN fates f ON f.item_id = c.carried_id
         WHERE f.allowed IS DISTINCT FROM true""",
+    "record_beside_protected_copy": """SELECT m.item_id FROM measures m JOIN fates f USING (item_id), settings s
+        WHERE f.allowed AND f.exclusion IS NULL AND m.words >= s.copy_min_words AND m.exact IN (
+            SELECT p.exact FROM measures p JOIN fates g USING (item_id), settings t
+            WHERE NOT g.allowed AND g.reason_bits & t.protecting <> 0)""",
+    "protected_item_unmeasured": """SELECT f.item_id FROM fates f LEFT JOIN measures m USING (item_id), settings s
+        WHERE NOT f.allowed AND f.reason_bits & s.protecting <> 0
+          AND (m.words IS NULL OR (m.exact IS NULL AND m.words >= s.copy_min_words))""",
+    "record_unmeasured": """SELECT f.item_id FROM fates f LEFT JOIN measures m USING (item_id)
+        WHERE f.allowed AND f.exclusion IS NULL AND (m.exact IS NULL OR m.record_id IS DISTINCT FROM f.record_id)""",
 }
 """What must not be → rows that show it. Together with FOUND over allowed items these are the assertions."""
+
+NAMES = """SELECT DISTINCT unnest(names) FROM accounts JOIN standing USING (person_id) WHERE objected"""
+"""Names, now and before, of people with an objection in force."""
 
 ROW_SUM = "(sum(h::HUGEINT) % 18446744073709551616)::UBIGINT"
 PRINTS = f"""
@@ -268,6 +285,10 @@ CREATE TABLE prints AS
         SELECT person_id, hash(1, *COLUMNS(* EXCLUDE (person_id, last_active_at))) AS h FROM standing
         UNION ALL SELECT person_id, hash(2, *COLUMNS(* EXCLUDE (person_id))) FROM residence
         UNION ALL SELECT person_id, hash(3, *COLUMNS(* EXCLUDE (person_id))) FROM notices
+    ) GROUP BY ALL
+    UNION ALL
+    SELECT 'names', account_id, {ROW_SUM} FROM (
+        SELECT account_id, hash(names) AS h FROM accounts JOIN standing USING (person_id) WHERE objected
     ) GROUP BY ALL
     UNION ALL
     SELECT 'suppressed', item_id, count(*)::UBIGINT FROM suppressed GROUP BY ALL

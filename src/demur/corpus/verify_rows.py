@@ -1,0 +1,97 @@
+"""Which rows differ between the sealed files of two corpora: parts that differ are opened side by side, many at a time.
+
+A row is told by a hash of its columns, counted: who stands there twice is not who stands there once. Memory holds some
+parts, and what differs. Does not know what rows mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from demur.lineage import SealedFile
+
+TOGETHER = 128
+"""Parts that are open at a time; some 500 rows each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some parts of the later file, and what differs in them."""
+
+    parts: Any
+    """Part of each row."""
+    rows: Any
+    came: Any
+    """Rows that the earlier file has not, or not as often."""
+    went: Any
+    """Rows that the later file has not, or not as often."""
+
+
+def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any, *, every: bool) -> Iterator[Block]:
+    """Yield the parts that differ, or every one, of the later file; a part is never divided.
+
+    Args:
+        engine: makes the hashes.
+        then: the earlier file.
+        now: the later file, in as many parts.
+        schema: the columns that count.
+        every: whether parts without a difference are yielded too.
+    """
+    differing = set(now.differing(then))
+    wanted = sorted(differing | now.present if every else differing)
+    for at in range(0, len(wanted), TOGETHER):
+        some = wanted[at : at + TOGETHER]
+        mine = [number for number in some if number in differing]
+        others = [number for number in some if number not in differing]
+        parts, rows = gathered(now, mine, schema)
+        went = gathered(then, mine, schema)[1]
+        here, there = unlike(prints(engine, rows), prints(engine, went))
+        came, went = rows.filter(pa.array(here)), went.filter(pa.array(there))
+        if others:
+            further = gathered(now, others, schema)
+            parts, rows = np.concatenate([parts, further[0]]), pa.concat_tables([rows, further[1]])
+        yield Block(parts, rows.combine_chunks(), came, went)
+
+
+def gathered(file: SealedFile, parts: Iterable[int], schema: Any) -> tuple[Any, Any]:
+    """Return the part of each row and the rows of some parts."""
+    found = [(number, rows.select(schema.names)) for number, rows in file.parts(parts)]
+    numbers = np.repeat([number for number, _ in found], [rows.num_rows for _, rows in found]).astype(np.int64)
+    together = pa.concat_tables([rows for _, rows in found]) if found else schema.empty_table()
+    return numbers, together.combine_chunks().cast(schema)
+
+
+def prints(engine: Any, rows: Any) -> Any:
+    """Return a hash of each row, uint64."""
+    if not rows.num_rows:
+        return np.zeros(0, np.uint64)
+    engine.register("hashed", rows)
+    found = engine.execute("SELECT hash(*COLUMNS(*)) AS print FROM hashed").fetchnumpy()["print"]
+    engine.unregister("hashed")
+    return np.asarray(found, np.uint64)
+
+
+def unlike(here: Any, there: Any) -> tuple[Any, Any]:
+    """Say which numbers of each array stand another number of times in the other.
+
+    >>> [mask.tolist() for mask in unlike(np.array([1, 2, 2, 3]), np.array([3, 2, 4]))]
+    [[True, True, True, False], [False, True, True]]
+    """
+    names, places = np.unique(np.concatenate([here, there]), return_inverse=True)
+    mine, theirs = places[: len(here)], places[len(here) :]
+    differ = np.bincount(mine, minlength=len(names)) != np.bincount(theirs, minlength=len(names))
+    return differ[mine], differ[theirs]
+
+
+def times(sought: Any, among: Any) -> Any:
+    """Return how often each number stands in a sorted array.
+
+    >>> times(np.array([2, 5]), np.array([1, 2, 2])).tolist()
+    [2, 0]
+    """
+    return np.searchsorted(among, sought, "right") - np.searchsorted(among, sought)

@@ -1,0 +1,227 @@
+"""The verifier's look at texts: some are measured again, and no record may say the name of somebody who objected.
+
+What copies are found by is a keyed hash of a text. The verifier compares hashes and cannot tell what they were made of;
+so it has a sample measured again from the snapshot, by the measuring code: drawn by the corpus' digest, so that no two
+builds have the same rows looked at, and bounded.
+
+Names are looked for by a search of its own, in what was written: where a space stands, the signs on both sides of it
+must be those on both sides of a name's first space. That is asked of all spaces at once; what is left is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from demur.corpus.recipe import of_this_code
+from demur.corpus.similarity import SIMILARITY, measure
+from demur.corpus.text import Gauge
+from demur.store import KeyRing
+from demur.terms.manifests import CorpusManifest, CorpusRecipe
+
+MOST_MEASURED = 1_000
+"""Texts that a verdict has measured again, at most: half of them protected, if there are so many."""
+_SPREAD = 4
+"""From so many times more rows they are drawn."""
+_ROWS = 50_000
+"""Records that are searched at once, about."""
+_WIDTH = 3
+"""Signs that are compared on each side of a space."""
+_KEY_BITS = 22
+_APART = 32
+"""What stands for every sign that is in no word."""
+
+_DRAWN = """
+SELECT i.item_id, i.text, m.words, m.exact, NOT f.allowed AND f.reason_bits & s.protecting <> 0 AS protected,
+       hash(i.item_id, {seed}) AS place
+FROM (SELECT item_id, text FROM read_parquet(?) WHERE hash({seed}, item_id) % 1000000 < {share}) i
+JOIN measures m USING (item_id) JOIN fates f USING (item_id), settings s
+"""
+
+
+def measured_otherwise(
+    connection: Any,
+    manifest: CorpusManifest,
+    *,
+    snapshot: Sequence[Path],
+    standing: Path,
+    keys: KeyRing,
+    most_read: int,
+    rows: int,
+) -> tuple[int, int | None]:
+    """Have texts measured again whose measures are at hand; return how many are not as they say, and how many were.
+
+    ``None`` instead of a number where nothing can be measured: the corpus was built by other rules than these.
+
+    Args:
+        connection: the engine, with measures, fates and settings.
+        manifest: of the corpus.
+        snapshot: files of what it was built from.
+        standing: folder of the people tables.
+        keys: the key ring.
+        most_read: texts are drawn from as many files as have so many rows, at least one.
+        rows: how many items have measures at hand; 0 = few.
+    """
+    recipe = CorpusRecipe(**manifest.inputs["recipe"])
+    here = (SIMILARITY, unicodedata.unidata_version)
+    if recipe != of_this_code(recipe) or tuple(map(manifest.versions.get, ("similarity", "unicode"))) != here:
+        return 0, None
+    seed = int(manifest.digest[:15], 16)
+    share = min(1_000_000, -(-_SPREAD * MOST_MEASURED * 1_000_000 // max(1, rows)))
+    drawn = f"CREATE OR REPLACE TEMP TABLE drawn AS {_DRAWN.format(seed=seed, share=share)}"
+    connection.execute(drawn, [_chosen(snapshot, seed, most_read)])
+    found = [_first(connection, protected) for protected in ("protected", "NOT protected")]
+    table = pa.concat_tables(found).combine_chunks()
+    gauge = Gauge.of(
+        recipe=replace(recipe, toxicity="").as_json(),  # what copies are found by is told apart from it
+        keys=str(keys.folder),
+        standing=str(standing),
+        mentions=False,
+        copy_min_words=manifest.inputs["policy_facts"]["copy_min_words"],
+        toxicity=None,
+    )
+    return _differing(table, gauge) if table.num_rows else 0, table.num_rows
+
+
+def _chosen(snapshot: Sequence[Path], seed: int, most_read: int) -> list[str]:
+    """Return files that have so many rows together, in an order that the seed gives."""
+    left = most_read
+    found: list[str] = []
+    for file in sorted(snapshot, key=lambda one: hashlib.sha256(f"{seed} {one.name}".encode()).digest()):
+        if left > 0:
+            found.append(str(file))
+            left -= pq.read_metadata(file).num_rows
+    return found
+
+
+def _first(connection: Any, which: str) -> Any:
+    query = f"SELECT * EXCLUDE (place) FROM drawn WHERE {which} ORDER BY place, item_id LIMIT {MOST_MEASURED // 2}"  # noqa: S608  (our own words)
+    return connection.sql(query).to_arrow_table()
+
+
+def _differing(drawn: Any, gauge: Gauge) -> int:
+    """Return how many texts have other measures than they should."""
+    plain = gauge.texts(drawn["text"], drawn["item_id"], drawn["protected"])["plain"].combine_chunks()
+    exact, _, words = measure(plain)
+    keyed = [gauge.mac(b"exact" + key)[:16] for key in exact.to_pylist()]
+    rows = zip(drawn["exact"].to_pylist(), keyed, drawn["words"].to_pylist(), words.tolist(), strict=True)
+    return sum(counted != now or known not in {None, key} for known, key, counted, now in rows)
+
+
+class Names:
+    """Finds names of at least two words in records.
+
+    Args:
+        names: as people wrote them.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        import ahocorasick
+
+        spelled = sorted({one for name in names if (one := _spelled(name))})
+        self._automaton = ahocorasick.Automaton()
+        for name in spelled:
+            self._automaton.add_word(name, len(name))
+        self._automaton.make_automaton()
+        apart = " " * _WIDTH
+        places = np.cumsum([0, *(len(name.encode()) + _WIDTH for name in spelled)])[:-1] + _WIDTH
+        places += np.array([len(name.split(" ", 1)[0].encode()) for name in spelled], np.int64)
+        body = np.frombuffer((apart + apart.join(spelled) + apart).encode(), np.uint8)
+        ends = np.zeros((256, 256), bool)
+        ends[_FOLDED[body[places - 1]], _FOLDED[body[places + 1]]] = True
+        self._ends = ends[_FOLDED][:, _FOLDED].reshape(-1)
+        self._keys = np.zeros(1 << _KEY_BITS, bool)
+        self._keys[_around(body, places)] = True
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return len(self._automaton) > 0
+
+    def said(self, texts: Any) -> int:
+        """Return how many texts of an Arrow array say one."""
+        return sum(self._stands_in(texts[row].as_py()) for row in self._likely(texts))
+
+    def _likely(self, texts: Any) -> list[int]:
+        """Return the rows in which a space stands between such signs as in a name."""
+        flat = pc.replace_substring(pc.fill_null(texts, ""), "\n\n", " ")
+        flat = pc.binary_join_element_wise(flat, "", "\n")  # so that no word reaches into the next text
+        places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
+        body = np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
+        around = np.full(_WIDTH, _APART, np.uint8)
+        body = np.concatenate([around, body, around])
+        spaces = np.flatnonzero((body == ord(" ")) | (body == ord("\n")))[_WIDTH:-_WIDTH]
+        ends = body[spaces - 1].astype(np.uint16) << np.uint16(8) | body[spaces + 1]
+        spaces = spaces[self._ends[ends]]
+        spaces = spaces[self._keys[_around(body, spaces)]]
+        rows = np.searchsorted(places, spaces - _WIDTH + places[0], "right") - 1
+        found: list[int] = np.unique(rows).tolist()
+        return found
+
+    def _stands_in(self, text: str) -> bool:
+        spelled = _one_spelling(text)
+        for last, size in self._automaton.iter(spelled):
+            around = spelled[last - size : last - size + 1] if last >= size else "", spelled[last + 1 : last + 2]
+            if not any(sign and (sign.isalnum() or sign == "_" or _is_mark(sign)) for sign in around):
+                return True
+        return False
+
+
+def _spelled(name: str) -> str:
+    """Return a name as it is looked for; nothing for one that is anybody's: fewer than two words with letters."""
+    spelled = _one_spelling(name)
+    return spelled if sum(any(map(str.isalpha, word)) for word in spelled.split()) > 1 else ""
+
+
+def _one_spelling(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _is_mark(sign: str) -> bool:
+    return unicodedata.category(sign).startswith("M")
+
+
+_FOLDED = np.array(
+    [1 if sign > 127 else ord(chr(sign).lower()) if chr(sign).isalnum() else _APART for sign in range(256)],
+    np.uint8,
+)
+"""Letters in lower case; all that is not ASCII is one sign, and so is all that is in no word."""
+
+
+def _around(body: Any, places: Any) -> Any:
+    """Return a hash of the words before and after some spaces, as far as they are looked at."""
+    key = np.zeros(len(places), np.uint32)
+    for way in (-1, 1):
+        over = np.zeros(len(places), bool)
+        for far in range(1, _WIDTH + 1):
+            sign = _FOLDED[body[places + way * far]]
+            over |= sign == _APART
+            key = (key ^ np.where(over, np.uint8(_APART), sign)) * np.uint32(2654435761)
+            key ^= key >> np.uint32(15)
+    return key & np.uint32((1 << _KEY_BITS) - 1)
+
+
+def texts_of(paths: Iterable[Path]) -> Iterator[Any]:
+    """Yield the texts of some slices, many together."""
+    waiting: list[Any] = []
+    for path in paths:
+        waiting += pq.ParquetFile(path).read(columns=["text"], use_threads=False)["text"].chunks
+        if sum(map(len, waiting)) >= _ROWS:
+            yield pa.concat_arrays(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_arrays(waiting)
+
+
+def saying_names(names: Iterable[str], paths: Iterable[Path]) -> int:
+    """Return how many records of some slices say one of some names."""
+    finder = Names(names)
+    return sum(map(finder.said, texts_of(paths))) if finder else 0

@@ -450,6 +450,10 @@ def test_screenshots_of_protected_texts_and_pictures_of_names_go_too(at_home, mo
     assert "1234567" not in before["lena"][0].picture_text
     assert shown(at_home) == {("gil", "ana", "ana")}
     assert became(at_home.parts, "agora:gil").shows == ("agora:ana",)
+    with open_service(at_home.space) as opened_service:
+        service = replace(opened_service, clock=lambda: AS_OF)
+        assert inventory_of(service, "agora:p-ana").elsewhere == 1
+        assert inventory_of(service, "agora:p-ben").elsewhere == 0
     if real.exists():
         clean = np.asarray(Image.open(io.BytesIO(before["kurt"][0].media)).convert("RGB")).astype(int)
         plain = Image.open(real).convert("RGB").resize(clean.shape[1::-1])

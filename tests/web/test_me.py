@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 from web_worlds import NETWORK, Live, Watch, live_site
@@ -23,6 +24,8 @@ from demur.flows.objection import by_link, object_now
 from demur.flows.parts import set_current
 from demur.flows.service import Service
 from demur.i18n import sentence
+from demur.lineage import write_sealed
+from demur.lineage.sealed import bucket_of
 from demur.notice import letters
 from demur.notice.letters import LetterKind
 from demur.store.links import LinkPurpose
@@ -141,6 +144,27 @@ def test_the_list_has_pages(service: Service, client: TestClient) -> None:
     for odd in ("0", "-1", "999999", "x", "1e9", "９"):
         assert client.get("/me/items", params={"page": odd}).status_code == 200
     assert client.get("/me/items?show=nothing").status_code == 200
+
+
+def test_pictures_have_a_card_of_their_own_and_screenshots_count_as_elsewhere(
+    service: Service, client: TestClient
+) -> None:
+    parts, person = service.parts, hint(usable(service))
+    line = next(one for one in mine.inventory_of(service, person).lines if one.corpora)
+    elsewhere = mine.inventory_of(service, person).elsewhere
+    build = parts.workspace.media_builds / line.corpora[0] / "0123456789abcdef"
+    build.mkdir(parents=True)
+    (build / "manifest.json").write_text("{}")
+    for kind, record, item in (("media", "r-mine", line.item_id), ("shown", "r-theirs", line.item_id)):
+        row = {"record_id": record, "item_id": item, "person_id": person}
+        parts_of = [(bucket_of(person, 4), pa.Table.from_pylist([row]))]
+        path = build / "sealed" / f"{kind}.sealed"
+        write_sealed(path, kind, parts_of, secret=parts.keys.secret("lineage"), buckets=4)
+    logged_in(service, client, person)
+    page = client.get("/me?lang=de").text
+    assert f"Trainingsdaten: Bilder, Videos, Stimmen <code>{build.name}</code>" in page
+    assert f"zum Beispiel ein Zitat: {elsewhere + 1}" in page
+    assert f"Training data: pictures, videos, voices {build.name}: 1" in client.get("/me/download.html?lang=en").text
 
 
 def test_the_index_is_made_once_and_again_when_the_corpus_changes(service: Service) -> None:

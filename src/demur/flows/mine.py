@@ -267,7 +267,7 @@ class Inventory:
     models: tuple[Build, ...]
     media: tuple[Build, ...]
     elsewhere: int
-    """Records made from other people's items that carry something of the person (copies, mentions)."""
+    """Records made from other people's items that carry something of the person (copies, mentions, screenshots)."""
     decided: datetime | None
     """Until when the current corpus knew."""
 
@@ -286,6 +286,7 @@ def inventory_of(service: Service, person: str) -> Inventory:
     held = [_holding(parts, folder, people) for folder in whole_corpora(parts)]
     models = {one.corpus: _models(parts, one) for one in held}
     media = [_pictures(parts, one, people) for one in held]
+    showing = sum(_showing(parts, one, people) for one in held)
     shown = [one for some in media for one in some]
     lines = [_line(row, held, models, shown) for row in _owned(parts, people, at)]
     lines.sort(key=lambda one: (one.created_at is None, -(one.created_at or at).timestamp(), one.item_id))
@@ -301,7 +302,7 @@ def inventory_of(service: Service, person: str) -> Inventory:
         ),
         models=tuple(build for one in held for build, _ in models[one.corpus]),
         media=tuple(build for build, _ in shown),
-        elsewhere=len({record for one in held for record in one.records if not one.records[record] & mine}),
+        elsewhere=len({record for one in held for record in one.records if not one.records[record] & mine}) + showing,
         decided=known,
     )  # fmt: skip
 
@@ -364,6 +365,17 @@ def _pictures(parts: Parts, held: _Holding, people: Sequence[str]) -> list[tuple
             status = "in_use" if held.corpus == current(parts.workspace).corpus else "kept"
             found.append((Build(folder.name, held.as_of, len(items), status), items))
     return found
+
+
+def _showing(parts: Parts, held: _Holding, people: Sequence[str]) -> int:
+    """Count the records of other people's pictures and voices that a post of the people stands in."""
+    found = set()
+    for path in sorted(parts.workspace.media_builds.glob(f"{held.corpus}/[!.]*/sealed/shown.sealed")):
+        sealed = SealedFile(path, "shown", secret=parts.keys.secret("lineage"))
+        for person in people:
+            for table in sealed.bucket(person):
+                found.update(table.filter(pc.equal(table["person_id"], person))["record_id"].to_pylist())
+    return len(found)
 
 
 def _owned(parts: Parts, people: Sequence[str], at: datetime) -> list[dict[str, Any]]:

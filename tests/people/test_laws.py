@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demur.clock import iso
 from demur.people import Registry
+from demur.people import export as exporting
 from demur.people.epochs import SEVERITY
 from demur.policy.facts import clock_of, notified_at
 
@@ -298,3 +300,60 @@ def _covers_at(row: dict[str, Any], at: datetime) -> bool:
     return (row["valid_from"] is None or row["valid_from"] <= at) and (
         row["valid_until"] is None or at < row["valid_until"]
     )
+
+
+FILES = ("standing", "accounts", "residence", "notices", "objections", "campaigns", "holds", "suppressed",
+         "suppressed_words")  # fmt: skip
+
+
+@LAW
+@given(history=HISTORIES, since=KNOWN, known=KNOWN, base=st.integers(0, 4))
+def test_an_export_upon_an_earlier_one_is_the_whole_export(
+    fresh: Fresh,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[Event],
+    since: int,
+    known: int,
+    base: int,
+) -> None:
+    monkeypatch.setattr(exporting, "MOST", 0)  # else so few people are always read whole
+    registry = fresh()
+    record(registry, history)
+    instants = {"as_of": T0, "base_known_at": T0 + timedelta(days=base)}
+    first, last = (T0 + timedelta(days=max(base, day)) for day in sorted((since, known)))
+    registry.export(tmp_path / "a", known_at=first, **instants)
+    registry.export(tmp_path / "b", known_at=last, upon=tmp_path / "a", **instants)
+    registry.export(tmp_path / "c", known_at=last, **instants)
+    for name in FILES:
+        assert rows(tmp_path / "b", name) == rows(tmp_path / "c", name)
+    registry.export(tmp_path / "d", known_at=last, upon=tmp_path / "b", **instants)
+    assert all(rows(tmp_path / "d", name) == rows(tmp_path / "c", name) for name in FILES)
+
+
+def test_what_was_recorded_into_the_past_is_found(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "MOST", 0)
+    registry = fresh()
+    record(registry, [{"type": "account", "account_id": f"m:{n}", "person_id": f"m:{n}", "recorded_at": _at(-8)}
+                      for n in "pq"])  # fmt: skip
+    export(registry, tmp_path / "a", 1)
+    record(registry, [SAID])  # by nobody who had looked, and older than the export before
+    registry.export(tmp_path / "b", as_of=T0, known_at=T0 + timedelta(days=2), upon=tmp_path / "a")
+    assert [one["objected"] for one in rows(tmp_path / "b", "standing")] == [False, True]
+    assert not (tmp_path / "b" / "people.changed").exists()
+
+
+def test_only_those_are_read_about_whom_something_was_recorded(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = fresh()
+    record(registry, [{"type": "account", "account_id": f"m:{n}", "person_id": f"m:{n}", "recorded_at": _at(-8)}
+                      for n in range(9)])  # fmt: skip
+    export(registry, tmp_path / "a", 1)
+    record(registry, [SAID | {"person_id": "m:5", "recorded_at": _at(2)}])
+    monkeypatch.setattr(exporting, "dossiers", None)
+    registry.export(tmp_path / "b", as_of=T0, known_at=T0 + timedelta(days=3), upon=tmp_path / "a")
+    assert pq.read_table(tmp_path / "b" / "people.changed").to_pylist() == [{"person_id": "m:5"}]
+    assert [one["person_id"] for one in rows(tmp_path / "b", "standing") if one["objected"]] == ["m:5"]

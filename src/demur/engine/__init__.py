@@ -25,6 +25,10 @@ from daft.functions import when
 Frame = daft.DataFrame
 Expr = daft.Expression
 
+# In this process (ADR 1), always: left to itself the engine loads Ray to see whether it should run there, which costs
+# more than deciding ten thousand items.
+daft.set_runner_native()
+
 __all__ = ["DataType", "Expr", "Frame", "col", "collect", "lit", "scan", "table", "when", "write"]
 
 

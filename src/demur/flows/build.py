@@ -17,6 +17,7 @@ from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
 from demur.flows.fallback import fall_back
 from demur.flows.hold import training_stopped
+from demur.flows.kept import forget as forget_decisions
 from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
 from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whole_corpora
 from demur.flows.people import people_roots
@@ -65,13 +66,14 @@ def build_corpus(
     here, source = current(parts.workspace), state_digest(parts.workspace.source)
     policy = keep_policy(parts.workspace, reference)
     parts.registry.look(known_at)
-    with decided(parts, policy, reference, as_of=as_of, known_at=known_at) as found:
+    with decided(parts, policy, reference, as_of=as_of, known_at=known_at, carry=True) as found:
         there = {path.name for path in whole_corpora(parts)}
         upon = parts.workspace.corpora / str(here.corpus) if here.corpus in there else None
         manifest = corpus_of(parts, found, recipe, upon=upon, workers=workers, runner=runner, bucket_rows=bucket_rows)
     manifest = _narrowed(parts, manifest, there, workers=workers, runner=runner, bucket_rows=bucket_rows)
     model = here.model if here.corpus == manifest.corpus_id else None
     set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
+    forget_decisions(parts)
     return manifest
 
 
@@ -120,7 +122,9 @@ def rebuild_corpus(
     as_of, known_at = parse(before.inputs["as_of"]), parse(before.inputs["known_at"])
     parts.registry.look(narrowed_at)
     recipe = CorpusRecipe(**before.inputs["recipe"])
-    with decided(parts, policy, reference, as_of=as_of, known_at=known_at, narrowed_at=narrowed_at) as found:
+    instants = {"as_of": as_of, "known_at": known_at, "narrowed_at": narrowed_at}
+    carry = replaces is not None and out is None  # a rehearsal leaves nothing, a clean build stands on nothing
+    with decided(parts, policy, reference, **instants, upon=replaces is not None, carry=carry) as found:
         if found.source_digest != before.inputs["source"]:
             raise BrokenError("the source snapshot is not the one that the corpus was built from; restore source/")
         return corpus_of(

@@ -24,6 +24,7 @@ from demur.corpus import read_manifest, settle
 from demur.corpus.retention import Judged, Version, judge, shared_with, version_of
 from demur.erasure import Destruction
 from demur.errors import DemurError
+from demur.flows.kept import forget as forget_decisions
 from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
 from demur.flows.pending import refuse_unfinished, whole_corpora
@@ -95,6 +96,7 @@ def expire(parts: Parts, retention: Retention, *, clock: Callable[[], datetime])
         done.append(_carry_out(parts, folder, clock))
     if folders:
         parts.progress("expiry", len(folders), len(folders))
+        forget_decisions(parts)
     return Expired(tuple(judged), tuple(done))
 
 

@@ -103,7 +103,7 @@ def build_next(parts: Parts, schedule: Schedule, *, clock: Callable[[], datetime
     at = clock()
     policy = keep_policy(parts.workspace, reference)
     parts.registry.look(at)
-    with decided(parts, policy, reference, as_of=at, known_at=at) as found:
+    with decided(parts, policy, reference, as_of=at, known_at=at, carry=True) as found:
         return corpus_of(parts, found, recipe, workers=workers)
 
 

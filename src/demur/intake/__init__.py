@@ -11,7 +11,7 @@ from demur.intake.mapping import read_mapping
 from demur.intake.places import country_of
 from demur.intake.quarantine import REASONS
 from demur.intake.signals_site import SiteSignals
-from demur.intake.snapshot import snapshot
+from demur.intake.snapshot import rows_known, snapshot, snapshot_since
 from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Source, Unreadable, source_named, sources
 from demur.intake.write import IntakeReport, intake, state_digest
 
@@ -29,7 +29,9 @@ __all__ = [
     "country_of",
     "intake",
     "read_mapping",
+    "rows_known",
     "snapshot",
+    "snapshot_since",
     "source_named",
     "sources",
     "state_digest",

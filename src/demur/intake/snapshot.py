@@ -4,6 +4,9 @@
 to a snapshot of an earlier instant, but it takes away: what was deleted, closed or forbidden since then is so in the
 snapshot too (COR-02). Rows are spread over buckets by a hash of their id, so memory is bounded by one bucket, and
 the output is in the order of that hash: the same state gives the same files, whatever order it was imported in.
+
+The source only appends. So a later snapshot is the earlier one but for items of which something was imported since, and
+these are found without making it (``rows_known``, ``snapshot_since``; ADR 16).
 """
 
 from __future__ import annotations
@@ -77,6 +80,78 @@ def stage(folder: Path, *, source_folder: str, as_of: str | None, known_at: str,
             "code": code,
         },
     )
+
+
+def rows_known(source_folder: Path, known_at: datetime) -> str:
+    """Return the digest of the names of all parts that hold what was imported by an instant.
+
+    A part never changes and is named by its content, so two instants with one digest have one snapshot.
+    """
+    found: list[Any] = []
+    for folder in ("items", "people"):
+        for part in sorted((source_folder / folder).glob("*.parquet")):
+            imported = pc.min_max(pq.read_table(part, columns=["imported_at"])["imported_at"])
+            begin, end = imported["min"].as_py(), imported["max"].as_py()
+            if begin is not None and begin <= known_at:
+                found.append([folder, part.name, None if end <= known_at else iso(known_at)])
+    return digest_json([CODE, found])
+
+
+def snapshot_since(
+    source_folder: Path, out_folder: Path, *, as_of: datetime, since: datetime, seen: datetime, known_at: datetime
+) -> Any:
+    """Write what a snapshot has otherwise than an earlier one, in a child process.
+
+    Args:
+        source_folder: ``Workspace.source``.
+        out_folder: gets ``items.parquet`` (ITEMS as known at ``known_at``, those of which something was imported after
+            ``since``), ``fresh.parquet`` (ids of those of which something was imported after ``seen``) and the commit
+            record.
+        as_of: of both snapshots.
+        since: ``known_at`` of the earlier snapshot.
+        seen: an instant between the two.
+        known_at: of the later snapshot.
+
+    Returns:
+        The facts of the commit record.
+    """
+    arguments = {
+        "source_folder": str(source_folder.resolve()),
+        **{name: iso(at) for name, at in (("as_of", as_of), ("since", since), ("seen", seen), ("known_at", known_at))},
+        "rows": rows_known(source_folder, known_at),
+    }
+    return run_stage("demur.intake.snapshot:stage_since", out_folder, arguments)
+
+
+def stage_since(
+    folder: Path, *, source_folder: str, as_of: str, since: str, seen: str, known_at: str, rows: str
+) -> None:
+    """Write the difference; see ``snapshot_since``, which runs this in a process of its own."""
+    assert rows
+    parts = sorted((Path(source_folder) / "items").glob("*.parquet"))
+    changed, fresh = (_imported(parts, parse(begin), parse(known_at)) for begin in (since, seen))
+    versions = pa.concat_tables([ITEMS.empty_table(), *_versions(parts, changed, parse(known_at))]).combine_chunks()
+    current = current_items(versions, _keys(versions["item_id"]), parse(as_of))
+    write_table(folder / "items.parquet", current)
+    write_table(folder / "fresh.parquet", pa.table({"item_id": fresh}))
+    commit_record(folder, {"items": current.num_rows, "fresh": len(fresh)})
+
+
+def _imported(parts: list[Path], after: datetime, until: datetime) -> Any:
+    """Return the ids of items of which something was imported after one instant and by another."""
+    found = [pa.array([], pa.string())]
+    for part in parts:
+        table = pq.read_table(part, columns=["item_id", "imported_at"])
+        later = pc.greater(table["imported_at"], pa.scalar(after, table["imported_at"].type))
+        found.append(_known(table.filter(later), until)["item_id"].combine_chunks())
+    return pc.unique(pa.concat_arrays(found))
+
+
+def _versions(parts: list[Path], ids: Any, known_at: datetime) -> Iterator[Any]:
+    for part in parts:
+        for batch in pq.ParquetFile(part).iter_batches(batch_size=16_384):
+            table = _known(pa.Table.from_batches([batch]), known_at)
+            yield table.filter(pc.is_in(table["item_id"], ids)).cast(ITEMS)
 
 
 def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datetime | None) -> Any:

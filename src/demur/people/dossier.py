@@ -85,3 +85,9 @@ class Dossier:
     """objection_id, act, kinds, services, door, valid_at, recorded_at."""
     consents: list[Row] = field(default_factory=list)
     """purpose, act, valid_at, recorded_at."""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is recorded about the person."""
+        facts = (self.holdings, self.residences, self.ages, self.notices, self.objections, self.consents)
+        return any(facts)

@@ -1,6 +1,7 @@
 """Standing as Parquet: nine files and a commit record whose digest does not know in which order things were recorded.
 
-Streams: memory does not grow with the number of people. Does not decide anything: standing.py does.
+Streams: memory does not grow with the number of people. Upon an earlier export of the same view only those people are
+looked at about whom something was recorded since (ADR 16). Does not decide anything: standing.py does.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from demur.clock import iso, micros
+from demur.clock import iso, micros, parse
 from demur.errors import InputError, OutsideError
 from demur.people import schema
+from demur.people.changed import changed_people, past
 from demur.people.dossier import View
 from demur.people.instants import adult_cutoff, months_before
+from demur.people.links import Links, read_links
 from demur.people.renotice import renotices
 from demur.people.standing import standing_of
 from demur.people.stopping import takes_out
-from demur.people.streams import campaign_rows, dossiers
-from demur.store import commit_record, digest_json, remove_tree
+from demur.people.streams import campaign_rows, dossiers, entangled
+from demur.store import commit_record, digest_json, read_commit, remove_tree, write_table
 from demur.store.database import Database
 from demur.terms import tables
 from demur.terms.holds import Nature
@@ -36,6 +41,10 @@ from demur.terms.people import Act
 
 BATCH = 20_000
 ADULT_YEARS = 18
+MOST = 4
+"""Where more than one person in so many may have changed, everybody is read: streams cost less a person."""
+CHANGED = "people.changed"
+"""Parquet beside the nine files of an export upon another: whose rows were made anew; all others are as they were."""
 
 FILES: dict[str, Any] = {
     "standing": tables.STANDING,
@@ -162,31 +171,36 @@ def export(
     base_known_at: datetime | None,
     grace_months: int,
     purpose: str | None,
+    upon: Path | None = None,
 ) -> dict[str, Any]:
     """Write the nine files and the commit record; see Registry.export."""
-    try:
-        remove_tree(folder)
-        folder.mkdir(parents=True)
-        with database.reading() as connection:
-            view, campaigns = view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
-            files = _write_people(database, connection, view, folder)
-            files["campaigns"] = _write_rows(folder, "campaigns", _campaign_lines(campaigns))
-            files["holds"] = _write_rows(folder, "holds", hold_rows(connection, view))
-            files["suppressed"] = _write_rows(folder, "suppressed", suppressed_items(connection, view))
-            files["suppressed_words"] = _write_rows(folder, "suppressed_words", suppressed_words(connection, view))
-    except OSError as error:
-        raise OutsideError(
-            f"cannot write the standing to {folder.name}: {type(error).__name__}; free space and run it again"
-        ) from error
-    facts = {
+    facts: dict[str, Any] = {
         "as_of": iso(as_of),
         "known_at": iso(known_at),
         "base_known_at": iso(as_of if base_known_at is None else base_known_at),
         "grace_months": grace_months,
         "purpose": purpose,
-        "files": {name: files[name] for name in sorted(files)},
     }
+    try:
+        remove_tree(folder)
+        folder.mkdir(parents=True)
+        with database.reading() as connection:
+            view, campaigns = view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
+            files = _write_upon(connection, view, folder, upon, facts) if upon is not None else None
+            if files is None:
+                files = _write_people(database, connection, view, folder)
+            files["campaigns"] = _write_rows(folder, "campaigns", _campaign_lines(campaigns))
+            files["holds"] = _write_rows(folder, "holds", hold_rows(connection, view))
+            files["suppressed"] = _write_rows(folder, "suppressed", suppressed_items(connection, view))
+            files["suppressed_words"] = _write_rows(folder, "suppressed_words", suppressed_words(connection, view))
+            recorded = past(connection, view.known_at)
+    except OSError as error:
+        raise OutsideError(
+            f"cannot write the standing to {folder.name}: {type(error).__name__}; free space and run it again"
+        ) from error
+    facts["files"] = {name: files[name] for name in sorted(files)}
     facts["digest"] = digest_json(facts)
+    facts["past"] = recorded  # no part of the digest: what is recorded again under another name changes no row
     commit_record(folder, facts)
     return facts
 
@@ -209,6 +223,63 @@ def _write_people(database: Database, connection: sa.Connection, view: View, fol
     sheets = {"standing": standing, "accounts": accounts, "residence": residence, "notices": notices,
               "objections": objections}  # fmt: skip
     return {name: sheet.facts() for name, sheet in sheets.items()}
+
+
+PERSONAL = ("standing", "accounts", "residence", "notices", "objections")
+"""Files with rows of people, by ``person_id``."""
+
+
+def _write_upon(
+    connection: sa.Connection, view: View, folder: Path, upon: Path, facts: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Write the files of people upon an earlier export of the same view; ``None`` = it is no help, read everybody."""
+    earlier = read_commit(upon)
+    same = ("as_of", "base_known_at", "grace_months", "purpose")
+    if earlier is None or any(earlier[name] != facts[name] for name in same):
+        return None
+    as_of, base = parse(facts["as_of"]), parse(facts["base_known_at"])
+    before_at = parse(earlier["known_at"])
+    if micros(before_at) > view.known_at or past(connection, micros(before_at)) != earlier["past"]:
+        return None
+    before, _ = view_at(connection, as_of, before_at, base, facts["grace_months"], facts["purpose"])
+    links = read_links(connection, view)
+    people = changed_people(connection, before, view, links)
+    if people is None or len(people) * MOST > earlier["files"]["standing"]["rows"]:
+        return None
+    changed = pa.array(sorted(people), pa.string())
+    write_table(folder / CHANGED, pa.table({"person_id": changed}))
+    rows = _rows_of(connection, view, links, changed.to_pylist())
+    return {name: _write_merged(folder, upon, name, rows[name], changed, links) for name in PERSONAL}
+
+
+def _rows_of(
+    connection: sa.Connection, view: View, links: Links, people: Sequence[str]
+) -> dict[str, list[Sequence[Any]]]:
+    """Return the rows of some people; about an id of which nothing is known there are none."""
+    found: dict[str, list[Sequence[Any]]] = {name: [] for name in PERSONAL}
+    for start in range(0, len(people), BATCH):
+        for dossier in entangled(connection, view, links, people[start : start + BATCH]):
+            if dossier.person_id not in links.entangled and not dossier.known:
+                continue
+            rows = standing_of(dossier, view)
+            found["standing"].append(rows.standing)
+            for name in PERSONAL[1:]:
+                found[name].extend(getattr(rows, name))
+    return found
+
+
+def _write_merged(
+    folder: Path, upon: Path, name: str, rows: Sequence[Sequence[Any]], changed: Any, links: Links
+) -> dict[str, Any]:
+    """Write a file with some people's rows made anew, in the order of a whole export: by id, the entangled last."""
+    kept = pq.read_table(upon / f"{name}.parquet", schema=FILES[name])
+    kept = kept.filter(pc.invert(pc.is_in(kept["person_id"], changed)))
+    table = pa.concat_tables([kept, pa.Table.from_batches([batch(FILES[name], rows)])]).combine_chunks()
+    last = pc.is_in(table["person_id"], pa.array(sorted(links.entangled), pa.string()))
+    order = pa.table({"last": last.cast(pa.int8()), "person": table["person_id"], "row": np.arange(table.num_rows)})
+    places = pc.sort_indices(order, sort_keys=[(column, "ascending") for column in order.column_names])
+    write_table(folder / f"{name}.parquet", table.take(places))
+    return {"rows": table.num_rows}
 
 
 def _sheet(folder: Path, name: str) -> Sheet:

@@ -178,6 +178,7 @@ class Registry(Objecting, Stopping, Audiences, Counting):
         base_known_at: datetime | None = None,
         grace_months: int = GRACE_MONTHS,
         purpose: str | None = None,
+        upon: Path | None = None,
     ) -> dict[str, Any]:
         """Write everybody's standing: nine Parquet files, from standing and accounts to holds and what is suppressed.
 
@@ -189,16 +190,19 @@ class Registry(Objecting, Stopping, Audiences, Counting):
                 of the first build when history was imported after the instant that it is about.
             grace_months: how long an old residence counts after a move.
             purpose: only campaigns for this purpose start clocks; ``None`` = all do.
+            upon: folder of an earlier export that differs in ``known_at`` alone: only people about whom something was
+                recorded since are read. Where it is no help everybody is; the rows are the same.
 
         Returns:
-            The commit record: instants, rows and digest of every file, digest of everything.
+            The commit record: instants, rows and digest of every file, digest of everything. Files that were made
+            upon others have no digest of their own.
 
         Raises:
             InputError: ``known_at`` lies before the others.
         """
         return exporting.export(
             self._database, folder, as_of=as_of, known_at=known_at, base_known_at=base_known_at,
-            grace_months=grace_months, purpose=purpose,
+            grace_months=grace_months, purpose=purpose, upon=upon,
         )  # fmt: skip
 
     def standing(

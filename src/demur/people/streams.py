@@ -51,8 +51,7 @@ def dossier_of(connection: sa.Connection, view: View, person_id: str) -> Dossier
     """Return one person's dossier, or ``None`` when nothing about them was recorded by ``known_at``."""
     links = read_links(connection, view)
     found = next(entangled(connection, view, links, [person_id]))
-    facts = (found.holdings, found.residences, found.ages, found.notices, found.objections, found.consents)
-    return found if any(facts) or person_id in links.entangled else None
+    return found if found.known or person_id in links.entangled else None
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -43,7 +43,7 @@ from demur.terms.tables import DECISIONS, TEXTS
 CHUNK = 1_000_000
 """Items read at once."""
 
-_READ = [
+READ = [
     *("item_id", "account_id", "co_account_ids", "kind", "service", "state", "audience", "container_id"),
     *("container_audience", "parent_id", "parent_audience", "original_id", "created_at", "expires_at", "public_since"),
     *("addressed_to_ai", "signal", "special_category"),
@@ -90,7 +90,7 @@ def decide_table(
     authors = build(tables, checked, instant, codes)
     suppressed = tables.suppressed["item_id"].combine_chunks()
     del tables
-    snapshot = _Snapshot([Path(part) for part in items], chunk)
+    snapshot = Snapshot([Path(part) for part in items], chunk)
     verdict = _judge(snapshot, authors, suppressed, book, codes)
     parts = _write(folder, snapshot, authors, verdict)
     commit_record(folder, {**_counts(verdict), **_facts_of(checked, instant, known_at, stops), "parts": parts})
@@ -112,7 +112,7 @@ def _facts_of(policy: Policy, as_of: datetime, known_at: Any, stops: Sequence[An
 
 
 @dataclass(slots=True)
-class _Snapshot:
+class Snapshot:
     """The parts of a snapshot, read in pieces of one size."""
 
     parts: list[Path]
@@ -203,7 +203,7 @@ class _Split:
         return cls(author, item, late, copy)
 
 
-def _judge(snapshot: _Snapshot, authors: Authors, suppressed: Any, book: Rulebook, codes: Codebook) -> _Verdict:
+def _judge(snapshot: Snapshot, authors: Authors, suppressed: Any, book: Rulebook, codes: Codebook) -> _Verdict:
     split = _Split.of(book)
     size = snapshot.size()
     links = Links.over(named_items(snapshot.batches(["parent_id", "original_id"])))
@@ -211,7 +211,7 @@ def _judge(snapshot: _Snapshot, authors: Authors, suppressed: Any, book: Ruleboo
     verdict = _Verdict.empty(size, late, linked=len(links.ids) > 0)
     authors.facts["mask"] = _author_masks(split.author, authors, codes)
     begin = 0
-    for batch in snapshot.batches(_READ):
+    for batch in snapshot.batches(READ):
         rows = slice(begin, begin + len(batch))
         _Piece(batch, rows, authors, suppressed, codes, split.item).judge(verdict, links)
         begin += len(batch)
@@ -431,7 +431,7 @@ def _copies(verdict: _Verdict, links: Links, rules: list[Rule], codes: Codebook)
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, snapshot: _Snapshot, authors: Authors, verdict: _Verdict) -> list[str]:
+def _write(folder: Path, snapshot: Snapshot, authors: Authors, verdict: _Verdict) -> list[str]:
     countries = pa.array([None if each is None else "|".join(sorted(each)) for each in authors.countries], pa.string())
     distinct = np.unique(verdict.mask)
     lists = pa.array([[reason.value for reason in reasons_of(int(mask))] for mask in distinct], TEXTS)

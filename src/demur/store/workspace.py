@@ -25,6 +25,7 @@ class Workspace:
     corpora/<corpus id>/          built corpora                        models/<model id>/  trained models
     erasures/<erasure id>/        plans, certificates                  work/        intermediate files, disposable
     media/                        files of items, by the paths that they came with (laid or linked there)
+    decided/<name>/               what the next erasure's decisions stand on, sealed; may be removed
     media_builds/<corpus id>/     media records of a corpus             media_builds/cache/  clean files by digest
     """
 

@@ -89,9 +89,15 @@ def test_an_erasure_equals_a_clean_build_and_never_adds_a_record_of_the_person(s
         assert not owned & set(records(new))
         change = difference(old, new)
         losing = {one.ref for one in change.slices if one.removed}
-        # One thing the lineage cannot know at once: a copy of a post of theirs that was withheld all along. It becomes
-        # a protected copy, the rebuild finds it, and the plan rolls its slice back then (flows/steps.py).
-        texts = [one["text"] for one in world.items.values() if one["account_id"] == f"a:{person}" and one["text"]]
+        # One thing the lineage cannot know at once: a copy of a post of theirs, alone or with others, that was withheld
+        # all along. It becomes a protected copy, the rebuild finds it, and the plan rolls its slice back then
+        # (flows/steps.py).
+        accounts = {name: {one["account_id"], *(one.get("co_account_ids") or ())} for name, one in world.items.items()}
+        texts = [
+            one["text"]
+            for name, one in world.items.items()
+            if one["text"] and f"a:{person}" in accounts[name] | accounts.get(str(one.get("original_id")), set())
+        ]
         copied = {
             (row["region"], row["shard"], row["slice"])
             for row in old_lineage

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,19 +137,42 @@ def test_what_is_not_taken_over_cannot_be_read_with_the_later_file(tmp_path: Pat
     assert _names(after, 1)
 
 
-def test_a_file_of_the_former_kind_can_be_read(tmp_path: Path) -> None:
-    """Written as files were before chunks had keys of their own."""
+@pytest.mark.parametrize("form", [b"DEMURSE1", b"DEMURSE2"])
+def test_files_of_former_forms_can_be_read(tmp_path: Path, form: bytes) -> None:
+    """Written as files were before chunks had keys of their own, and before they had one schema."""
     header = orjson.dumps({"kind": "lineage", "salt": "00" * 32, "buckets": 2, "by": "crc32"})
-    cipher = sealed_file._cipher(SECRET, header)
+    whole = sealed_file._cipher(SECRET, header)
     sink = pa.BufferOutputStream()
     table = pa.table({"person": ["x:1"]})
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    chunk = sealed_file._seal(cipher, sink.getvalue().to_pybytes(), sealed_file._bound(header, 1, 0))
-    begin = b"DEMURSE1" + len(header).to_bytes(4, "big") + header
-    index = sealed_file._seal(
-        cipher, orjson.dumps([[1, len(begin), len(chunk)]]), sealed_file._bound(header, 0xFFFFFFFF, 0)
-    )
-    offset = len(begin) + len(chunk)
-    (tmp_path / "old").write_bytes(begin + chunk + index + offset.to_bytes(8, "big") + b"DEMURSE1")
+    clear = sink.getvalue()
+    if form == b"DEMURSE1":
+        facts: list[str | int] = []
+        chunk = sealed_file._seal(whole, clear.to_pybytes(), sealed_file._bound(header, 1, 0))
+    else:
+        facts = ["5c" * 32, 1]
+        packed = clear.size.to_bytes(8, "big") + pa.Codec("zstd").compress(clear, asbytes=True)
+        chunk = sealed_file._seal(AESGCM(b"\x5c" * 32), packed, sealed_file._chunk_bound("lineage", 1))
+    begin = form + len(header).to_bytes(4, "big") + header
+    listed = orjson.dumps([[1, len(begin), len(chunk), *facts]])
+    index = sealed_file._seal(whole, listed, sealed_file._bound(header, 0xFFFFFFFF, 0))
+    (tmp_path / "old").write_bytes(begin + chunk + index + (len(begin) + len(chunk)).to_bytes(8, "big") + form)
     assert _names(SealedFile(tmp_path / "old", "lineage", secret=SECRET), 1) == ["x:1"]
+
+
+@pytest.mark.parametrize("read_bytes", [1, 300, 1 << 20])
+def test_many_chunks_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_bytes: int) -> None:
+    """Also where only some are asked for, in another order, and more than one read takes in."""
+    path = _seal(tmp_path / "s")
+    monkeypatch.setattr(sealed_file, "READ_BYTES", read_bytes)
+    sealed = SealedFile(path, "lineage", secret=SECRET)
+    wanted = [5, 0, 3]
+    expected = [(bucket, name) for bucket in wanted for name in NAMES if bucket_of(name, 8) == bucket]
+    assert [(bucket, row["person"]) for bucket, table in sealed.parts(wanted) for row in table.to_pylist()] == expected
+    gathered = [
+        (int(bucket), row["person"])
+        for buckets, table in sealed.gathered(wanted)
+        for bucket, row in zip(buckets, table.to_pylist(), strict=True)
+    ]
+    assert gathered == expected

@@ -28,7 +28,7 @@ from demur.lineage import SealedFile, buckets_of
 from demur.store import KeyRing
 from demur.terms.tables import DECISIONS
 
-PART_ROWS = 512
+PART_ROWS = 128
 """Rows of a part, about. Smaller: less to open for an objection, more chunks to look through; not tuned."""
 FEWEST_PARTS = 64
 OUTGROWN = 8
@@ -103,7 +103,7 @@ def parts_for(items: int) -> int:
     """Return how many parts the sealed files of a new corpus have: a power of two.
 
     >>> parts_for(3), parts_for(1_000_000)
-    (64, 2048)
+    (64, 8192)
     """
     return max(FEWEST_PARTS, buckets_for(items, PART_ROWS))
 

@@ -102,7 +102,7 @@ def mentioning(
 
 def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
     """Say which texts had something taken out that another set of names may bring back, or may take out otherwise."""
-    marked = pc.match_substring_regex(texts, "<NAME>|<HANDLE>")
+    marked = pc.or_(pc.match_substring(texts, "<NAME>"), pc.match_substring(texts, "<HANDLE>"))
     if over or other:
         return marked
     finder = name_finder(fresh)

@@ -24,21 +24,60 @@ MAX_CHAIN = 64
 
 OWNERS: Any = pa.schema([("item_id", pa.string()), ("person_id", pa.string()), ("role", pa.string())])
 _DECISIONS: Any = pa.schema([DECISIONS.field(name) for name in ("item_id", "allowed", "person_id")])
+_AT_ONCE = 1_000_000
+"""Decisions that are sifted at once: what is asked for is hashed anew each time."""
 _LINKS = ["item_id", "created_at", "co_account_ids", "original_id"]
 
 
-def find_owners(items: list[Path], decisions: list[Path], standing: Path) -> Any:
-    """Return the further owners of allowed items, each once, in order.
+class Shared:
+    """Items with co-authors or an original, and the decisions on them and on the originals, gathered as they are read.
 
     Args:
         items: parts of the snapshot.
-        decisions: parts of the decisions on it.
+    """
+
+    def __init__(self, items: list[Path]) -> None:
+        kept = [pa.schema([ITEMS.field(name).remove_metadata() for name in _LINKS]).empty_table()]
+        for table in batches(items, _LINKS):
+            shared = pc.or_(pc.is_valid(table["co_account_ids"]), pc.is_valid(table["original_id"]))
+            kept.append(table.filter(shared))
+        self.links = pa.concat_tables([table.cast(kept[0].schema) for table in kept]).combine_chunks()
+        ids, originals = (self.links[name].combine_chunks() for name in ("item_id", "original_id"))
+        self._asked = pc.unique(pa.chunked_array([ids, originals.drop_null()], pa.string()))
+        self._kept = [_DECISIONS.empty_table()]
+        self._waiting: list[Any] = []
+        self._rows = 0
+
+    def add(self, decisions: Any) -> None:
+        """Take decisions in; keep those that are asked for."""
+        self._waiting.append(decisions.select(_DECISIONS.names).cast(_DECISIONS))
+        self._rows += decisions.num_rows
+        if self._rows >= _AT_ONCE:
+            self._sift()
+
+    @property
+    def decided(self) -> Any:
+        """The decisions kept."""
+        self._sift()
+        return pa.concat_tables(self._kept).combine_chunks()
+
+    def _sift(self) -> None:
+        if self._waiting and len(self._asked):
+            table = pa.concat_tables(self._waiting)
+            self._kept.append(table.filter(pc.is_in(table["item_id"], self._asked)).combine_chunks())
+        self._waiting.clear()
+        self._rows = 0
+
+
+def find_owners(shared: Shared, standing: Path) -> Any:
+    """Return the further owners of allowed items, each once, in order.
+
+    Args:
+        shared: the items, and the decisions on them.
         standing: folder of the people tables.
     """
-    links = _links(items)
+    links, decided = shared.links, shared.decided
     ids = links["item_id"].combine_chunks()
-    asked = pc.unique(pa.chunked_array([ids, links["original_id"].combine_chunks().drop_null()], pa.string()))
-    decided = _decided(decisions, asked)
     at = pc.index_in(ids, decided["item_id"])
     allowed = pc.fill_null(decided["allowed"].take(at), fill_value=False)
     found = [_co_authors(links.filter(allowed), standing), *_originals(links, allowed, decided)]
@@ -56,20 +95,6 @@ def owner_hashes(owners: Any) -> tuple[Any, Any]:
         ids.append(item)
         hashes.append(int.from_bytes(digest, "big") | 1)
     return pa.array(ids, pa.string()), pa.array(hashes, pa.uint64())
-
-
-def _links(items: list[Path]) -> Any:
-    kept = [pa.schema([ITEMS.field(name).remove_metadata() for name in _LINKS]).empty_table()]
-    for table in batches(items, _LINKS):
-        shared = pc.or_(pc.is_valid(table["co_account_ids"]), pc.is_valid(table["original_id"]))
-        kept.append(table.filter(shared))
-    return pa.concat_tables([table.cast(kept[0].schema) for table in kept]).combine_chunks()
-
-
-def _decided(decisions: list[Path], asked: Any) -> Any:
-    tables = batches(decisions, _DECISIONS.names) if len(asked) else ()
-    kept = (table.filter(pc.is_in(table["item_id"], asked)).cast(_DECISIONS) for table in tables)
-    return pa.concat_tables([_DECISIONS.empty_table(), *kept]).combine_chunks()
 
 
 def _co_authors(links: Any, standing: Path) -> Any:

@@ -15,19 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from demur.corpus.deduplicate import COPIES
 from demur.corpus.disk import writing
+from demur.corpus.links import LINKED, link, rows_of
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import DECIDED, FATES, MEASURES, VERDICTS, Looked
-from demur.corpus.owners import OWNERS
 from demur.corpus.readings import Readings
-from demur.corpus.spill import Spill, read_bucket
+from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
-from demur.store import commit_record
+from demur.store import commit_record, read_commit
 from demur.terms.reasons import Exclusion
-from demur.terms.tables import LINEAGE
 
 PLACED: Any = pa.schema(
     [
@@ -45,8 +42,8 @@ PLACED: Any = pa.schema(
 REMOVED: Any = pa.schema([PLACED.field(name) for name in ("region", "shard", "slice", "record_id")])
 """Records of the corpus before that go, or come again with another text."""
 
-LINKS: Any = pa.schema([pa.field(field.name, field.type) for field in LINEAGE])
-"""LINEAGE without its sentences."""
+UNLINKED: Any = pa.schema([("record_id", pa.string()), ("person_id", pa.string())])
+"""Records whose lineage in the corpus before is not carried on, and their authors in it."""
 
 COUNTED = (
     "items",
@@ -102,13 +99,13 @@ def place(
             counts[name].update(known if name != "size" else {})
     buckets = len(texts)
     late: list[_Late] = []
-    unlinked = [pa.array([], pa.string())]
+    unlinked = [UNLINKED.empty_table()]
     with (
         Spill(folder / "groups", PLACED, groups) as placed,
         Spill(folder / "removed", REMOVED, groups) as removed,
         Spill(folder / "fates", FATES, buckets) as fates,
         Spill(folder / "measures", MEASURES, buckets) as measures,
-        Spill(folder / "links", LINKS, 1) as links,
+        Spill(folder / "links", LINKED, buckets) as links,
     ):
         for bucket in range(buckets):
             one = _Bucket.of(bucket, looked)
@@ -120,7 +117,7 @@ def place(
             removed.add(gone, _groups(gone, groups))
             unlinked.append(forgotten)
             authors = one.authors()
-            links.add(authors, np.zeros(authors.num_rows, np.int64))
+            links.add(authors, np.full(authors.num_rows, bucket))
             fresh, again = one.coming()
             texts_now = readings.final(np.full(len(fresh), bucket), one.places[fresh])
             _put(placed, one.table.take(pa.array(fresh)), texts_now, groups)
@@ -131,8 +128,10 @@ def place(
                 late.append(_Late(np.full(len(again), bucket), one.places[again], rows, unsaid))
         if late:
             _put_late(placed, fates, late, readings, groups, buckets)
-    pq.write_table(pa.table({"record_id": pa.concat_arrays(unlinked)}), folder / "unlinked.parquet")
-    _link(folder, Path(selected), Path(deduplicated))
+    write_bucket(folder / "unlinked", 0, pa.concat_tables(unlinked).combine_chunks())
+    facts = read_commit(Path(selected))
+    assert facts is not None
+    link(folder, Path(selected), Path(deduplicated), parts=facts["parts"], buckets=buckets)
     for name, counter in counts.items():
         found = {value: count for value, count in sorted(counter.items()) if count or value == "all"}
         counts[name] = Counter(found)
@@ -161,7 +160,7 @@ class _Bucket:
     old: Any
     """Measures of the corpus before that were left behind."""
     records_before: Any
-    """Arrow array: ids of all records that the corpus before had of this bucket."""
+    """UNLINKED of all records that the corpus before had of this bucket."""
 
     @classmethod
     def of(cls, bucket: int, looked: Looked) -> _Bucket:
@@ -196,22 +195,23 @@ class _Bucket:
             relinked=np.flatnonzero(record & judged),
             beside=beside,
             old=read_bucket(looked.selected / "gone", MEASURES, bucket),
-            records_before=fates["record_id"].combine_chunks().drop_null(),
+            records_before=fates.select(UNLINKED.names).filter(fates["record_id"].is_valid()).combine_chunks(),
         )
 
     def leaving(self) -> tuple[Any, Any]:
         """Return the records that go from their slices, and those whose lineage is not carried on."""
         stays = self.known & self.record & self.was
         kept = self.table["record_id"].filter(pa.array(stays))
-        gone = self.records_before.filter(pc.invert(pc.is_in(self.records_before, kept)))
+        before = self.records_before["record_id"].combine_chunks()
+        gone = before.filter(pc.invert(pc.is_in(before, kept)))
         places = pa.concat_tables(
             [self.old.select(REMOVED.names), self.table.filter(pa.array(self.known)).select(REMOVED.names)]
         ).combine_chunks()
         relinked = np.zeros(self.table.num_rows, bool)
         relinked[self.relinked] = True
         carried_on = self.table["record_id"].filter(pa.array(stays & ~relinked))
-        forgotten = self.records_before.filter(pc.invert(pc.is_in(self.records_before, carried_on)))
-        unlinked = pa.concat_arrays([forgotten, self.beside["record_id"].combine_chunks()])
+        forgotten = self.records_before.filter(pc.invert(pc.is_in(before, carried_on)))
+        unlinked = pa.concat_tables([forgotten, self.beside.select(UNLINKED.names)])
         return places.take(pc.index_in(gone, places["record_id"])), unlinked
 
     def coming(self) -> tuple[Any, Any]:
@@ -220,12 +220,12 @@ class _Bucket:
 
     def records_measured_before(self, measures: Any) -> Any:
         """Return the rows of some measures of the corpus before that were records of it."""
-        return measures.filter(pc.is_in(measures["record_id"], self.records_before))
+        return measures.filter(pc.is_in(measures["record_id"], self.records_before["record_id"].combine_chunks()))
 
     def authors(self) -> Any:
         """Return the lineage of authors."""
         rows = pa.concat_tables([self.table.take(pa.array(self.relinked)), self.beside]).combine_chunks()
-        return _links(rows, rows["item_id"], rows["person_id"], "author")
+        return rows_of(rows, rows["item_id"], rows["person_id"], "author")
 
 
 def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any, Any]:
@@ -314,47 +314,6 @@ def _groups(table: Any, groups: int) -> Any:
 def group_of(region: str, shard: int, groups: int) -> int:
     """Return the file that the records of a shard go to."""
     return zlib.crc32(f"{region}/{shard}".encode()) % groups
-
-
-def _link(folder: Path, selected: Path, deduplicated: Path) -> None:
-    """Write the lineage of every relinked record: author, further owners, and whoever owns a copy of it."""
-    authors = read_bucket(folder / "links", LINKS, 0)
-    owners = pq.read_table(selected / "owners.parquet", schema=OWNERS)
-    copies = read_bucket(deduplicated / "copies", COPIES, 0)
-    own = _matching(authors, owners["item_id"])
-    further = _links(own.rows, own.of(owners["item_id"]), own.of(owners["person_id"]), own.of(owners["role"]))
-    copied = _matching(authors, copies["item_id"])
-    mine = _links(copied.rows, copied.of(copies["copy_item_id"]), copied.of(copies["copy_person_id"]), "copy_owner")
-    also = mine.join(owners.select(["item_id", "person_id"]), "item_id", right_suffix="_owner", join_type="inner")
-    theirs = _links(also, also["item_id"], also["person_id_owner"], "copy_owner")
-    copy_owners = pa.concat_tables([mine, theirs]).group_by(LINKS.names, use_threads=False).aggregate([])
-    with Spill(folder / "lineage", LINKS, 1) as lineage:
-        for table in (authors, further, copy_owners.select(LINKS.names)):
-            lineage.add(table, np.zeros(table.num_rows, np.int64))
-
-
-@dataclass(slots=True)
-class _Matching:
-    """Rows of authors beside rows of another table of the same item."""
-
-    rows: Any
-    _found: Any
-
-    def of(self, column: Any) -> Any:
-        """Return a column of the other table beside the rows."""
-        return column.filter(self._found)
-
-
-def _matching(authors: Any, items: Any) -> _Matching:
-    at = pc.index_in(items, authors["item_id"])
-    return _Matching(authors.take(at.drop_null()), at.is_valid())
-
-
-def _links(records: Any, items: Any, persons: Any, role: Any) -> Any:
-    roles = pa.array(np.full(len(items), role, dtype=object), pa.string()) if isinstance(role, str) else role
-    where = {name: records[name] for name in ("record_id", "region", "shard", "slice")}
-    columns = where | {"item_id": items, "person_id": persons, "role": roles}
-    return pa.table([columns[name] for name in LINKS.names], schema=LINKS)
 
 
 def _count(counts: dict[str, Counter[str]], fates: Any, records: Any, sign: int) -> None:

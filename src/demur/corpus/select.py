@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.disk import batches, parquet_files, writing
 from demur.corpus.measures import DECIDED, FATES, LOOKED_AT, MEASURES, OUTGROWN, Before, parts_for
-from demur.corpus.owners import find_owners, owner_hashes
+from demur.corpus.owners import Shared, find_owners, owner_hashes
 from demur.corpus.spill import Spill, buckets_for, read_bucket, write_bucket
 from demur.corpus.touched import Touched, compare_decisions, compare_names, compare_owners
 from demur.errors import BrokenError
@@ -88,13 +88,16 @@ def select(
     item_files, decision_files = parquet_files(Path(items), "items"), parquet_files(Path(decisions), "decisions")
     total = items_in(Path(items))
     buckets, parts = buckets_for(total, bucket_rows), earlier.parts or parts_for(total)
-    touched = compare_decisions(folder, decision_files, earlier, parts, buckets, same_source=same_source, keys=ring)
+    shared = Shared(item_files)
+    touched = compare_decisions(
+        folder, decision_files, earlier, parts, buckets, same_source=same_source, keys=ring, each=shared.add
+    )
     if touched.decided != total:
         raise _unlike(total, touched.decided, 0)
     carrying = corpus is not None and same_source
     if not carrying:
         _split_items(item_files, folder / "items", buckets, None)
-    owners = find_owners(item_files, decision_files, Path(standing))
+    owners = find_owners(shared, Path(standing))
     pq.write_table(owners, folder / "owners.parquet", compression="zstd")
     hashes = owner_hashes(owners)
     compare_owners(folder, touched, hashes, earlier, buckets, ring)

@@ -7,7 +7,7 @@ snapshot, or with nothing before, opens everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,15 @@ class Touched:
 
 
 def compare_decisions(
-    folder: Path, files: list[Path], earlier: Before, parts: int, buckets: int, *, same_source: bool, keys: KeyRing
+    folder: Path,
+    files: list[Path],
+    earlier: Before,
+    parts: int,
+    buckets: int,
+    *,
+    same_source: bool,
+    keys: KeyRing,
+    each: Callable[[Any], None],
 ) -> Touched:
     """Seal the decisions; write those that the corpus before did not know to ``changed/``, by bucket of their item.
 
@@ -67,32 +75,45 @@ def compare_decisions(
         buckets: buckets of the work files.
         same_source: the corpus before was made from this very snapshot.
         keys: the key ring.
+        each: shown every table of decisions as it is read; all of them once more where the order was another.
     """
     if same_source and earlier.parts == parts:
         touched = Touched(np.zeros(parts, bool), whole=False)
-        _compare(folder, files, earlier.file("decided"), touched, buckets, keys)
+        _compare(folder, files, earlier.file("decided"), touched, buckets, keys, each)
         if not touched.whole:
             return touched
     touched = Touched(np.ones(parts, bool), whole=True)  # nothing to compare with, or in another order
-    _compare(folder, files, None, touched, buckets, keys)
+    _compare(folder, files, None, touched, buckets, keys, each)
     return touched
 
 
 def _compare(
-    folder: Path, files: list[Path], before: SealedFile | None, touched: Touched, buckets: int, keys: KeyRing
+    folder: Path,
+    files: list[Path],
+    before: SealedFile | None,
+    touched: Touched,
+    buckets: int,
+    keys: KeyRing,
+    each: Callable[[Any], None],
 ) -> None:
     remove_tree(folder / "changed")
     with Spill(folder / "changed", DECIDED, buckets) as changed:
-        rows = _compared(files, before, touched, changed, buckets)
+        rows = _compared(_shown(_evenly(batches(files, DECIDED.names)), each), before, touched, changed, buckets)
         _seal(folder, "decided", rows, keys, buckets=MOST_PIECES, upon=before)
 
 
+def _shown(tables: Iterator[Any], each: Callable[[Any], None]) -> Iterator[Any]:
+    for table in tables:
+        each(table)
+        yield table
+
+
 def _compared(
-    files: list[Path], before: SealedFile | None, touched: Touched, changed: Spill, buckets: int
+    tables: Iterator[Any], before: SealedFile | None, touched: Touched, changed: Spill, buckets: int
 ) -> Iterator[tuple[int, Any]]:
     """Yield the decisions to be sealed by piece, ``None`` for one that stays; stop where the order is another."""
     old = before.parts(range(len(before.present))) if before is not None else iter(())
-    for number, rows in enumerate(_evenly(batches(files, DECIDED.names))):
+    for number, rows in enumerate(tables):
         touched.decided += rows.num_rows
         if before is None:
             changed.add(rows, buckets_of(rows["item_id"], buckets))
@@ -120,7 +141,8 @@ def _evenly(tables: Iterator[Any]) -> Iterator[Any]:
     """Yield the same rows in tables of one size."""
     left = DECIDED.empty_table()
     for table in tables:
-        left = pa.concat_tables([left, table.cast(DECIDED)]).combine_chunks()
+        table = table.cast(DECIDED)  # noqa: PLW2901
+        left = pa.concat_tables([left, table]).combine_chunks() if left.num_rows else table
         while left.num_rows >= _ROWS:
             yield left.slice(0, _ROWS)
             left = left.slice(_ROWS)

@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus.disk import writing
+from demur.corpus.links import LINKS
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import BANDED, FATES, MEASURES, UNBANDED, Before, live, parts_of
-from demur.corpus.place import LINKS, PLACED, REMOVED, group_of
+from demur.corpus.place import PLACED, REMOVED, UNLINKED, group_of
 from demur.corpus.shard import slice_path
 from demur.corpus.spill import Spill, read_bucket, streamed
 from demur.corpus.touched import BESIDE
@@ -42,6 +43,7 @@ KINDS = ("lineage", "fates", "measures", "bands", *BESIDE)
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
 _NULL = b"\xff" * 8
+_REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
 
 
 @writing("slices")
@@ -144,16 +146,21 @@ class _Slicing:
             self._link(old)
             return
         records = self._before(old) if self._changing and old is not None else _BARE.empty_table()
+        size = np.array([old.words, old.characters]) if self._changing and old is not None else np.zeros(2, np.int64)
         if going is not None:
-            records = records.filter(pc.invert(pc.is_in(records["record_id"], going["record_id"].combine_chunks())))
+            gone = pc.is_in(records["record_id"], going["record_id"].combine_chunks())
+            size -= _size(records["text"].filter(gone))
+            records = records.filter(pc.invert(gone))
         if coming is not None:
-            records = pa.concat_tables([records, coming.select(_BARE.names).cast(_BARE)]).sort_by("record_id")
+            new = coming.select(_BARE.names).cast(_BARE)
+            size += _size(new["text"])
+            records = pa.concat_tables([records, new]).sort_by("record_id")
         records = records.combine_chunks()
         content = content_digest(records)
         if old is not None and old.content_digest == content and self._whole(old):
             self._link(old)
             return
-        write_table(self._folder / path, records)
+        write_table(self._folder / path, records, dictionary=_REPEATING)
         self.found.append(
             SliceDigest(
                 region=ref.region,
@@ -163,8 +170,8 @@ class _Slicing:
                 records=records.num_rows,
                 content_digest=content,
                 file_digest=digest_file(self._folder / path),
-                words=_words(records["text"]),
-                characters=int(pc.sum(pc.utf8_length(records["text"])).as_py() or 0),
+                words=int(size[0]),
+                characters=int(size[1]),
             )
         )
 
@@ -189,6 +196,11 @@ class _Slicing:
         link_or_copy(self._replaced / old.path, target)
         self.found.append(old)
         self.reused += 1
+
+
+def _size(texts: Any) -> Any:
+    """Return how many words and characters texts hold."""
+    return np.array([_words(texts), pc.sum(pc.utf8_length(texts)).as_py() or 0])
 
 
 def _words(texts: Any) -> int:
@@ -263,27 +275,39 @@ class _Sealing:
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:
         """Yield the lineage by part: what the corpus before says of records that stayed, and what is new."""
-        unlinked = pq.read_table(self._placed / "unlinked.parquet")["record_id"].combine_chunks()
-        new = read_bucket(self._placed / "lineage", LINKS, 0)
-        fresh = dict(_runs(new, buckets_of(new["person_id"], self._parts)))
-        changed = set(fresh)
-        for there, table in self._earlier.rows("lineage", range(self._earlier.parts) if len(unlinked) else ()):
-            mine = pc.is_in(table["record_id"], unlinked)
-            for part, old in _runs(table.filter(mine), there[mine.to_numpy()]):
-                (changed.discard if _alike(old, fresh.get(part)) else changed.add)(part)
+        unlinked = read_bucket(self._placed / "unlinked", UNLINKED, 0)
+        gone = unlinked["record_id"].combine_chunks()
+        opened = self._linked_in(gone, set(buckets_of(unlinked["person_id"], self._earlier.parts or 1).tolist()))
+        changed: set[int] = set()
+        nothing = LINKS.empty_table()
+        for bucket, new in streamed(self._placed / "lineage", LINKS, self._buckets):
+            fresh = dict(_runs(new, buckets_of(new["person_id"], self._parts)))
+            here = {part for part in opened if part * self._buckets // self._parts == bucket} | fresh.keys()
+            for there, table in self._earlier.rows("lineage", sorted(here)):
+                going = pc.is_in(table["record_id"], gone)
+                masks = (going.to_numpy(), pc.invert(going).to_numpy())
+                went, stays = (dict(_runs(table.filter(pa.array(mask)), there[mask])) for mask in masks)
+                for part in np.unique(there).tolist():
+                    coming = fresh.pop(part, nothing)
+                    if not _alike(went.get(part, nothing), coming):
+                        changed.add(part)
+                        yield part, pa.concat_tables([stays.get(part, nothing), coming]).combine_chunks()
+            changed |= fresh.keys()
+            yield from fresh.items()
         yield from ((part, None) for part in range(self._earlier.parts) if part not in changed)
-        for there, table in self._earlier.rows("lineage", sorted(changed)):
-            kept = pc.invert(pc.is_in(table["record_id"], unlinked))
-            for part, old in _runs(table.filter(kept), there[kept.to_numpy()]):
-                yield part, old.select(LINKS.names)
-        for part in sorted(changed & fresh.keys()):
-            yield part, fresh[part]
+
+    def _linked_in(self, records: Any, parts: set[int]) -> set[int]:
+        """Return the parts that hold any lineage of some records: those of their authors, and those that these name."""
+        found = set(parts)
+        for _, table in self._earlier.rows("lineage", sorted(parts)):
+            mine = table.filter(pc.is_in(table["record_id"], records))
+            found.update(pc.unique(pc.list_flatten(mine["beside"].combine_chunks())).to_pylist())
+        return found
 
 
 def _alike(old: Any, new: Any) -> bool:
     """Say whether two tables of lineage hold the same rows."""
-    rows = [sorted(map(repr, table.select(LINKS.names).to_pylist())) for table in (old, new) if table is not None]
-    return len(rows) == 2 and rows[0] == rows[1]
+    return old.num_rows == new.num_rows and sorted(map(repr, old.to_pylist())) == sorted(map(repr, new.to_pylist()))
 
 
 def _banded(measures: Any) -> Any:

@@ -2,9 +2,9 @@
 
 Layout: magic (8 bytes) · length of header (4, big-endian) · header (JSON in clear: kind, salt, buckets; no ids) ·
 chunks · sealed index · offset of the index (8) · magic (8). A chunk is a nonce (12 random bytes) and a ciphertext under
-a key of its own: the size (8) and zstd of an Arrow IPC stream. The keys of the chunks, and where they lie, stand in the
-index. Kind and bucket are authenticated with a chunk, the header with the index, so chunks can be neither swapped nor
-dropped.
+a key of its own: a size (8) and an Arrow record batch, as LZ4 that has that size in clear or, where it does not get
+much smaller so, as it is (size 0). The schema, the keys of the chunks, and where they lie, stand in the index. Kind and
+bucket are authenticated with a chunk, the header with the index, so chunks can be neither swapped nor dropped.
 
 The index is sealed with a key derived from the workspace's key and the salt in the header, so removing the file's first
 bytes makes all the rest unreadable. A later version of the file takes over buckets that stayed as they were: their
@@ -21,7 +21,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -32,12 +32,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from demur.errors import BrokenError, OutsideError
 from demur.store.keys import keyed_hash
 
-MAGIC = b"DEMURSE2"
-FORMER = b"DEMURSE1"
-"""Files before chunks had keys of their own; they can be read."""
+MAGIC = b"DEMURSE3"
+FORMER = (b"DEMURSE1", b"DEMURSE2")
+"""Files of which every chunk is zstd and has a schema of its own; in the first, all have one key. They can be read."""
 CHUNK_ROWS = 50_000
-COPIED_BYTES = 8 << 20
-_CODEC, _LEVEL = "zstd", 1
+READ_BYTES = 8 << 20
+"""What lies side by side is read and copied together."""
+_CODEC = "lz4_raw"
+"""Half the time of zstd to write small chunks, a quarter to read them, for half as many bytes again."""
+_WORTH = 0.8
+"""What compression does not make smaller than that is sealed as it is: it is opened sooner."""
 _INDEX_BUCKET = 0xFFFFFFFF
 _BY = "crc32"
 """How ids find their bucket; a file that does not say so was written with another rule, and is read whole."""
@@ -45,14 +49,8 @@ _BY = "crc32"
 Parts = Iterable[tuple[int, Any]]
 """(bucket, table), in any order, a bucket any number of times; ``None`` for a table = as in the file before."""
 
-
-class _Chunk(NamedTuple):
-    bucket: int
-    offset: int
-    length: int
-    key: str | None = None
-    """Hexadecimal; ``None`` in former files: the key of the index."""
-    rows: int = 0
+_CHUNK: Any = np.dtype([("bucket", "<u4"), ("offset", "<u8"), ("length", "<u4"), ("rows", "<u4"), ("key", "u1", 32)])
+"""A row of the index."""
 
 
 def bucket_of(name: str, buckets: int) -> int:
@@ -70,9 +68,8 @@ def buckets_of(names: Any, buckets: int) -> Any:
     >>> buckets_of(pa.array(["x:1", "x:2"]), 1).tolist()
     [0, 0]
     """
-    strings = names.to_pylist()
-    sums = np.fromiter((zlib.crc32(one.encode()) for one in strings), dtype=np.int64, count=len(strings))
-    return sums % buckets
+    encoded = names.cast(pa.binary()).to_pylist()
+    return np.fromiter(map(zlib.crc32, encoded), dtype=np.int64, count=len(encoded)) % buckets
 
 
 def write_sealed(
@@ -120,25 +117,41 @@ def write_sealed(
 def _write(stream: BinaryIO, kind: str, parts: Parts, *, secret: bytes, buckets: int, upon: SealedFile | None) -> int:
     header = orjson.dumps({"kind": kind, "salt": secrets.token_hex(32), "buckets": buckets, "by": _BY})
     stream.write(MAGIC + len(header).to_bytes(4, "big") + header)
-    index: list[_Chunk] = []
+    schema = None if upon is None else upon.schema
+    chunks: list[tuple[int, int, int, int, bytes]] = []
     kept: list[int] = []
+    offset = stream.tell()
     for bucket, table in parts:
         if table is None:
             kept.append(bucket)
             continue
+        schema = table.schema if schema is None else schema
+        table = table if table.schema.equals(schema) else table.cast(schema)  # noqa: PLW2901
         for start in range(0, table.num_rows, CHUNK_ROWS):
-            offset, chunk, key = stream.tell(), table.slice(start, CHUNK_ROWS), secrets.token_bytes(32)
-            stream.write(_seal(AESGCM(key), _packed(chunk), _chunk_bound(kind, bucket)))
-            index.append(_Chunk(bucket, offset, stream.tell() - offset, key.hex(), chunk.num_rows))
+            chunk, key = table.slice(start, CHUNK_ROWS), secrets.token_bytes(32)
+            length = stream.write(_seal(AESGCM(key), _packed(chunk), _chunk_bound(kind, bucket)))
+            chunks.append((bucket, offset, length, chunk.num_rows, key))
+            offset += length
+    index = _as_index(chunks)
     if kept:
         assert upon is not None
-        index += upon.copied(kept, stream)
+        index = np.concatenate([index, upon.copied(kept, stream)])
+    described = schema.serialize().to_pybytes() if schema is not None else b""
+    clear = len(described).to_bytes(4, "big") + described + index.tobytes()
     offset = stream.tell()
-    stream.write(
-        _seal(_cipher(secret, header), orjson.dumps([list(one) for one in index]), _bound(header, _INDEX_BUCKET, 0))
-    )
+    stream.write(_seal(_cipher(secret, header), clear, _bound(header, _INDEX_BUCKET, 0)))
     stream.write(offset.to_bytes(8, "big") + MAGIC)
-    return sum(one.rows for one in index)
+    return int(index["rows"].sum())
+
+
+def _as_index(chunks: list[tuple[int, int, int, int, bytes]]) -> Any:
+    plain = np.array([one[:4] for one in chunks], np.int64).reshape(-1, 4)
+    found = np.zeros(len(chunks), _CHUNK)
+    for column, name in enumerate(("bucket", "offset", "length", "rows")):
+        found[name] = plain[:, column]
+    keys = b"".join(one[4] for one in chunks)
+    found["key"] = np.frombuffer(keys, np.uint8).reshape(-1, 32)
+    return found
 
 
 class SealedFile:
@@ -156,32 +169,31 @@ class SealedFile:
     def __init__(self, path: Path, kind: str, *, secret: bytes) -> None:
         self._path, self._kind = path, kind
         with self._open() as stream:
-            self._former, self._header = self._read_header(stream)
+            self._magic, self._header = self._read_header(stream)
             facts = orjson.loads(self._header)
             if facts.get("kind") != kind:
                 raise self._damaged(f"kind {facts.get('kind')!r} instead of {kind!r}")
             self.buckets: int = facts["buckets"]
             self._by_name = facts.get("by") == _BY
             self._cipher = _cipher(secret, self._header)
-            self._index = self._read_index(stream)
-        self._places: dict[int, list[int]] = {}
-        for number, chunk in enumerate(self._index):
-            self._places.setdefault(chunk.bucket, []).append(number)
+            self.schema, self._index = self._read_index(stream)
+        order = np.argsort(self._index["bucket"], kind="stable")
+        self._order, self._ordered = order, self._index["bucket"][order].astype(np.int64)
 
     @property
     def present(self) -> frozenset[int]:
         """The buckets that hold anything."""
-        return frozenset(self._places)
+        return frozenset(np.unique(self._ordered).tolist())
 
     def differing(self, other: SealedFile) -> list[int]:
         """Return the buckets whose rows are not surely those of another file: what was taken over has its key."""
         mine, theirs = self._keys(), other._keys()
         return sorted(bucket for bucket in {*mine, *theirs} if mine.get(bucket) != theirs.get(bucket))
 
-    def _keys(self) -> dict[int, list[str | None]]:
-        found: dict[int, list[str | None]] = {}
-        for chunk in self._index:
-            found.setdefault(chunk.bucket, []).append(chunk.key)
+    def _keys(self) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        for bucket, key in zip(self._ordered.tolist(), self._index["key"][self._order], strict=True):
+            found[bucket] = found.get(bucket, b"") + key.tobytes()
         return found
 
     def bucket(self, name: str) -> Iterator[Any]:
@@ -195,53 +207,92 @@ class SealedFile:
 
     def parts(self, buckets: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """Yield (bucket, table) of some buckets, in the order asked for."""
-        yield from self._tables(number for bucket in buckets for number in self._places.get(bucket, ()))
+        yield from self._tables(self._numbers(buckets))
 
     def gathered(self, buckets: Iterable[int]) -> Iterator[tuple[Any, Any]]:
         """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided."""
         waiting: list[tuple[int, Any]] = []
+        rows = 0
         for bucket, table in self.parts(buckets):
-            if waiting and bucket != waiting[-1][0] and sum(one.num_rows for _, one in waiting) >= CHUNK_ROWS:
+            if rows >= CHUNK_ROWS and bucket != waiting[-1][0]:
                 yield _together(waiting)
-                waiting = []
+                waiting, rows = [], 0
             waiting.append((bucket, table))
+            rows += table.num_rows
         if waiting:
             yield _together(waiting)
 
     def all(self) -> Iterator[Any]:
-        """Yield every table, a chunk at a time."""
-        for _, table in self._tables(range(len(self._index))):
-            yield table
+        """Yield every row, many chunks together."""
+        waiting: list[tuple[int, Any]] = []
+        rows = 0
+        for bucket, table in self._tables(np.arange(len(self._index))):
+            if waiting and (rows + table.num_rows > CHUNK_ROWS or table.schema != waiting[0][1].schema):
+                yield _together(waiting)[1]
+                waiting, rows = [], 0
+            waiting.append((bucket, table))
+            rows += table.num_rows
+        if waiting:
+            yield _together(waiting)[1]
 
-    def copied(self, buckets: Iterable[int], target: BinaryIO) -> list[_Chunk]:
-        """Copy the sealed chunks of some buckets as they stand; return where they lie now."""
-        chosen = sorted({number for bucket in buckets for number in self._places.get(bucket, ())})
-        found: list[_Chunk] = []
-        with self._open() as stream:
-            for number in chosen:
-                chunk = self._index[number]
-                stream.seek(chunk.offset)
-                offset, left = target.tell(), chunk.length
-                while left:
-                    piece = stream.read(min(left, COPIED_BYTES))
-                    if not piece:
-                        raise self._damaged("a cut file")
-                    left -= target.write(piece)
-                found.append(chunk._replace(offset=offset))
+    def copied(self, buckets: Iterable[int], target: BinaryIO) -> Any:
+        """Copy the sealed chunks of some buckets as they stand; return their index with where they lie now."""
+        chosen = np.sort(self._numbers(buckets))
+        found = self._index[chosen].copy()
+        offset = target.tell()
+        for _, content in self._read(chosen):
+            target.write(content)
+        lengths = found["length"].astype(np.uint64)
+        found["offset"] = offset + np.cumsum(lengths) - lengths
         return found
 
-    def _tables(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        with self._open() as stream:
-            for number in numbers:
-                chunk = self._index[number]
-                stream.seek(chunk.offset)
-                clear = self._opened(stream.read(chunk.length), chunk, number)
-                yield chunk.bucket, _unpacked(clear, former=self._former)
+    def _numbers(self, buckets: Iterable[int]) -> Any:
+        """Return the chunks of some buckets."""
+        wanted = np.fromiter(buckets, np.int64)
+        begins, ends = (np.searchsorted(self._ordered, wanted, side=side) for side in ("left", "right"))
+        counts = ends - begins
+        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self._order[np.repeat(begins, counts) + within]
 
-    def _opened(self, sealed: bytes, chunk: _Chunk, number: int) -> bytes:
-        if chunk.key is None:
-            return self._unseal(self._cipher, sealed, _bound(self._header, chunk.bucket, number))
-        return self._unseal(AESGCM(bytes.fromhex(chunk.key)), sealed, _chunk_bound(self._kind, chunk.bucket))
+    def _read(self, numbers: Any) -> Iterator[tuple[Any, bytes]]:
+        """Yield (chunks, their bytes), as many together as lie side by side."""
+        offsets, lengths = (self._index[name][numbers].astype(np.int64) for name in ("offset", "length"))
+        with self._open() as stream:
+            begin = 0
+            while begin < len(numbers):
+                apart = np.flatnonzero(offsets[begin + 1 :] != (offsets + lengths)[begin:-1])
+                end = begin + 1 + int(apart[0]) if len(apart) else len(numbers)
+                fits = int(np.searchsorted(np.cumsum(lengths[begin:end]), READ_BYTES, side="right"))
+                end = begin + max(1, min(end - begin, fits))
+                stream.seek(int(offsets[begin]))
+                size = int(lengths[begin:end].sum())
+                content = stream.read(size)
+                if len(content) != size:
+                    raise self._damaged("a cut file")
+                yield numbers[begin:end], content
+                begin = end
+
+    def _tables(self, numbers: Any) -> Iterator[tuple[int, Any]]:
+        for some, content in self._read(numbers):
+            chunks, at = self._index[some], 0
+            columns = (chunks[name].tolist() for name in ("bucket", "length"))
+            for number, bucket, length, key in zip(some.tolist(), *columns, chunks["key"], strict=True):
+                sealed, at = content[at : at + length], at + length
+                yield bucket, self._unpacked(self._opened(sealed, bucket, number, key.tobytes()))
+
+    def _opened(self, sealed: bytes, bucket: int, number: int, key: bytes) -> bytes:
+        if self._magic == FORMER[0]:
+            return self._unseal(self._cipher, sealed, _bound(self._header, bucket, number))
+        return self._unseal(AESGCM(key), sealed, _chunk_bound(self._kind, bucket))
+
+    def _unpacked(self, clear: bytes) -> Any:
+        if self._magic == FORMER[0]:
+            return pa.ipc.open_stream(clear).read_all()
+        size, content = int.from_bytes(clear[:8], "big"), memoryview(clear)[8:]
+        if self._magic in FORMER:
+            return pa.ipc.open_stream(pa.Codec("zstd").decompress(content, size)).read_all()
+        whole = pa.Codec(_CODEC).decompress(content, size) if size else pa.py_buffer(content)
+        return pa.Table.from_batches([pa.ipc.read_record_batch(whole, self.schema)])
 
     def _open(self) -> BinaryIO:
         try:
@@ -249,9 +300,9 @@ class SealedFile:
         except FileNotFoundError as error:
             raise self._damaged("no file") from error
 
-    def _read_header(self, stream: BinaryIO) -> tuple[bool, bytes]:
+    def _read_header(self, stream: BinaryIO) -> tuple[bytes, bytes]:
         magic = stream.read(8)
-        if magic not in {MAGIC, FORMER}:
+        if magic not in {MAGIC, *FORMER}:
             raise self._damaged("another beginning")
         length = int.from_bytes(stream.read(4), "big")
         header = stream.read(min(length, 4096))
@@ -263,21 +314,24 @@ class SealedFile:
             raise self._damaged("a damaged header") from error
         if not sound:
             raise self._damaged("a damaged header")
-        return magic == FORMER, header
+        return magic, header
 
-    def _read_index(self, stream: BinaryIO) -> list[_Chunk]:
+    def _read_index(self, stream: BinaryIO) -> tuple[Any, Any]:
+        """Return the schema (``None`` = each chunk has its own) and where the chunks lie."""
         end = stream.seek(0, os.SEEK_END)
         stream.seek(max(end - 16, 0))
         tail = stream.read(16)
         offset = int.from_bytes(tail[:8], "big")
-        if tail[8:] != (FORMER if self._former else MAGIC) or offset >= end - 16:
+        if tail[8:] != self._magic or offset >= end - 16:
             raise self._damaged("a cut file")
         stream.seek(offset)
-        sealed = stream.read(end - 16 - offset)
-        return [
-            _Chunk(*one)
-            for one in orjson.loads(self._unseal(self._cipher, sealed, _bound(self._header, _INDEX_BUCKET, 0)))
-        ]
+        clear = self._unseal(self._cipher, stream.read(end - 16 - offset), _bound(self._header, _INDEX_BUCKET, 0))
+        if self._magic in FORMER:
+            listed = [[*one, "00" * 32, 0][:5] for one in orjson.loads(clear)]  # the first form has no keys and rows
+            return None, _as_index([(*one[:3], one[4], bytes.fromhex(one[3])) for one in listed])
+        size = int.from_bytes(clear[:4], "big")
+        schema = pa.ipc.read_schema(pa.py_buffer(clear[4 : 4 + size])) if size else None
+        return schema, np.frombuffer(clear, _CHUNK, offset=4 + size)
 
     def _unseal(self, cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
         try:
@@ -316,16 +370,7 @@ def _seal(cipher: AESGCM, clear: bytes, bound: bytes) -> bytes:
 
 
 def _packed(table: Any) -> bytes:
-    """Return a table as a stream, compressed whole: column by column takes thrice the time in small chunks."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(use_threads=False)) as writer:
-        writer.write_table(table)
-    clear = sink.getvalue()
-    packed: bytes = clear.size.to_bytes(8, "big") + pa.Codec(_CODEC, _LEVEL).compress(clear, asbytes=True)
-    return packed
-
-
-def _unpacked(clear: bytes, *, former: bool) -> Any:
-    if not former:
-        clear = pa.Codec(_CODEC).decompress(clear[8:], int.from_bytes(clear[:8], "big"))
-    return pa.ipc.open_stream(clear, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
+    """Return a table as a record batch, compressed whole: column by column takes thrice the time in small chunks."""
+    clear = table.combine_chunks().to_batches()[0].serialize().to_pybytes()
+    packed: bytes = pa.Codec(_CODEC).compress(clear, asbytes=True)
+    return len(clear).to_bytes(8, "big") + packed if len(packed) <= len(clear) * _WORTH else bytes(8) + clear

@@ -81,12 +81,21 @@ def read_json(path: Path) -> Any:
         raise BrokenError(f"expected JSON in {path}, found a damaged file; restore it or run the step again") from error
 
 
-def write_table(path: Path, table: Any, *, compression: str = "zstd") -> None:
-    """Write one Parquet file whole or not at all; equal tables give equal bytes under one pyarrow version."""
+def write_table(path: Path, table: Any, *, compression: str = "zstd", dictionary: bool | list[str] = True) -> None:
+    """Write one Parquet file whole or not at all; equal tables give equal bytes under one pyarrow version.
+
+    Args:
+        path: the file.
+        table: an Arrow table.
+        compression: codec of the pages.
+        dictionary: columns with few values that repeat; ``True`` = try every column, which costs time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        pq.write_table(table, part, compression=compression, write_statistics=False, store_schema=True)
+        pq.write_table(
+            table, part, compression=compression, write_statistics=False, store_schema=True, use_dictionary=dictionary
+        )
         part.replace(path)
     except (OSError, pa.ArrowException) as error:
         part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import io
 import media_makers as make
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from demur.media import MediaRecipe
 from demur.media.detect import CascadeFaces, CascadePlates, Faces, grown, load
@@ -42,7 +42,7 @@ def reader():
 
 
 def read(content):
-    return "\n".join(line for line, _box in reader().lines(make.pixels(content)))
+    return "\n".join(line for line, _box in reader().lines(make.pixels(content))[0])
 
 
 @needs_faces
@@ -103,6 +103,29 @@ def test_an_identifier_that_goes_over_a_lines_end_is_found():
     text, touched = replaced("my IBAN DE89 3704 0044\n0532 0130 00\nthanks", redactor("demur.corpus.redact:redact"))
     assert touched == [True, True, False]
     assert "0532" not in text
+
+
+def test_what_cannot_be_read_is_painted_over_and_told_as_nothing(reading):
+    """The models know no Cyrillic: nobody can say whose words these are, or whether a name is among them."""
+    try:
+        font = ImageFont.truetype("DejaVuSans.ttf", 30)
+    except OSError:
+        pytest.skip("DejaVu Sans is not installed")
+    picture = Image.new("RGB", (900, 300), "white")
+    lines = [
+        "somebody said yesterday in the evening",
+        "Таа свиреше додека гледаше во нотите",
+        "του είπε με δάκρυα στα μάτια",
+    ]
+    for place, line in enumerate(lines):
+        ImageDraw.Draw(picture).text((30, 30 + 90 * place), line, fill="black", font=font)
+    done = reading.develop("picture", jpeg(picture))
+    assert done.seen["ocr_text"] == lines[0]
+    assert (done.seen["hidden_lines"], "unread_text" in done.seen["flags"]) == (2, True)
+    clean = make.pixels(done.clean)
+    assert clean[20:80].min() < 60  # the first line is there
+    assert clean[110:].min() > 120
+    assert "unread_text" not in reading.develop("picture", make.written(CONTACT)).seen["flags"]
 
 
 def test_without_a_redactor_every_line_is_hidden_and_none_told():

@@ -201,6 +201,8 @@ def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector]
         if recipe.chats == "leave_out":
             raise LeftOutError(Left.CHAT_SCREENSHOT)
         seen.flags.append("chat_screenshot")
+    if reading.unread:
+        seen.flags.append("unread_text")
     for box in found["face"]:
         mosaic(pixels, box)
     for box in found["plate"] + reading.hidden:

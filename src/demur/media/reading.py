@@ -40,6 +40,12 @@ Redact = Callable[[Any], Redacted]
 _READ_EDGE = 640
 """The finder of lines looks at a picture of this longer edge; letters are read at full size."""
 _LEAST_SCORE = 0.5
+_LONG = 4.0
+"""Times its height that a line is wide, to be judged by how much was read of it; icons are shorter."""
+_LETTERS = 0.7
+"""Letters a height of a line that was read: Latin ones are 1.4 to 2.9, of Cyrillic none is known to the models."""
+_HALF_KNOWN = re.compile("[\\u0370-\\u03ff\\u1f00-\\u1fff]")
+"""Greek: the models know some letters and leave the others out."""
 _CLOCK = re.compile(r"(?:^|\s)(?:[01]?\d|2[0-3])[:.][0-5]\d(?:\s?[AaPp]\.?[Mm]\.?)?(?:\s?[✓√vV/]{1,2})?$")
 _CLOCKS = 3
 
@@ -53,6 +59,8 @@ class Reading:
     hidden: list[Box] = field(default_factory=list)
     """Lines that hold identifiers."""
     chat: bool = False
+    unread: int = 0
+    """Lines that cannot be read; hidden too."""
 
 
 def redactor(name: str) -> Redact | None:
@@ -142,30 +150,37 @@ class Reader:
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                 "Global.use_cls": False,
                 "Global.log_level": "critical",
-                "Global.text_score": _LEAST_SCORE,
+                "Global.text_score": 0.0,  # what is too uncertain is told too, and hidden
                 "Det.limit_side_len": _READ_EDGE,
                 "Det.limit_type": "max",
             }
         )
+        self._engine.recognize_txt = _every_line(self._engine.recognize_txt)
         self.version = f"rapidocr {metadata.version('rapidocr')} onnxruntime {metadata.version('onnxruntime')}"
 
     def read(self, pixels: Any) -> Reading:
-        """Read an RGB picture."""
-        lines = self.lines(pixels)
+        """Read an RGB picture.
+
+        What stands in a line that cannot be read nobody knows: it may be an identifier or somebody's protected words.
+        """
+        lines, unread = self.lines(pixels)
         if not lines:
-            return Reading()
+            return Reading(hidden=unread, unread=len(unread))
         clean, touched = replaced("\n".join(line for line, _box in lines), self._redact)
         hidden = [box for (_line, box), held in zip(lines, touched, strict=True) if held]
-        return Reading(clean, hidden, looks_like_chat(lines, pixels.shape[1]))
+        return Reading(clean, hidden + unread, looks_like_chat(lines, pixels.shape[1]), len(unread))
 
-    def lines(self, pixels: Any) -> list[tuple[str, Box]]:
-        """Return the lines of a picture and their boxes, from top to bottom, in a line from left to right."""
+    def lines(self, pixels: Any) -> tuple[list[tuple[str, Box]], list[Box]]:
+        """Return the lines of a picture and their boxes, from top to bottom, in a line from left to right.
+
+        Apart from them the boxes of lines that cannot be read.
+        """
         found = self._engine(np.ascontiguousarray(pixels[:, :, ::-1]))
         if found.boxes is None or found.txts is None:
-            return []
+            return [], []
         height, width = pixels.shape[:2]
-        lines = []
-        for corners, text in zip(found.boxes, found.txts, strict=True):
+        lines, unread = [], []
+        for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
             (left, top), (right, bottom) = np.min(corners, axis=0), np.max(corners, axis=0)
             pad = max(2, int((bottom - top) * 0.15))
             box = (
@@ -174,8 +189,37 @@ class Reader:
                 min(width, int(right) + pad + 1),
                 min(height, int(bottom) + pad + 1),
             )
-            lines.append((" ".join(text.split()), box))
-        return in_reading_order(lines)
+            if score >= _LEAST_SCORE and can_be_read(text, (right - left) / max(1.0, bottom - top)):
+                lines.append((" ".join(text.split()), box))
+            else:
+                unread.append(box)
+        return in_reading_order(lines), unread
+
+
+def _every_line(recognise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what reads lines and loses none: the engine would throw away where it found a line and read nothing."""
+
+    def found(pictures: Any) -> Any:
+        lines = recognise(pictures)
+        if lines.txts is not None:
+            lines.txts = tuple(text if text.strip() else "." for text in lines.txts)
+        return lines
+
+    return found
+
+
+def can_be_read(text: str, width: float) -> bool:
+    """Tell whether what was read of a line is what stands in it: the models do not know every script.
+
+    Args:
+        text: what was read.
+        width: of the line, in heights of it.
+
+    >>> can_be_read("Haben wir noch Sahne?", 12.0), can_be_read(". ,    .", 17.8), can_be_read(".", 1.0)
+    (True, False, False)
+    """
+    letters = sum(map(str.isalnum, text))
+    return letters >= (_LETTERS * width if width >= _LONG else 1) and not _HALF_KNOWN.search(text)
 
 
 def in_reading_order(lines: list[tuple[str, Box]]) -> list[tuple[str, Box]]:

@@ -348,10 +348,6 @@ def _without(name: str) -> Callable[[Path], None]:
     return lambda folder: shutil.rmtree(folder / name)
 
 
-def _nothing_unlinked(folder: Path) -> None:
-    pq.write_table(pa.table({"record_id": pa.array([], pa.string())}), folder / "unlinked.parquet")
-
-
 def _nothing_opened(folder: Path) -> None:
     write_json(folder / "COMMIT.json", read_commit(folder) | {"opened": []})
 
@@ -367,7 +363,7 @@ def _fates_lost(folder: Path) -> None:
 
 FAULTS = {
     "records that go stay in their slices": ("place", _without("removed")),
-    "lineage of records that went stays": ("place", _nothing_unlinked),
+    "lineage of records that went stays": ("place", _without("unlinked")),
     "new lineage is lost": ("place", _without("lineage")),
     "fates are lost": ("place", _fates_lost),
     "changed parts are taken over as they were": ("select", _nothing_opened),
@@ -493,7 +489,8 @@ def test_copies_of_what_somebody_said_who_objected_are_found(
 def test_a_name_that_stays_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, upon: bool) -> None:
     world, corpus = _told(tmp_path)
     if upon:
-        monkeypatch.setattr(sys.modules["demur.corpus.touched"], "mentioning", lambda *_, **__: pa.array([], pa.string()))
+        nothing = pa.array([], pa.string())
+        monkeypatch.setattr(sys.modules["demur.corpus.touched"], "mentioning", lambda *_, **__: nothing)
     else:
         monkeypatch.setattr("demur.corpus.text.objector_names", lambda _: [])
     assert "record_says_objector" in _again(world, tmp_path, corpus if upon else None, "nowhere", lambda _: None)

@@ -13,6 +13,7 @@ lost is what lineage and fates gained and lost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ from demur.corpus.verify import (
     objector_names,
     table,
 )
-from demur.corpus.verify_rows import TOGETHER, Block, blocks, gathered, prints, times
+from demur.corpus.verify_rows import TOGETHER, Block, UnclearError, blocks, gathered, numbered, times
 from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
-from demur.corpus.verify_texts import measured_otherwise, saying_names
+from demur.corpus.verify_texts import Search, measured_otherwise, saying_names
 from demur.corpus.write import SEALED
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, read_json, remove_tree
@@ -53,6 +54,8 @@ _FREE = {"narrowed_at", "suppressed_words"}
 """Inputs that may differ: what they change shows in the prints and in the files."""
 _MOST_READ = 250_000
 """Rows of the snapshot among which texts are drawn that are measured again."""
+_MOST_HELD = 256 << 20
+"""Bytes of fates that are kept at hand: who is asked for mostly stands where something changed."""
 _KEPT = (
     "record_of_no_allowed_item",
     "copy_of_no_allowed_item",
@@ -196,7 +199,8 @@ def stage(
     try:
         if before is not None and _upon(read_manifest(Path(before)), manifest):
             with connect(spill, encrypted=False) as engine:
-                verdict = _Changes(Path(written), manifest, Path(before), engine, **given).judged()
+                with suppress(UnclearError):
+                    verdict = _Changes(Path(written), manifest, Path(before), engine, **given).judged()
                 if verdict is not None:
                     _keep(engine, prints, ring)
         if verdict is None:
@@ -242,8 +246,12 @@ class _Changes:
         self._keys, self._secret = keys, keys.secret("lineage")
         self._earlier = read_manifest(before)
         self._files: dict[tuple[str, bool], SealedFile] = {}
-        self._other: list[str] = []
-        """Paths of slices whose bytes are others."""
+        self._alike: list[str] = []
+        """Paths of slices that have the same bytes."""
+        self._saying = 0
+        """Records that say a name, in the others."""
+        self._held: list[Any] = []
+        """Fates of parts that were opened, as far as they fit."""
         self._near: set[int] = set()
         """Parts in which fates may lie that are asked for."""
 
@@ -260,16 +268,17 @@ class _Changes:
             return None
         self._load_records()
         self._engine.execute(_REACHED)
-        known = self._load_fates()
+        held = self._load_fates()
         self._engine.execute(_AGAIN)
         self._load_lineage()
         self._load_measures()
         self._engine.execute(_NEEDED.format(columns=ITEM_COLUMNS))
-        self._load_more_fates(known)
+        self._load_asked_fates(held)
         checks, recounted = among_items(self._engine)
         for name, query in {**{name: CHECKS[name] for name in _KEPT}, **_SETS}.items():
             checks[name] = count(self._engine, f"({query})")
-        checks["record_says_objector"] = self._saying_names()
+        fresh = objector_names(self._engine, self._manifest, _FRESH)
+        checks["record_says_objector"] = self._saying + saying_names(fresh, map(self._folder.joinpath, self._alike))
         checks["measured_otherwise"], measured = measured_otherwise(
             self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
             most_read=_MOST_READ, rows=0,
@@ -314,47 +323,44 @@ class _Changes:
         self._engine.execute(f"SET VARIABLE {variable} = [{quoted}]")
 
     def _load_records(self) -> None:
-        """Load the ids of records that came and went, slice by slice where the bytes are others."""
+        """Load the ids of records that came and went where the bytes of a slice are others; search these for names."""
         listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
         table(self._engine, "slices", pa.Table.from_pylist(listed))
         self._name("slices", (one["file"] for one in listed))
         self._name("items", self._snapshot)
+        search = Search(objector_names(self._engine, self._manifest))
         old = {one.path: one for one in self._earlier.slices}
         new = {one.path: one for one in self._manifest.slices}
         found: dict[str, list[Any]] = {name: [_SLICED.empty_table()] for name in ("came", "went", "twice")}
         for path in sorted(old.keys() | new.keys()):
             one, other = new.get(path), old.get(path)
             if one is not None and other is not None and one.file_digest == other.file_digest:
+                self._alike.append(path)
                 continue
-            self._other.append(path)
-            here, there = _records_of(self._folder, one), _records_of(self._before, other)
-            where = "/".join(str((one or other).__getattribute__(name)) for name in ("region", "shard", "slice"))
-            counted = pc.value_counts(here)
-            for name, ids in (
-                ("came", here.filter(pc.invert(pc.is_in(here, there)))),
-                ("went", there.filter(pc.invert(pc.is_in(there, here)))),
-                ("twice", counted.field(0).filter(pc.greater(counted.field(1), 1))),
-            ):
+            here, there = _read(self._folder, one, "record_id", "text"), _read(self._before, other, "record_id")
+            search.add(here["text"])
+            ref = one or other
+            assert ref is not None
+            where = f"{ref.region}/{ref.shard}/{ref.slice}"
+            for name, ids in _compared(here["record_id"].combine_chunks(), there["record_id"].combine_chunks()):
                 found[name].append(pa.table([ids, pa.repeat(where, len(ids))], schema=_SLICED))
         for name, tables in found.items():
             table(self._engine, name, pa.concat_tables(tables))
+        self._saying = search.found()
 
-    def _load_fates(self) -> list[Any]:
-        """Load the fates that differ; return those in the same parts of items that are surely asked for."""
-        wanted = self._column(
-            """WITH RECURSIVE up(item_id) AS (
-                SELECT item_id FROM touched UNION SELECT e.above FROM up u JOIN edges e ON e.item_id = u.item_id
-            ) SELECT item_id FROM up"""
-        )
-        found: list[Any] = []
+    def _load_fates(self) -> list[int]:
+        """Load the fates that differ; return the parts whose fates are at hand, as many as fit."""
         came, went = [], []
+        held: list[int] = []
         for block in self._blocks("fates"):
             came.append(block.came)
             went.append(block.went)
-            found.append(block.rows.filter(pc.is_in(block.rows["item_id"], wanted)))
+            if sum(rows.nbytes for rows in self._held) < _MOST_HELD:
+                self._held.append(block.rows)
+                held += np.unique(block.parts).tolist()
         self._load("fates_after", came, SEALED["fates"])
         self._load("fates_before", went, SEALED["fates"])
-        return [*found, *came]
+        return held
 
     def _load_lineage(self) -> None:
         """Load the lineage that differs, and all of records, items and people that changed; count authors."""
@@ -370,7 +376,7 @@ class _Changes:
             masks = [pc.is_in(block.rows[name], values) for name, values in sought.items()]
             found.append(block.rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2]))))
             chosen = block.rows.filter(pc.equal(block.rows["role"], "author"))
-            authors.append(prints(self._engine, chosen.select(["record_id"])))
+            authors.append(numbered(chosen["record_id"].combine_chunks()))
         self._load("lineage_after", came, SEALED["lineage"])
         self._load("lineage_before", went, SEALED["lineage"])
         self._load("sought", [*found, *came], SEALED["lineage"])
@@ -380,9 +386,8 @@ class _Changes:
             "SELECT record_id FROM came UNION SELECT record_id FROM went "
             "UNION SELECT record_id FROM linked UNION SELECT record_id FROM unlinked"
         )
-        rows = pa.table({"record_id": asked})
-        counted = times(prints(self._engine, rows), np.sort(np.concatenate(authors)))
-        table(self._engine, "authored", rows.append_column("n", pa.array(counted)))
+        counted = times(numbered(asked), np.sort(np.concatenate(authors)))
+        table(self._engine, "authored", pa.table({"record_id": asked, "n": pa.array(counted)}))
 
     def _load_measures(self) -> None:
         """Load the measures that differ, those of items that became something else, and all that is equal to these."""
@@ -402,36 +407,27 @@ class _Changes:
         chosen, key = np.concatenate(taken), np.concatenate(keys)
         alike = np.sort(np.unique(key[chosen & (key != 0)]))
         beside = (times(key, alike) > 0) & ~chosen
-        for number in _divided(np.unique(np.concatenate(parts)[beside])):
-            rows = gathered(self._file("measures", True), number, READ["measures"])[1]
+        known, further = _ids(found), np.unique(np.concatenate(parts)[beside])
+        for some in _divided(further):
+            rows = gathered(self._file("measures", True), some, READ["measures"])[1]
             exact = times(_beginnings(rows["exact"]), alike) > 0
-            others = pc.invert(
-                pc.is_in(rows["item_id"], pa.concat_arrays([_EMPTY, *(c for t in found for c in t["item_id"].chunks)]))
-            )
-            found.append(rows.filter(pc.and_(pa.array(exact), others)))
+            found.append(rows.filter(pc.and_(pa.array(exact), pc.invert(pc.is_in(rows["item_id"], known)))))
         self._load("measures", found, READ["measures"])
+        self._near.update(further.tolist(), np.unique(np.concatenate(parts)[chosen]).tolist())
 
-    def _load_more_fates(self, known: list[Any]) -> None:
+    def _load_asked_fates(self, held: list[int]) -> None:
         """Load the fates asked for: at hand, or from the parts of whoever may have made the items, or from all."""
         file, wanted = self._file("fates", True), self._column(_WANTED)
         parts = self._near | set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
-        found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in known]
+        found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in self._held]
         for some in (parts & file.present, file.present - parts):
             missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))
-            for numbers in _divided(sorted(some)) if len(missing) else ():
+            for numbers in _divided(sorted(some - set(held))) if len(missing) else ():
                 rows = gathered(file, numbers, SEALED["fates"])[1]
                 found.append(rows.filter(pc.is_in(rows["item_id"], missing)))
         self._load("some_fates", found, SEALED["fates"])
         self._engine.execute("CREATE TABLE fates AS SELECT DISTINCT * FROM some_fates")
-
-    def _saying_names(self) -> int:
-        """Count records that say a name: any name where a slice is another, a new one everywhere."""
-        names = objector_names(self._engine, self._manifest)
-        fresh = objector_names(self._engine, self._manifest, _FRESH)
-        full = {one.path for one in self._manifest.slices if one.records}
-        other = full & set(self._other)
-        found = saying_names(names, (self._folder / path for path in sorted(other)))
-        return found + saying_names(fresh, (self._folder / path for path in sorted(full - other)))
+        self._held.clear()
 
     def _column(self, query: str) -> Any:
         found = self._engine.sql(query).to_arrow_table().column(0)
@@ -449,11 +445,19 @@ _EMPTY = pa.array([], pa.string())
 _SLICED: Any = pa.schema([("record_id", pa.string()), ("slice", pa.string())])
 
 
-def _records_of(folder: Path, one: SliceDigest | None) -> Any:
+def _read(folder: Path, one: SliceDigest | None, *columns: str) -> Any:
     if one is None or not one.records:
-        return _EMPTY
-    found = pq.ParquetFile(folder / one.path).read(columns=["record_id"], use_threads=False)["record_id"]
-    return found.combine_chunks()
+        return pa.table({name: pa.chunked_array([_EMPTY]) for name in columns})
+    return pq.ParquetFile(folder / one.path).read(columns=list(columns), use_threads=False)
+
+
+def _compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the ids that came, that went, and that stand twice."""
+    yield "came", here.filter(pc.invert(pc.is_in(here, there)))
+    yield "went", there.filter(pc.invert(pc.is_in(there, here)))
+    if not pc.all(pc.less(here[:-1], here[1:])).as_py():  # in order each is another
+        counted = pc.value_counts(here)
+        yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
 
 
 def _beginnings(exact: Any) -> Any:

@@ -161,10 +161,13 @@ FOUND: dict[str, str] = {
     "suppressed": "SELECT item_id FROM items JOIN suppressed USING (item_id)",
     "notice": """SELECT t.item_id FROM terms t JOIN regimes r ON r.rank = t.regime_rank
         WHERE (t.notice_days > 0 OR r.name NOT IN ('no_choice', 'opt_in'))
-          AND (t.undated OR NOT EXISTS (
-            SELECT 1 FROM items i JOIN delivered d ON d.kinds IS NULL OR list_contains(d.kinds, i.kind), settings
-            WHERE i.item_id = t.item_id AND d.person_id = t.person_id
-              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of))""",
+          AND (t.undated OR (NOT EXISTS (
+            SELECT 1 FROM delivered d, settings WHERE d.kinds IS NULL AND d.person_id = t.person_id
+              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of)
+          AND NOT EXISTS (
+            SELECT 1 FROM items i JOIN delivered d ON list_contains(d.kinds, i.kind), settings
+            WHERE d.kinds IS NOT NULL AND i.item_id = t.item_id AND d.person_id = t.person_id
+              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of)))""",
     "not_yet_effective": "SELECT item_id FROM terms, settings WHERE effective_at > as_of",
     "no_consent": """SELECT t.item_id
         FROM terms t JOIN regimes r ON r.rank = t.regime_rank JOIN standing s USING (person_id), settings
@@ -246,13 +249,14 @@ CHECKS: dict[str, str] = {
         USING (file) WHERE coalesce(r.n, 0) <> s.records""",
     "owner_unknown": """SELECT l.record_id FROM lineage l LEFT JOIN standing s USING (person_id)
         WHERE l.role <> 'mentioned' AND s.person_id IS NULL""",
-    "owner_objected": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id)
-        JOIN items i USING (item_id) WHERE l.role <> 'mentioned' AND s.objected
-          AND ((s.objected_kinds IS NULL AND s.objected_services IS NULL)
+    "owner_objected": """WITH said AS MATERIALIZED (SELECT * FROM lineage l JOIN standing s USING (person_id)
+            WHERE l.role <> 'mentioned' AND s.objected)
+        SELECT s.record_id FROM said s JOIN items i USING (item_id)
+        WHERE (s.objected_kinds IS NULL AND s.objected_services IS NULL)
             OR (EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = s.person_id
                   AND (a.account_id = i.account_id OR list_contains(i.co_account_ids, a.account_id)))
               AND (s.objected_kinds IS NULL OR list_contains(s.objected_kinds, i.kind))
-              AND (s.objected_services IS NULL OR list_contains(s.objected_services, i.service))))""",
+              AND (s.objected_services IS NULL OR list_contains(s.objected_services, i.service)))""",
     "owner_of_unknown_age": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id)
         WHERE l.role <> 'mentioned' AND (s.born_on IS NULL OR s.age_conflict)""",
     "owner_minor": """SELECT l.record_id FROM lineage l JOIN standing s USING (person_id), settings

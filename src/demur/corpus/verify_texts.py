@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,9 @@ class Names:
 
     def _likely(self, texts: Any) -> list[int]:
         """Return the rows in which a space stands between such signs as in a name."""
-        flat = pc.replace_substring(pc.fill_null(texts, ""), "\n\n", " ")
+        flat = pc.fill_null(texts, "")
+        if pc.any(pc.match_substring(flat, "\n\n")).as_py():
+            flat = pc.replace_substring(flat, "\n\n", " ")
         flat = pc.binary_join_element_wise(flat, "", "\n")  # so that no word reaches into the next text
         places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
         body = np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
@@ -209,19 +211,43 @@ def _around(body: Any, places: Any) -> Any:
     return key & np.uint32((1 << _KEY_BITS) - 1)
 
 
-def texts_of(paths: Iterable[Path]) -> Iterator[Any]:
-    """Yield the texts of some slices, many together."""
-    waiting: list[Any] = []
-    for path in paths:
-        waiting += pq.ParquetFile(path).read(columns=["text"], use_threads=False)["text"].chunks
-        if sum(map(len, waiting)) >= _ROWS:
-            yield pa.concat_arrays(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_arrays(waiting)
+class Search:
+    """Counts records that say one of some names; takes texts as they come, and searches many at once.
+
+    Args:
+        names: as people wrote them.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = Names(names)
+        self._waiting: list[Any] = []
+        self._found = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self._names)
+
+    def add(self, texts: Any) -> None:
+        """Take the texts of some records, a chunked array."""
+        if self._names:
+            self._waiting += texts.chunks
+            if sum(map(len, self._waiting)) >= _ROWS:
+                self._search()
+
+    def found(self) -> int:
+        """Return how many say one."""
+        self._search()
+        return self._found
+
+    def _search(self) -> None:
+        if self._waiting:
+            self._found += self._names.said(pa.concat_arrays(self._waiting))
+            self._waiting = []
 
 
 def saying_names(names: Iterable[str], paths: Iterable[Path]) -> int:
     """Return how many records of some slices say one of some names."""
-    finder = Names(names)
-    return sum(map(finder.said, texts_of(paths))) if finder else 0
+    search = Search(names)
+    for path in paths if search else ():
+        search.add(pq.ParquetFile(path).read(columns=["text"], use_threads=False)["text"])
+    return search.found()

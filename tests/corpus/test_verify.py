@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from corpus_worlds import AS_OF, World, here, lineage, made, network, records, ring, sentence
+from corpus_worlds import AS_OF, RECIPE, World, here, lineage, made, network, records, ring, sentence
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -506,6 +506,15 @@ def test_what_the_policy_leaves_is_no_violation(tmp_path: Path, scope: ThirdPart
     assert any("Obi Kenobi" in text for text in texts) == (scope is not ThirdPartyScope.COPIES_AND_MENTIONS)
     copied = next(row["text"] for name, row in world.items.items() if name == "copy")
     assert (copied in texts) == (scope is ThirdPartyScope.OWN_CONTENT)
+
+
+@pytest.mark.parametrize("mode", ["mask", "drop", "fake"])
+def test_a_made_up_name_may_be_somebodys(tmp_path: Path, mode: str) -> None:
+    world, _ = _told(tmp_path / "told")
+    _, corpus = made(world, tmp_path, recipe=replace(RECIPE, redaction_mode=mode))
+    assert _verdict(tmp_path) == {}
+    _said(corpus, "Obi Kenobi")
+    assert _verdict(tmp_path) == ({} if mode == "fake" else {"record_says_objector": 1})
 
 
 def test_a_verdict_that_asked_less_is_not_stood_upon(tmp_path: Path) -> None:

@@ -149,8 +149,12 @@ def judge(
 
 
 def objector_names(connection: Any, manifest: CorpusManifest, query: str = NAMES) -> list[str]:
-    """Return the names that no record may say; none where the policy leaves mentions."""
-    if manifest.inputs["policy_facts"]["third_party_scope"] != ThirdPartyScope.COPIES_AND_MENTIONS:
+    """Return the names that no record may say.
+
+    None where the policy leaves mentions, and none where names are made up: one of these may be somebody's.
+    """
+    left = manifest.inputs["policy_facts"]["third_party_scope"] != ThirdPartyScope.COPIES_AND_MENTIONS
+    if left or manifest.inputs["recipe"]["redaction_mode"] == "fake":
         return []
     return [name for (name,) in connection.execute(query).fetchall() if name]
 

@@ -172,11 +172,11 @@ def _seal(parts: Parts, path: Path, files: Iterable[tuple[str, Path | bytes]]) -
 
 def _unseal(parts: Parts, path: Path, folder: Path) -> None:
     for table in SealedFile(path, path.stem, secret=parts.keys.secret("lineage")).all():
-        for row in table.to_batches():
-            target = folder / str(row["path"][0])
+        for path_of, content in zip(table["path"], table["content"], strict=True):
+            target = folder / str(path_of)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as stream:
-                stream.write(memoryview(row["content"][0].as_buffer()))
+                stream.write(memoryview(content.as_buffer()))
 
 
 @cache

@@ -1,10 +1,12 @@
 """The verifier's verdict on a build upon another: what is as it was has been judged, the rest is judged again.
 
 It finds for itself what changed, and asks no stage. People: by prints of everything that the rules read of an account,
-a person or everybody, kept sealed beside each corpus. Fates and lineage: by their sealed parts; a chunk has a key of
-its own, so parts with the same keys hold the same rows. Slices: by the digests of their files. Items: the snapshot is
-the same by its digest. What an item is judged by beside these are the items above it, so whoever stands below a changed
-one is judged again too. Where this cannot be told (other holds, campaigns or settings, another snapshot), all is.
+a person or everybody, kept sealed beside each corpus. Fates, lineage and measures: by their sealed parts; a chunk has
+a key of its own, so parts with the same keys hold the same rows. Slices: by the digests of their files. Items: the
+snapshot is the same by its digest. What an item is judged by beside these are the items above it, so whoever stands
+below a changed one is judged again too; what a text is, all texts equal to a changed one are asked about. Slices with
+other bytes are searched for every name that no record may say, the others for names that are new. Where this cannot be
+told (other holds, campaigns or settings, another snapshot, a verdict that asked less), all is judged.
 
 That every set of records, authors and fates agrees is then a statement about differences: what the slices gained and
 lost is what lineage and fates gained and lost.

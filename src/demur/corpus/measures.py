@@ -29,8 +29,8 @@ from demur.store import KeyRing
 from demur.terms.tables import DECISIONS
 
 PART_ROWS = 128
-"""Rows of a part, about. Smaller: less to open for an objection, more chunks to look through; not tuned."""
-FEWEST_PARTS = 64
+"""Rows of a part, about. Fewer: less to open for an objection, more chunks to write and to look through."""
+FEWEST_PARTS, MOST_PARTS = 64, 1 << 20
 OUTGROWN = 8
 """A corpus with so many times more items than its parts were made for is measured anew, in more parts."""
 
@@ -105,7 +105,7 @@ def parts_for(items: int) -> int:
     >>> parts_for(3), parts_for(1_000_000)
     (64, 8192)
     """
-    return max(FEWEST_PARTS, buckets_for(items, PART_ROWS))
+    return max(FEWEST_PARTS, buckets_for(items, PART_ROWS, most=MOST_PARTS))
 
 
 def parts_of(rows: Any, parts: int) -> Any:

@@ -19,14 +19,14 @@ MOST = 1 << 16
 """Buckets at most; a power of two, as every number of buckets is."""
 
 
-def buckets_for(rows: int, bucket_rows: int) -> int:
+def buckets_for(rows: int, bucket_rows: int, *, most: int = MOST) -> int:
     """Return how many buckets hold about ``bucket_rows`` rows each: a power of two, so that buckets nest.
 
     >>> [buckets_for(rows, 100) for rows in (0, 100, 101, 1000)]
     [1, 1, 2, 16]
     """
     wanted = max(1, -(-rows // bucket_rows))
-    return min(MOST, 1 << (wanted - 1).bit_length())
+    return min(most, 1 << (wanted - 1).bit_length())
 
 
 class Spill:

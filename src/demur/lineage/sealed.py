@@ -49,7 +49,7 @@ _BY = "crc32"
 Parts = Iterable[tuple[int, Any]]
 """(bucket, table), in any order, a bucket any number of times; ``None`` for a table = as in the file before."""
 
-_CHUNK: Any = np.dtype([("bucket", "<u4"), ("offset", "<u8"), ("length", "<u4"), ("rows", "<u4"), ("key", "u1", 32)])
+_CHUNK: Any = np.dtype([("bucket", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u4"), ("key", "u1", 32)])
 """A row of the index."""
 
 
@@ -211,29 +211,23 @@ class SealedFile:
 
     def gathered(self, buckets: Iterable[int]) -> Iterator[tuple[Any, Any]]:
         """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided."""
-        waiting: list[tuple[int, Any]] = []
-        rows = 0
+        waiting = _Waiting()
         for bucket, table in self.parts(buckets):
-            if rows >= CHUNK_ROWS and bucket != waiting[-1][0]:
-                yield _together(waiting)
-                waiting, rows = [], 0
-            waiting.append((bucket, table))
-            rows += table.num_rows
-        if waiting:
-            yield _together(waiting)
+            if waiting.enough and bucket != waiting.buckets[-1]:
+                yield waiting.taken()
+            waiting.add(bucket, table)
+        if waiting.tables:
+            yield waiting.taken()
 
     def all(self) -> Iterator[Any]:
         """Yield every row, many chunks together."""
-        waiting: list[tuple[int, Any]] = []
-        rows = 0
+        waiting = _Waiting()
         for bucket, table in self._tables(np.arange(len(self._index))):
-            if waiting and (rows + table.num_rows > CHUNK_ROWS or table.schema != waiting[0][1].schema):
-                yield _together(waiting)[1]
-                waiting, rows = [], 0
-            waiting.append((bucket, table))
-            rows += table.num_rows
-        if waiting:
-            yield _together(waiting)[1]
+            if waiting.enough or (waiting.tables and table.schema != waiting.tables[0].schema):
+                yield waiting.taken()[1]
+            waiting.add(bucket, table)
+        if waiting.tables:
+            yield waiting.taken()[1]
 
     def copied(self, buckets: Iterable[int], target: BinaryIO) -> Any:
         """Copy the sealed chunks of some buckets as they stand; return their index with where they lie now."""
@@ -346,9 +340,32 @@ class SealedFile:
         )
 
 
-def _together(tables: list[tuple[int, Any]]) -> tuple[Any, Any]:
-    buckets = np.repeat([bucket for bucket, _ in tables], [table.num_rows for _, table in tables])
-    return buckets, pa.concat_tables([table for _, table in tables]).combine_chunks()
+class _Waiting:
+    """Tables of chunks that will be one."""
+
+    def __init__(self) -> None:
+        self.buckets: list[int] = []
+        self.tables: list[Any] = []
+        self._rows = self._bytes = 0
+
+    def add(self, bucket: int, table: Any) -> None:
+        """Take a table in."""
+        self.buckets.append(bucket)
+        self.tables.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+
+    @property
+    def enough(self) -> bool:
+        """Whether they are large enough for one."""
+        return self._rows >= CHUNK_ROWS or self._bytes >= READ_BYTES
+
+    def taken(self) -> tuple[Any, Any]:
+        """Return (bucket of each row, table) and begin anew."""
+        buckets = np.repeat(self.buckets, [table.num_rows for table in self.tables])
+        table = pa.concat_tables(self.tables).combine_chunks()
+        self.buckets, self.tables, self._rows, self._bytes = [], [], 0, 0
+        return buckets, table
 
 
 def _cipher(secret: bytes, header: bytes) -> AESGCM:

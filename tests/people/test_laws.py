@@ -357,3 +357,47 @@ def test_only_those_are_read_about_whom_something_was_recorded(
     registry.export(tmp_path / "b", as_of=T0, known_at=T0 + timedelta(days=3), upon=tmp_path / "a")
     assert pq.read_table(tmp_path / "b" / "people.changed").to_pylist() == [{"person_id": "m:5"}]
     assert [one["person_id"] for one in rows(tmp_path / "b", "standing") if one["objected"]] == ["m:5"]
+
+
+BEFORE: list[Event] = [
+    {"type": "account", "account_id": "m:1", "person_id": "m:p"},
+    {"type": "account", "account_id": "m:2", "person_id": "m:q"},
+    {"type": "status", "account_id": "m:3", "status": "active"},  # nobody claims it
+    {"type": "link", "person_id": "m:p", "other_person_id": "m:q", "valid_at": _at(-8)},
+    {"type": "campaign", "campaign_id": "c1", "purpose": "ai", "effective_at": _at(-7)},
+    {"type": "campaign_status", "campaign_id": "c1", "status": "running", "valid_at": _at(-7)},
+    {"type": "notice", "person_id": "m:r", "campaign_id": "c1", "channel": "email", "state": "delivered",
+     "valid_at": _at(-6)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("late", "differ"),
+    [
+        ({"type": "objection", "person_id": "m:q"}, {"m:p", "m:q"}),
+        ({"type": "account", "account_id": "m:1", "person_id": "m:r", "valid_at": _at(1)}, {"m:p", "m:q", "m:r"}),
+        ({"type": "status", "account_id": "m:1", "status": "deleted"}, {"m:p"}),
+        ({"type": "account", "account_id": "m:3", "person_id": "m:r"}, {"m:3", "m:r"}),
+        ({"type": "campaign_status", "campaign_id": "c1", "status": "cancelled"}, {"m:r"}),
+        ({"type": "link", "person_id": "m:p", "other_person_id": "m:3"}, {"m:p", "m:q", "m:3"}),
+    ],
+)
+def test_all_are_read_whom_something_touches(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: Event, differ: set[str]
+) -> None:
+    monkeypatch.setattr(exporting, "MOST", 0)
+    registry = fresh()
+    record(registry, [{"recorded_at": _at(-8), **event} for event in BEFORE])
+    export(registry, tmp_path / "a", 1)
+    record(registry, [{"recorded_at": _at(2), "valid_at": _at(1), **late}])
+    registry.export(tmp_path / "b", as_of=T0, known_at=T0 + timedelta(days=3), upon=tmp_path / "a")
+    export(registry, tmp_path / "c", 3)
+    assert (tmp_path / "b" / "people.changed").exists()
+    assert all(rows(tmp_path / "b", name) == rows(tmp_path / "c", name) for name in FILES)
+
+    def of(folder: str, person: str) -> list[Any]:
+        return [row for name in FILES[:5] for row in rows(tmp_path / folder, name) if row["person_id"] == person]
+
+    assert {one for one in ("m:p", "m:q", "m:r", "m:3") if of("a", one) != of("c", one)} <= differ
+    read_again = {row["person_id"] for row in pq.read_table(tmp_path / "b" / "people.changed").to_pylist()}
+    assert read_again >= differ

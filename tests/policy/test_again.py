@@ -160,3 +160,22 @@ def test_only_what_is_reached_is_decided(tmp_path: Path, monkeypatch: pytest.Mon
     assert sorted(asked) == sorted(row["item_id"] for row in items if row["item_id"] != "other")
     became = {row["item_id"]: row["allowed"] for row in said(tmp_path / "again/decisions")}
     assert (became["top"], became["with"], became["other"], became["n3"]) == (False, False, True, True)
+
+
+def test_a_home_learned_later_is_noticed(tmp_path: Path) -> None:
+    items = [item("i", account_id="a"), item("other", account_id="b")]
+    world = World(items, [account("a", "p"), account("b", "q")], [person("p"), person("q")], [home("p"), home("q")])
+    later = copy.deepcopy(world)
+    later.homes[0]["country"] = None
+    parts = decide(tmp_path, world, policies()[0], AS_OF)
+    later.write(tmp_path / "later")
+    at = AS_OF.isoformat().replace("+00:00", "Z")
+    decide_again(
+        _made(tmp_path / "again"), items=parts, earlier=str(tmp_path / "decisions"), later=None, seen=at, known_at=at,
+        before=str(tmp_path / "world"), standing=str(tmp_path / "later"), since=None, policy=policies()[0], as_of=at,
+    )  # fmt: skip
+    before, after = (
+        {row["item_id"]: row["reasons"] for row in said(tmp_path / name)} for name in ("decisions", "again/decisions")
+    )
+    assert set(after["i"]) > set(before["i"])
+    assert after["other"] == before["other"]

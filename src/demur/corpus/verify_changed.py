@@ -377,8 +377,8 @@ class _Changes:
             went.append(block.went)
             masks = [pc.is_in(block.rows[name], values) for name, values in sought.items()]
             found.append(block.rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2]))))
-            chosen = block.rows.filter(pc.equal(block.rows["role"], "author"))
-            authors.append(numbered(chosen["record_id"].combine_chunks()))
+            chosen = block.rows["record_id"].filter(pc.equal(block.rows["role"], "author"))
+            authors.append(numbered(chosen.combine_chunks()))
         self._load("lineage_after", came, SEALED["lineage"])
         self._load("lineage_before", went, SEALED["lineage"])
         self._load("sought", [*found, *came], SEALED["lineage"])
@@ -464,9 +464,11 @@ def _compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
 
 def _beginnings(exact: Any) -> Any:
     """Return the first eight bytes of what equal texts are found by; 0 for none."""
-    flat = pc.fill_null(exact, b"\0" * 16).combine_chunks()
-    raw = np.frombuffer(flat.buffers()[1], np.uint64)
-    return raw[2 * flat.offset : 2 * (flat.offset + len(flat)) : 2]
+    flat = exact.combine_chunks()
+    if not len(flat):
+        return np.zeros(0, np.uint64)
+    raw = np.frombuffer(flat.buffers()[1], np.uint64)[2 * flat.offset : 2 * (flat.offset + len(flat)) : 2]
+    return np.where(flat.is_valid().to_numpy(zero_copy_only=False), raw, np.uint64(0))
 
 
 def _divided(parts: Any) -> Iterator[list[int]]:

@@ -210,10 +210,13 @@ class SealedFile:
         yield from self._tables(self._numbers(buckets))
 
     def gathered(self, buckets: Iterable[int]) -> Iterator[tuple[Any, Any]]:
-        """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided."""
+        """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided.
+
+        Files with as many rows in each bucket are divided alike.
+        """
         waiting = _Waiting()
         for bucket, table in self.parts(buckets):
-            if waiting.enough and bucket != waiting.buckets[-1]:
+            if waiting.rows >= CHUNK_ROWS and bucket != waiting.buckets[-1]:
                 yield waiting.taken()
             waiting.add(bucket, table)
         if waiting.tables:
@@ -223,7 +226,8 @@ class SealedFile:
         """Yield every row, many chunks together."""
         waiting = _Waiting()
         for bucket, table in self._tables(np.arange(len(self._index))):
-            if waiting.enough or (waiting.tables and table.schema != waiting.tables[0].schema):
+            enough = waiting.rows >= CHUNK_ROWS or waiting.size >= READ_BYTES
+            if enough or (waiting.tables and table.schema != waiting.tables[0].schema):
                 yield waiting.taken()[1]
             waiting.add(bucket, table)
         if waiting.tables:
@@ -346,25 +350,20 @@ class _Waiting:
     def __init__(self) -> None:
         self.buckets: list[int] = []
         self.tables: list[Any] = []
-        self._rows = self._bytes = 0
+        self.rows = self.size = 0
 
     def add(self, bucket: int, table: Any) -> None:
         """Take a table in."""
         self.buckets.append(bucket)
         self.tables.append(table)
-        self._rows += table.num_rows
-        self._bytes += table.nbytes
-
-    @property
-    def enough(self) -> bool:
-        """Whether they are large enough for one."""
-        return self._rows >= CHUNK_ROWS or self._bytes >= READ_BYTES
+        self.rows += table.num_rows
+        self.size += table.nbytes
 
     def taken(self) -> tuple[Any, Any]:
         """Return (bucket of each row, table) and begin anew."""
         buckets = np.repeat(self.buckets, [table.num_rows for table in self.tables])
         table = pa.concat_tables(self.tables).combine_chunks()
-        self.buckets, self.tables, self._rows, self._bytes = [], [], 0, 0
+        self.buckets, self.tables, self.rows, self.size = [], [], 0, 0
         return buckets, table
 
 

@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 _FILE: Any = pa.schema([("path", pa.string()), ("content", pa.large_binary())])
 _MOST_FILES = 1 << 20
 _FACTS, _LATER = "facts.json", "later.parquet"
-_DECIDING = ("clock.py", "intake", "people", "policy", "store", "terms")
+_DECIDING = ("clock.py", "engine", "intake", "people", "policy", "store", "terms")
 """What of the package decides."""
 
 

@@ -19,6 +19,7 @@ from demur.erasure import Destruction
 from demur.errors import InputError, RefusedError
 from demur.flows.erase import Erased, erase
 from demur.flows.hold import find_hold, hold_facts, place_hold
+from demur.flows.kept import forget as forget_decisions
 from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
 from demur.flows.pending import refuse_unfinished
@@ -133,6 +134,7 @@ def _destroy(parts: Parts, order: PlacedHold, kept: Path, at: datetime) -> None:
         corpus=None if here.corpus == name else here.corpus,
         model=None if here.model in {path.name for path in gone} or here.corpus == name else here.model,
     )
+    forget_decisions(parts)
 
 
 def _pack(

@@ -17,6 +17,7 @@ from demur.erasure import Journal
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.certify import certify, save_before, save_complete
 from demur.flows.fallback import fall_back
+from demur.flows.kept import forget as forget_decisions
 from demur.flows.media import corpus_media, doomed_media, media_after
 from demur.flows.parts import Parts, set_current
 from demur.flows.pending import came_since, source_changed, superseded
@@ -154,6 +155,7 @@ class Steps:
         done = erasure.Destruction(space.root, folder / "destroyed.jsonl").destroy(paths, self._clock())
         for one in gone:
             forget(one)
+        forget_decisions(self._parts)
         return {"files": len(done)}
 
     def certificate(self, _folder: Path) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demur.corpus.redact import TYPES, find, redact
+from demur.corpus.redact_names import contains_names
 from demur.corpus.redact_national import known_number
 from demur.corpus.redact_normal import normalise
-from demur.corpus.redact_render import fake, render
+from demur.corpus.redact_render import fake, kept_apart, render
 from demur.corpus.redact_spans import SPANS, from_arrow, masked, onto, united
 from demur.errors import InputError
 
@@ -166,3 +167,21 @@ def test_later_findings_come_back_to_the_places_of_the_text() -> None:
     assert onto(old, [(at, at + 9, "ID")]) == [(2, 8, "IP"), (8, 11, "ID")]
     assert onto(old, [(len(current) - 2, len(current), "ID")]) == [*old, (11, 13, "ID")]
     assert united([(0, 3, "A"), (2, 9, "B"), (9, 10, "C")]) == [(0, 9, "B"), (9, 10, "C")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ask Anna anna@example.org Berg about it", "ask about it"),
+        ("ask Anna Anna x@example.org Berg y@example.org Berg twice", "ask twice"),
+        ("Anna x@example.org\nBerg", ""),
+        ("ask Anna x@example.org or Berg", "ask Anna or Berg"),
+    ],
+)
+def test_a_name_that_closes_when_something_is_dropped_goes_too(text: str, expected: str) -> None:
+    names = ["Anna Berg"]
+    found = redact(pa.array([text]), names)
+    spans = kept_apart(found.normalised, found.spans, names)
+    (left,) = render(found.normalised, spans, "drop").to_pylist()
+    assert not contains_names(pa.array([left]), names)[0].as_py()
+    assert left.split() == expected.split()

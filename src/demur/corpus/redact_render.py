@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from demur.corpus.redact_names import NameFinder, name_finder
 from demur.corpus.redact_national import known_number, luhn
 from demur.corpus.redact_normal import view
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_places import STREET_TAILS, STREET_WORDS
-from demur.corpus.redact_spans import from_arrow, masked, masked_batch
+from demur.corpus.redact_spans import from_arrow, masked, masked_batch, to_arrow, united
 from demur.errors import InputError
 
 Mode = Literal["mask", "drop", "fake"]
@@ -67,6 +68,16 @@ def _rows(normalised: Any, listed: Sequence[Sequence[Span]]) -> Any:
     return zip(normalised.to_pylist(), listed, strict=True)
 
 
+def kept_apart(normalised: Any, spans: Any, names: Sequence[str]) -> Any:
+    """Return spans of a batch, as ``redact`` returns them, after whose dropping no text says one of some names."""
+    finder = name_finder(names)
+    if finder is None:
+        return spans
+    rows = enumerate(_rows(normalised, from_arrow(spans)))
+    found = {row: apart(text, some, finder) if some and text else some for row, (text, some) in rows}
+    return to_arrow(found, len(spans))
+
+
 _BLANKS = " \n"
 
 
@@ -76,18 +87,41 @@ def dropped(text: str, spans: Sequence[Span]) -> str:
     >>> dropped("write to a@b.example, please", [(9, 20, "EMAIL")])
     'write to, please'
     """
-    kept = ""
+    return "".join(text[place] for place in _staying(text, spans))
+
+
+def _staying(text: str, spans: Sequence[Span]) -> list[int]:
+    """Return the places of the signs that stay when spans are dropped."""
+    kept: list[int] = []
     place = 0
     for start, end, _kind in spans:
-        kept += text[place:start]
+        kept += range(place, start)
         place = end
         after = text[end : end + 1]
-        if not kept or kept[-1] in _BLANKS:
+        if not kept or text[kept[-1]] in _BLANKS:
             if after == " " or not after:
                 place += 1
             if not after or after in ".,;:!?)":
-                kept = kept.rstrip(" ")
-    return kept + text[place:]
+                while kept and text[kept[-1]] == " ":
+                    kept.pop()
+    return [*kept, *range(place, len(text))]
+
+
+def apart(text: str, spans: Sequence[Span], finder: NameFinder) -> list[Span]:
+    """Return spans after whose dropping no name is left: what stood between two words may have kept them apart.
+
+    A name that closes takes what stood in it along, as one span.
+
+    >>> apart("ask Anna a@b.example Berg", [(9, 20, "EMAIL")], name_finder(["Anna Berg"]))
+    [(4, 25, 'NAME')]
+    """
+    spans = list(spans)
+    while True:
+        places = _staying(text, spans)
+        found = finder.spans("".join(text[place] for place in places))
+        if not found:
+            return spans
+        spans = united([*spans, *((places[start], places[end - 1] + 1, kind) for start, end, kind in found)])
 
 
 def faked(text: str, spans: Sequence[Span], key: bytes) -> str:

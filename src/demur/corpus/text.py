@@ -197,20 +197,26 @@ class Gauge:
             spans = pa.concat_arrays([spans, named.spans]).take(pa.array(places))
         final = pc.replace_with_mask(plain, hits, pa.array(normalised(named.texts), pa.string()))
         if self.recipe.redaction_mode != "mask":
-            final = self._rendered(first.normalised, spans, ids, final)
+            final, spans = self._rendered(first.normalised, spans, ids, final)
         if self.cut:
             final = pa.array([normalise(text or "") for text in self.cut.cut(final.to_pylist())], pa.string())
         return pa.table([_one(ids), plain, final, spans], schema=TEXTS)
 
-    def _rendered(self, normal: Any, spans: Any, ids: Any, final: Any) -> Any:
-        """Return the texts in another mode than masked, where anything was found (COR-04)."""
-        from demur.corpus.redact_render import Mode, render
+    def _rendered(self, normal: Any, spans: Any, ids: Any, final: Any) -> tuple[Any, Any]:
+        """Return the texts in another mode than masked, where anything was found (COR-04), and the spans then."""
+        from demur.corpus.redact_render import Mode, kept_apart, render
 
         found = pc.greater(pc.list_value_length(spans), 0)
         keys = pa.array([self.mac(prefixed("fake", one)) for one in _one(ids).filter(found).to_pylist()], pa.binary())
         mode = cast("Mode", self.recipe.redaction_mode)
-        made = render(normal.filter(found), spans.filter(found), mode, keys if mode == "fake" else None)
-        return pc.replace_with_mask(final, found, pa.array(normalised(made), pa.string()))
+        some, chosen = normal.filter(found), spans.filter(found)
+        if mode == "drop":
+            chosen = kept_apart(some, chosen, self.names)
+            numbers, places = np.arange(len(spans)), found.to_numpy(zero_copy_only=False)
+            numbers[places] = len(spans) + np.arange(len(chosen))
+            spans = pa.concat_arrays([spans, chosen]).take(pa.array(numbers))
+        made = render(some, chosen, mode, keys if mode == "fake" else None)
+        return pc.replace_with_mask(final, found, pa.array(normalised(made), pa.string())), spans
 
     def _exclusions(self, plain: Any, words: Any, protected: Any) -> Any:
         """Return the place in EXCLUSIONS of why a text is no record, -1 for none."""

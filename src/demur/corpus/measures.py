@@ -28,7 +28,7 @@ from demur.lineage import SealedFile, buckets_of
 from demur.store import KeyRing
 from demur.terms.tables import DECISIONS
 
-PART_ROWS = 128
+PART_ROWS = 256
 """Rows of a part, about. Fewer: less to open for an objection, more chunks to write and to look through."""
 FEWEST_PARTS, MOST_PARTS = 64, 1 << 20
 OUTGROWN = 8
@@ -103,7 +103,7 @@ def parts_for(items: int) -> int:
     """Return how many parts the sealed files of a new corpus have: a power of two.
 
     >>> parts_for(3), parts_for(1_000_000)
-    (64, 8192)
+    (64, 4096)
     """
     return max(FEWEST_PARTS, buckets_for(items, PART_ROWS, most=MOST_PARTS))
 
@@ -151,8 +151,7 @@ class Before:
         """Yield (part of each row, MEASURES) of some parts, many together."""
         wanted = list(parts)
         for (part, rows), (_, bands) in zip(self.rows("measures", wanted), self.rows("bands", wanted), strict=True):
-            columns = [bands["bands"] if name == "bands" else rows[name] for name in MEASURES.names]
-            yield part, pa.table(columns, schema=MEASURES)
+            yield part, banded(rows, bands_of(bands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +205,13 @@ def marked(measures: Any, *, touched: bool = False, beyond: bool = False) -> Any
     for name, value in (("touched", touched), ("beyond", beyond)):
         measures = measures.append_column(name, pa.array(np.full(measures.num_rows, value)))
     return measures.cast(LOOKED_AT)
+
+
+def banded(rows: Any, bands: Any) -> Any:
+    """Return UNBANDED rows with their bands, uint64 [rows, BANDS], as MEASURES."""
+    flat = pa.array(np.ascontiguousarray(bands).reshape(-1), pa.uint64())
+    lists = pa.FixedSizeListArray.from_arrays(flat, BANDS)
+    return pa.table([lists if name == "bands" else rows[name] for name in MEASURES.names], schema=MEASURES)
 
 
 def bands_of(measures: Any) -> Any:

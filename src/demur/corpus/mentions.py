@@ -102,12 +102,15 @@ def mentioning(
 
 def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
     """Say which texts had something taken out that another set of names may bring back, or may take out otherwise."""
-    marked = pc.or_(pc.match_substring(texts, "<NAME>"), pc.match_substring(texts, "<HANDLE>"))
+    masks = np.flatnonzero(pc.match_substring(texts, "<").to_numpy(zero_copy_only=False))
+    among = texts.take(pa.array(masks))
+    hits = pc.or_(pc.match_substring(among, "<NAME>"), pc.match_substring(among, "<HANDLE>"))
+    found = np.zeros(len(texts), bool)
+    found[masks[hits.to_numpy(zero_copy_only=False)]] = True
     if over or other:
-        return marked
+        return pa.array(found)
     finder = name_finder(fresh)
     words = {word for name in finder.spelled for word in _WORD.findall(name)} if finder else set()
-    found = marked.to_numpy(zero_copy_only=False).copy()
     for row in np.flatnonzero(found).tolist():
         found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))
     return pa.array(found)

@@ -19,8 +19,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus.measures import FATES, LOOKED_AT, MEASURES, VERDICTS, Before, Looked, bands_of, live, marked, parts_of
-from demur.corpus.similarity import distinct
+from demur.corpus.measures import (
+    FATES,
+    LOOKED_AT,
+    MEASURES,
+    VERDICTS,
+    Before,
+    Looked,
+    banded,
+    bands_of,
+    live,
+    marked,
+    parts_of,
+)
+from demur.corpus.similarity import BANDS, distinct
 from demur.corpus.spill import Spill, read_bucket
 from demur.lineage import buckets_of
 
@@ -47,7 +59,7 @@ class Judged:
 
 
 class _Sieve:
-    """Finds rows that share one of some keys."""
+    """Finds rows that share one of some keys, which are sorted."""
 
     def __init__(self, keys: Any) -> None:
         self._keys = keys
@@ -58,7 +70,11 @@ class _Sieve:
     def rows(self, bands: Any, chosen: Any) -> Any:
         """Return the numbers of the chosen rows that share a key."""
         likely = np.flatnonzero(self._bits[bands & self._low].any(axis=1) & chosen)
-        return likely[np.isin(bands[likely], self._keys).any(axis=1)]
+        if not len(self._keys):
+            return likely[:0]
+        asked = bands[likely]
+        places = np.minimum(np.searchsorted(self._keys, asked), len(self._keys) - 1)
+        return likely[(self._keys[places] == asked).any(axis=1)]
 
 
 def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: bool) -> Judged:
@@ -83,10 +99,10 @@ def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: 
         keys.append(distinct(bands[changed.rows(bands, live(rows))].reshape(-1)))
     keys += [distinct(bands.reshape(-1)) for _, _, bands in _sharing(earlier, sealed, changed)]
     near = _Sieve(distinct(np.concatenate(keys)))
-    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    found += [(parts, rows) for parts, rows, _ in _sharing(earlier, sealed, near)]
-    parts, rows = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    _bring_rows(looked.beside, earlier, parts, rows, buckets)
+    none = np.zeros(0, np.int64)
+    found = [(none, none, np.zeros((0, BANDS), np.uint64)), *_sharing(earlier, sealed, near)]
+    parts, rows, beside = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    _bring_rows(looked.beside, earlier, (parts, rows, beside), buckets)
     again, compared = [], []
     for bucket in range(buckets):
         rows = looked.rows(bucket)
@@ -148,13 +164,15 @@ def _bring_parts(folder: Path, earlier: Before, parts: list[int], buckets: int) 
             fates.add(table, buckets_of(table["item_id"], buckets))
 
 
-def _bring_rows(folder: Path, earlier: Before, parts: Any, rows: Any, buckets: int) -> None:
-    """Bring single rows of parts that stay sealed."""
+def _bring_rows(folder: Path, earlier: Before, found: tuple[Any, Any, Any], buckets: int) -> None:
+    """Bring single rows of parts that stay sealed: given are their parts, their rows in these, and their bands."""
+    parts, rows, bands = found
     with Spill(folder / "beyond", LOOKED_AT, buckets) as beyond:
-        for there, table in earlier.measures(np.unique(parts).tolist()):
+        for there, table in earlier.rows("measures", np.unique(parts).tolist()):
             here = np.isin(parts, there)
-            found = table.take(pa.array(np.searchsorted(there, parts[here]) + rows[here]))
-            beyond.add(marked(found, beyond=True), buckets_of(found["item_id"], buckets))
+            some = table.take(pa.array(np.searchsorted(there, parts[here]) + rows[here]))
+            some = marked(banded(some, bands[here]), beyond=True)
+            beyond.add(some, buckets_of(some["item_id"], buckets))
 
 
 def _mask(rows: Any, count: int) -> Any:

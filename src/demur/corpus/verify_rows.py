@@ -63,10 +63,10 @@ def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any, *, every
 
 def gathered(file: SealedFile, parts: Iterable[int], schema: Any) -> tuple[Any, Any]:
     """Return the part of each row and the rows of some parts."""
-    found = [(number, rows.select(schema.names)) for number, rows in file.parts(parts)]
-    numbers = np.repeat([number for number, _ in found], [rows.num_rows for _, rows in found]).astype(np.int64)
-    together = pa.concat_tables([rows for _, rows in found]) if found else schema.empty_table()
-    return numbers, together.combine_chunks().cast(schema)
+    found = list(file.gathered(parts))
+    numbers = np.concatenate([np.zeros(0, np.int64), *(there for there, _ in found)])
+    together = pa.concat_tables([schema.empty_table(), *(rows.select(schema.names).cast(schema) for _, rows in found)])
+    return numbers, together.combine_chunks()
 
 
 def prints(engine: Any, rows: Any) -> Any:

@@ -224,12 +224,15 @@ class SealedFile:
 
     def all(self) -> Iterator[Any]:
         """Yield every row, many chunks together."""
-        waiting = _Waiting()
-        for bucket, table in self._tables(np.arange(len(self._index))):
-            enough = waiting.rows >= CHUNK_ROWS or waiting.size >= READ_BYTES
+        waiting, size = _Waiting(), 0
+        lengths = self._index["length"].tolist()
+        for (bucket, table), length in zip(self._tables(np.arange(len(lengths))), lengths, strict=True):
+            enough = waiting.rows >= CHUNK_ROWS or size >= READ_BYTES
             if enough or (waiting.tables and table.schema != waiting.tables[0].schema):
                 yield waiting.taken()[1]
+                size = 0
             waiting.add(bucket, table)
+            size += length
         if waiting.tables:
             yield waiting.taken()[1]
 
@@ -350,20 +353,19 @@ class _Waiting:
     def __init__(self) -> None:
         self.buckets: list[int] = []
         self.tables: list[Any] = []
-        self.rows = self.size = 0
+        self.rows = 0
 
     def add(self, bucket: int, table: Any) -> None:
         """Take a table in."""
         self.buckets.append(bucket)
         self.tables.append(table)
         self.rows += table.num_rows
-        self.size += table.nbytes
 
     def taken(self) -> tuple[Any, Any]:
         """Return (bucket of each row, table) and begin anew."""
         buckets = np.repeat(self.buckets, [table.num_rows for table in self.tables])
         table = pa.concat_tables(self.tables).combine_chunks()
-        self.buckets, self.tables, self.rows, self.size = [], [], 0, 0
+        self.buckets, self.tables, self.rows = [], [], 0
         return buckets, table
 
 

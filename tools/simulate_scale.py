@@ -213,11 +213,7 @@ def objections(m: Any, a: Any) -> Table:
     texts, records = mine * a.looked_at_share, mine * a.record_share
     judged = texts * (1 + a.touched_neighbours)
     touch = (judged * (m.deduplicate_us_per_text + 0.2 * m.text_us_per_text) + records * m.write_us_per_record) / 1e6
-    scan = sum(
-        s.core_hours
-        for s in stages(m, a)
-        if s.name in {"snapshot", "standing (a person)", "decide", "select", "place", "verify"}
-    )
+    scan = a.items * (m.decide_upon_us_per_item + m.build_upon_us_per_item) / 3.6e9
     goes = -math.expm1(-people / 27e6 * records)
 
     def cost(hours: float) -> str:
@@ -228,7 +224,7 @@ def objections(m: Any, a: Any) -> Table:
         ["texts of one person that are looked at; records", f"{short(texts)}; {short(records)}"],
         ["what one objection touches", f"{short(touch)} s of CPU"],
         ["what all of them touch", cost(people * touch / 3600)],
-        ["reading items, decisions and measures once, as today", cost(scan)],
+        ["looking through decisions, bands, lineage and texts for what it touches, as today", cost(scan)],
         ["slices with a record that goes (27 regions × 1,000 shards × 1,000 slices)", f"{100 * goes:.0f} %"],
     ]
     return ["", "a day"], rows

@@ -104,6 +104,7 @@ def everything(service: Service, person: str) -> dict[str, Any]:
             "what you said: objections and withdrawals, so that it holds for ever",
             "keyed hashes of your identifiers, so that nothing comes back by a new import",
             "keyed fingerprints of your texts and pictures, sealed, so that nobody's copy of them is used",
+            "what the platform handed over, as it was, and sealed once more beside the current corpus",
             "the ledger's entries, whose private half can be erased",
             "certificates, which name nobody",
         ],

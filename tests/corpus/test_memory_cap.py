@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,11 +47,7 @@ def read(folder: Path, *, path: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _children_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Start real children, which find this file; what they are held to is not what we are held to.
-
-    Tests of flows and pages run stages in this process, for the rest of the session: a cap would then be ours for good.
-    """
-    monkeypatch.setattr("demur.store.stage.subprocess", subprocess)
+    """Let children find this file; what they are held to is not what we are held to."""
     source = str(Path(demur.__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), source, os.environ.get("PYTHONPATH", "")]))
     before = resource.getrlimit(resource.RLIMIT_DATA)

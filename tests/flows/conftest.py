@@ -17,19 +17,23 @@ from flow_worlds import Platform, in_process, opened
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stages_here() -> Iterator[None]:
+def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("demur.store.stage.subprocess", in_process())
+
+
+@pytest.fixture(autouse=True)
+def _stages_here() -> Iterator[None]:
+    with in_process():
         yield
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, _stages_here: None) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, _one_thread: None) -> Path:
     root = tmp_path_factory.mktemp("flows") / "trained"
-    flow_worlds.make(root)
+    with in_process():
+        flow_worlds.make(root)
     return root
 
 

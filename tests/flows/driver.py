@@ -45,12 +45,9 @@ def main(home: str, flow: str, place: str) -> None:
     import flow_worlds
     import torch
 
-    import demur.store.stage
-
     torch.set_num_threads(1)
-    demur.store.stage.subprocess = flow_worlds.in_process()  # the kill must hit the stage too
     arm(place)
-    with flow_worlds.opened(Path(home)) as here:
+    with flow_worlds.in_process(), flow_worlds.opened(Path(home)) as here:  # the kill must hit the stage too
         getattr(here, flow)()
 
 

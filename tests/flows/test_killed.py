@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from flow_worlds import LATER, RECIPE, opened
+from flow_worlds import LATER, RECIPE, in_process, opened
 
 from demur import erasure
 from demur.erasure import STEPS
@@ -33,7 +33,7 @@ def expected(built, tmp_path_factory):
     import shutil
 
     root = Path(shutil.copytree(built, tmp_path_factory.mktemp("whole") / "ws"))
-    with opened(root) as here:
+    with in_process(), opened(root) as here:
         size = _entries(here)
         here.object("olga", "ana", "gil")
         here.erase()

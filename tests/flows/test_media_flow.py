@@ -97,14 +97,14 @@ def items() -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def album(tmp_path_factory, _stages_here):
+def album(tmp_path_factory):
     """A workspace with a corpus and its media build."""
     root = tmp_path_factory.mktemp("album") / "ws"
     dump = flow_worlds.write_dump(root / "platform", items())
     (root / "media/album").mkdir(parents=True)
     for name, content in files().items():
         (root / "media/album" / name).write_bytes(content)
-    with opened(root) as here:
+    with flow_worlds.in_process(), opened(root) as here:
         here.populate(dump)
         here.build()
         build_media(here.parts, RECIPE, at=AS_OF)

@@ -29,17 +29,16 @@ def book(url: str, tmp_path: Path) -> Iterator[RequestBook]:
     found.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _stages_of_requests_here() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("demur.store.stage.subprocess", request_worlds.in_process())
+    with request_worlds.in_process():
         yield
 
 
 @pytest.fixture(scope="session")
-def built_platform(tmp_path_factory: pytest.TempPathFactory, _stages_of_requests_here: None) -> Path:
+def built_platform(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("requests") / "built"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, request_worlds.in_process():
         patch.delenv("DEMUR_REGISTRY_URL", raising=False)
         request_worlds.make(root)
     return root

@@ -17,18 +17,17 @@ from web_worlds import Live, Watch
 from demur.flows.service import Service
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _stages_of_web_here() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("demur.store.stage.subprocess", web_worlds.in_process())
+    with web_worlds.in_process():
         yield
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, _stages_of_web_here: None) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the workspace with a corpus; nobody writes into it, copy it."""
     root = tmp_path_factory.mktemp("web") / "made"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, web_worlds.in_process():
         patch.delenv("DEMUR_REGISTRY_URL", raising=False)
         web_worlds.make(root)
     return root

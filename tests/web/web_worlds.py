@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from demur.flows import mine_index
 from demur.flows.build import build_corpus
@@ -45,12 +45,8 @@ class Watch:
 
 
 def in_process() -> Any:
-    """Stand in for the start of a child process: the stage's own entry point, called here."""
-
-    def run(command: list[str], **_: Any) -> Any:
-        return SimpleNamespace(returncode=stage._main(Path(command[-1])), stderr=b"")
-
-    return SimpleNamespace(run=run, PIPE=None)
+    """Stand in for the start of a child process: the stage is performed here; a context."""
+    return mock.patch.object(stage.Child, "serve", lambda _self, folder: (stage.perform(folder), ""))
 
 
 def make(root: Path) -> None:

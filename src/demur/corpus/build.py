@@ -15,6 +15,7 @@ import os
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
 from demur.errors import BrokenError, ConfigError
 from demur.store import KeyRing, digest_file, digest_json, remove_tree, write_json
-from demur.store.stage import run_stage
+from demur.store.stage import Child, run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.policy import Policy, ThirdPartyScope
 from demur.terms.progress import Progress, silent
@@ -100,7 +101,7 @@ def build(
         workers: child processes of the text stage at a time; the result does not depend on it.
         bucket_rows: items held in memory at a time; the result does not depend on it.
         keep_work: leave the intermediate files (they hold texts and persons in clear).
-        runner: runs a stage to its commit record: a child process each, unless a caller has a cluster for it.
+        runner: runs a stage to its commit record: in child processes, unless a caller has a cluster for it.
 
     Raises:
         ConfigError: the recipe cannot work.
@@ -120,36 +121,46 @@ def build(
             remove_tree(stale)  # of a killed or refused build; the workspace's lock keeps others out
     before = _measured_alike(base, facts["named"], inputs.items, keys)
     same_source = before is not None and before.inputs["source"] == inputs.source_digest
-    stages = _Stages(
-        inputs,
-        folder,
-        str(keys.folder),
-        digest_json(facts),
-        bucket_rows,
-        runner,
-        base if before else None,
-        same_source,
-    )
-    written = stages.run(progress, base, workers)
-    slices = tuple(SliceDigest(**one) for one in written["slices"])
-    digest = corpus_digest(inputs.recipe, slices)
-    draft = CorpusManifest(
-        corpus_id=digest[:16],
-        digest=digest,
-        inputs=facts["named"],
-        slices=slices,
-        counts=stages.counts,
-        versions=_versions(),
-        replaces=read_manifest(replaces).corpus_id if replaces else None,
-        sealed=written["sealed"],
-    )
-    progress("corpus: verify", 0, None)
-    manifest = stages.verified(draft)
+    with _one_by_one(runner, upon=before is not None) as in_turn:
+        stages = _Stages(
+            inputs,
+            folder,
+            str(keys.folder),
+            digest_json(facts),
+            bucket_rows,
+            runner,
+            in_turn,
+            base if before else None,
+            same_source,
+        )
+        written = stages.run(progress, base, workers)
+        slices = tuple(SliceDigest(**one) for one in written["slices"])
+        digest = corpus_digest(inputs.recipe, slices)
+        draft = CorpusManifest(
+            corpus_id=digest[:16],
+            digest=digest,
+            inputs=facts["named"],
+            slices=slices,
+            counts=stages.counts,
+            versions=_versions(),
+            replaces=read_manifest(replaces).corpus_id if replaces else None,
+            sealed=written["sealed"],
+        )
+        progress("corpus: verify", 0, None)
+        manifest = stages.verified(draft)
     progress("corpus: assemble", 0, None)
     _assemble(stages.folder / "write" / CORPUS, out / manifest.corpus_id, manifest)
     if not keep_work:
         _clear(work)
     return manifest
+
+
+def _one_by_one(runner: StageRunner, *, upon: bool) -> AbstractContextManager[StageRunner]:
+    """Return what runs the stages that wait for each other: upon another corpus they are small, and one child does.
+
+    A first build starts a child for each, so that nothing of one is left in memory for the next.
+    """
+    return Child() if upon and runner is run_stage else nullcontext(runner)
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
@@ -216,6 +227,9 @@ class _Stages:
     call: str
     bucket_rows: int
     runner: StageRunner
+    """Runs stages side by side."""
+    in_turn: StageRunner
+    """Runs one after another."""
     before: Path | None
     """Corpus whose measures are carried on."""
     same_source: bool
@@ -335,6 +349,8 @@ class _Stages:
         groups = together(selected["wanted_rows"], self.bucket_rows)
         progress("corpus: text", 0, int(selected["buckets"]))
 
+        runner = self.runner if len(groups) > 1 else self.in_turn
+
         def one(group: list[int]) -> list[str]:
             name = f"text-{group[0]:05d}"
             self._stage(
@@ -342,6 +358,7 @@ class _Stages:
                 "text:prepare",
                 selected=str(self.folder / "select"),
                 buckets=group,
+                runner=runner,
                 gauge=self._gauge,
                 upstream=selected["call"],
             )
@@ -351,8 +368,8 @@ class _Stages:
         with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
             return [folder for folders in pool.map(one, groups) for folder in folders]
 
-    def _stage(self, name: str, target: str, **arguments: Any) -> dict[str, Any]:
-        return self.runner(f"demur.corpus.{target}", self.folder / name, arguments)
+    def _stage(self, name: str, target: str, *, runner: StageRunner | None = None, **arguments: Any) -> dict[str, Any]:
+        return (runner or self.in_turn)(f"demur.corpus.{target}", self.folder / name, arguments)
 
 
 def together(rows: list[int], most: int) -> list[list[int]]:

@@ -3,16 +3,20 @@
 A stage is a function ``stage(folder: Path, **arguments) -> None`` that ends with ``commit_record(folder, facts)``.
 Arguments are plain JSON values. When the record is already there and was made with the same arguments, nothing runs.
 A stage that died is run again once from an empty folder; a ``DemurError`` that it raised is raised here.
+A child serves one stage, or, where starting it would cost more than the work, several one after another (``Child``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any
 
 from demur import errors
 from demur.errors import BrokenError, DemurError
@@ -29,24 +33,81 @@ def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
         DemurError: what the stage raised.
         BrokenError: the stage died twice without a commit record.
     """
-    call = digest_json({"target": target, "arguments": arguments})
-    done = read_commit(folder)
-    if done is not None and done.get("call") == call:
-        return done
-    for _attempt in range(2):
-        remove_tree(folder)
-        folder.mkdir(parents=True)
-        write_json(folder / _CALL, {"target": target, "arguments": arguments, "call": call})
-        finished = subprocess.run(  # noqa: S603  (our own interpreter, our own module)
-            [sys.executable, "-m", "demur.store.stage", str(folder)], check=False, stderr=subprocess.PIPE
-        )
+    with Child() as child:
+        return child(target, folder, arguments)
+
+
+class Child:
+    """A runner of stages in one child process, one after another; one that died is replaced by another.
+
+    A context: leaving it ends the process, at once after an error. Not for several threads.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._words: IO[bytes] | None = None
+
+    def __call__(self, target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a stage as ``run_stage`` does."""
+        call = digest_json({"target": target, "arguments": arguments})
         done = read_commit(folder)
         if done is not None and done.get("call") == call:
             return done
-        if (folder / _FAULT).exists():
-            _raise(read_json(folder / _FAULT))
-    tail = finished.stderr.decode(errors="replace").strip().splitlines()[-3:]
-    raise BrokenError(f"the stage {target} died twice (exit {finished.returncode}); its last words: {' | '.join(tail)}")
+        for _attempt in range(2):
+            remove_tree(folder)
+            folder.mkdir(parents=True)
+            write_json(folder / _CALL, {"target": target, "arguments": arguments, "call": call})
+            exit_code, words = self.serve(folder)
+            done = read_commit(folder)
+            if done is not None and done.get("call") == call:
+                return done
+            if (folder / _FAULT).exists():
+                _raise(read_json(folder / _FAULT))
+        tail = words.strip().splitlines()[-3:]
+        raise BrokenError(f"the stage {target} died twice (exit {exit_code}); its last words: {' | '.join(tail)}")
+
+    def serve(self, folder: Path) -> tuple[int, str]:
+        """Let the process run the stage that ``folder`` asks for; return its exit code and what it complained of."""
+        if self._process is None:
+            self._words = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "demur.store.stage"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._words,
+                text=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it died since: the answer says so
+            self._process.stdin.write(f"{os.fsencode(folder).hex()}\n")
+            self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        return (int(answer), "") if answer.endswith("\n") else self._end()
+
+    def _end(self) -> tuple[int, str]:
+        """End the process; return its exit code and its last words."""
+        process, words = self._process, self._words
+        self._process = self._words = None
+        if process is None or words is None:
+            return 0, ""
+        with process, words:  # closes its input, after which it goes
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()
+            words.seek(0)
+            return process.returncode, words.read().decode(errors="replace")
+
+    def __enter__(self) -> Child:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        if error is not None and self._process is not None:
+            self._process.kill()
+        self._end()
 
 
 def _raise(fault: dict[str, Any]) -> None:
@@ -54,7 +115,8 @@ def _raise(fault: dict[str, Any]) -> None:
     raise kind(fault["message"], fault["faults"])
 
 
-def _main(folder: Path) -> int:
+def perform(folder: Path) -> int:
+    """Run the stage that ``folder`` asks for in this process; return an exit code. Anything unforeseen is raised."""
     call = read_json(folder / _CALL)
     module, function = call["target"].split(":")
     try:
@@ -73,5 +135,13 @@ def _main(folder: Path) -> int:
     return 0
 
 
+def _main() -> None:
+    """Run the stages of the folders named on standard input, one a line; answer each with its exit code."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        print(perform(Path(os.fsdecode(bytes.fromhex(line)))), file=answers, flush=True)
+
+
 if __name__ == "__main__":
-    sys.exit(_main(Path(sys.argv[1])))
+    _main()

@@ -1,0 +1,82 @@
+"""Stages in child processes: one child for several, another one after it died, the same answers from both."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import demur
+from demur.errors import BrokenError, InputError
+from demur.store import commit_record
+from demur.store.stage import Child, run_stage
+
+HERE = Path(__file__).parent
+
+
+def told(folder: Path, *, word: str) -> None:
+    """A stage that prints, as libraries do, and tells its process."""
+    print("not an answer")
+    commit_record(folder, {"word": word, "process": os.getpid()})
+
+
+def dying(folder: Path, *, until: str) -> None:
+    """A stage that is killed the first time."""
+    if not Path(until).exists():
+        Path(until).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    commit_record(folder, {"process": os.getpid()})
+
+
+def stumbling(folder: Path) -> None:
+    """A stage with a bug."""
+    raise RuntimeError("oh no")
+
+
+def refusing(folder: Path) -> None:
+    """A stage that dislikes what it got."""
+    raise InputError("expected more", ["line 1"])
+
+
+@pytest.fixture(autouse=True)
+def _children_find_this_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = str(Path(demur.__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), source, os.environ.get("PYTHONPATH", "")]))
+
+
+def test_one_child_runs_several_stages(tmp_path: Path) -> None:
+    with Child() as child:
+        first = child("test_stage:told", tmp_path / "a ü", {"word": "ä"})
+        assert child("test_stage:told", tmp_path / "a ü", {"word": "ä"}) == first  # it is there
+        second = child("test_stage:told", tmp_path / "b", {"word": "b"})
+        with pytest.raises(InputError, match="expected more") as caught:
+            child("test_stage:refusing", tmp_path / "c", {})
+        third = child("test_stage:told", tmp_path / "a ü", {"word": "other"})
+    assert caught.value.faults == ("line 1",)
+    assert (first["word"], second["word"], third["word"]) == ("ä", "b", "other")
+    assert first["process"] == second["process"] == third["process"] != os.getpid()
+    assert not Path(f"/proc/{first['process']}").exists()
+    with Child() as child:
+        assert child("test_stage:told", tmp_path / "b", {"word": "b"}) == second  # also for another child
+    assert run_stage("test_stage:told", tmp_path / "d", {"word": "d"})["process"] != first["process"]
+
+
+def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:
+    with Child() as child:
+        first = child("test_stage:told", tmp_path / "a", {"word": "a"})
+        after = child("test_stage:dying", tmp_path / "b", {"until": str(tmp_path / "there")})
+        assert after["process"] != first["process"]
+        with pytest.raises(BrokenError, match=r"stumbling died twice \(exit 1\).*RuntimeError: oh no"):
+            child("test_stage:stumbling", tmp_path / "c", {})
+        last = child("test_stage:told", tmp_path / "d", {"word": "d"})
+        os.kill(last["process"], signal.SIGKILL)  # between two stages, as an operator might
+        assert child("test_stage:told", tmp_path / "e", {"word": "e"})["process"] != last["process"]
+
+
+def test_an_error_of_ours_leaves_no_child(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Child() as child:  # noqa: PT012
+        found = child("test_stage:told", tmp_path / "a", {"word": "a"})
+        raise KeyboardInterrupt
+    assert not Path(f"/proc/{found['process']}").exists()

@@ -65,16 +65,20 @@ class _Sieve:
         self._keys = keys
         size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * len(keys)).bit_length())
         self._bits, self._low = np.zeros(size, bool), np.uint64(size - 1)
-        self._bits[keys & self._low] = True
+        self._bits[self._places(keys)] = True
 
     def rows(self, bands: Any, chosen: Any) -> Any:
         """Return the numbers of the chosen rows that share a key."""
-        likely = np.flatnonzero(self._bits[bands & self._low].any(axis=1) & chosen)
         if not len(self._keys):
-            return likely[:0]
-        asked = bands[likely]
+            return np.zeros(0, np.int64)
+        passing = np.flatnonzero(self._bits[self._places(bands)] & chosen[:, None])
+        asked = bands.reshape(-1)[passing]
         places = np.minimum(np.searchsorted(self._keys, asked), len(self._keys) - 1)
-        return likely[(self._keys[places] == asked).any(axis=1)]
+        found = passing[self._keys[places] == asked] // bands.shape[1]
+        return found[np.diff(found, prepend=-1) > 0]
+
+    def _places(self, keys: Any) -> Any:
+        return (keys & self._low).view(np.int64)
 
 
 def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: bool) -> Judged:

@@ -259,7 +259,6 @@ class _Stages:
         common: dict[str, Any] = {
             "selected": str(self.folder / "select"),
             "texts": texts,
-            "source": str(self.inputs.items),
             "gauge": self._gauge,
         }
         progress("corpus: deduplicate", 0, None)
@@ -267,10 +266,11 @@ class _Stages:
             "deduplicate",
             "deduplicate:deduplicate",
             **common,
+            source=str(self.inputs.items),
             threshold=recipe.near_duplicate_jaccard,
             copy_min_words=self.inputs.policy.copy_min_words,
             before=before,
-            opened=selected["opened"],
+            whole=selected["whole"],
             upstream=[selected["call"]],
         )
         progress("corpus: place", 0, None)

@@ -34,7 +34,7 @@ import pyarrow as pa
 from demur.corpus.disk import writing
 from demur.corpus.measures import VERDICTS, Before, Looked, live
 from demur.corpus.neighbourhood import Judged, neighbourhood, open_changed
-from demur.corpus.readings import Readings
+from demur.corpus.readings import Readings, bring_items
 from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
 from demur.corpus.spill import write_bucket
 from demur.store import KeyRing, commit_record
@@ -97,7 +97,7 @@ def deduplicate(
     threshold: float,
     copy_min_words: int,
     before: str | None,
-    opened: list[int],
+    whole: bool,
     gauge: dict[str, Any],
     upstream: list[str],
 ) -> None:
@@ -111,16 +111,17 @@ def deduplicate(
         threshold: least Jaccard similarity of word n-grams that counts as a near copy.
         copy_min_words: shorter texts belong to nobody.
         before: folder of the corpus whose measures were carried on; ``None`` = all texts are judged.
-        opened: the parts of it that were opened.
+        whole: everything in it is looked at.
         gauge: what the text stage measures with.
         upstream: calls of the stages before.
     """
     assert upstream
     looked = Looked(Path(selected), texts, folder)
     earlier = Before(Path(before) if before else None, KeyRing(Path(gauge["keys"])))
-    judged = neighbourhood(looked, earlier, opened, fresh=before is None)
+    judged = neighbourhood(looked, earlier, whole=whole, fresh=before is None)
     compared = _load(folder, looked, judged, copy_min_words)
-    readings = Readings(looked, Path(source), gauge)
+    bring_items(looked, [judged.compared(bucket) for bucket in range(len(texts))], Path(source))
+    readings = Readings(looked, gauge)
     pairs, crowd = _near_pairs(compared, readings, threshold)
     if len(crowd):
         _LOG.warning("%d texts stand beside over %d protected ones, taken for copies unread", len(crowd), GUARDED)

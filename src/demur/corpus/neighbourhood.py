@@ -4,15 +4,14 @@ Changed = measured now, of another status or owner, or gone. *Judged again* is e
 these, before or after. *Compared* is every text that shares a band with a judged one: all buckets of a judged text are
 whole, so its verdict is the one of a build from nothing. What is in no such bucket cannot have changed.
 
-Neighbours in parts that are still sealed are found by their bands alone and brought here one by one. The part of one is
-opened only if it becomes something else now.
+Neighbours among all that is not looked at yet are found by their bands alone and brought here one by one. One that
+becomes something else now is looked at like the others, and its part is opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from demur.corpus.measures import (
     parts_of,
 )
 from demur.corpus.similarity import BANDS, distinct
-from demur.corpus.spill import Spill, read_bucket
+from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
 
 _SIEVE_BITS = 26
@@ -81,20 +80,20 @@ class _Sieve:
         return (keys & self._low).view(np.int64)
 
 
-def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: bool) -> Judged:
-    """Find what is judged and compared in each bucket; bring here, as ``beyond/``, what lies in sealed parts.
+def neighbourhood(looked: Looked, earlier: Before, *, whole: bool, fresh: bool) -> Judged:
+    """Find what is judged and compared in each bucket; bring here, as ``beyond/``, what is not looked at already.
 
     Args:
         looked: what is looked at already.
         earlier: the corpus before.
-        opened: the parts of it that are open.
+        whole: that is everything.
         fresh: nothing came before: everything is judged.
     """
     buckets = len(looked.texts)
     if fresh:
-        whole = [np.ones(looked.rows(bucket).num_rows, bool) for bucket in range(buckets)]
-        return Judged(whole, whole)
-    sealed = sorted({*range(earlier.parts)} - {*opened})
+        everything = [np.ones(looked.rows(bucket).num_rows, bool) for bucket in range(buckets)]
+        return Judged(everything, everything)
+    sealed = [] if whole else list(range(earlier.parts))
     changed = _Sieve(_changed(looked, buckets))
     keys = [np.zeros(0, np.uint64)]
     for bucket in range(buckets):
@@ -106,7 +105,7 @@ def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: 
     none = np.zeros(0, np.int64)
     found = [(none, none, np.zeros((0, BANDS), np.uint64)), *_sharing(earlier, sealed, near)]
     parts, rows, beside = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    _bring_rows(looked.beside, earlier, (parts, rows, beside), buckets)
+    _bring_rows(looked, earlier, (parts, rows, beside))
     again, compared = [], []
     for bucket in range(buckets):
         rows = looked.rows(bucket)
@@ -117,11 +116,11 @@ def neighbourhood(looked: Looked, earlier: Before, opened: list[int], *, fresh: 
 
 
 def open_changed(looked: Looked, earlier: Before) -> list[int]:
-    """Open the parts of texts that became something else than they were; return their numbers.
+    """Look at texts that became something else than they were; return the numbers of their parts.
 
     Writes ``carried/`` and ``fates/``, by bucket of the item.
     """
-    now = []
+    now: list[Any] = []
     for bucket in range(len(looked.texts)):
         verdicts, rows = read_bucket(looked.beside / "verdicts", VERDICTS, bucket), looked.rows(bucket)
         found = rows.select(["item_id", "person_id", "beyond"]).take(verdicts["row"])
@@ -130,15 +129,24 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
     judged = pa.concat_tables(now).combine_chunks()
     parts = parts_of(judged, earlier.parts) if judged.num_rows else np.zeros(0, np.int64)
     changed: set[int] = set()
-    for there, fates in earlier.rows("fates", np.unique(parts).tolist()):
-        here = np.isin(parts, there)
-        mine = judged.filter(pa.array(here))
-        was = fates.take(pc.index_in(mine["item_id"], fates["item_id"].combine_chunks()))
-        for name in ("exclusion", "duplicate_of"):
-            same = pc.fill_null(pc.equal(mine[name], was[name]), fill_value=False)
-            same = pc.or_(same, pc.and_(mine[name].is_null(), was[name].is_null()))
-            changed.update(parts[here][~same.to_numpy()].tolist())
-    _bring_parts(looked.beside, earlier, sorted(changed), len(looked.texts))
+    with Spill(looked.beside / "fates", FATES, len(looked.texts)) as fates:
+        for there, known in earlier.rows("fates", np.unique(parts).tolist()):
+            here = np.isin(parts, there)
+            mine = judged.filter(pa.array(here))
+            was = known.take(pc.index_in(mine["item_id"], known["item_id"].combine_chunks()))
+            other = np.zeros(mine.num_rows, bool)
+            for name in ("exclusion", "duplicate_of"):
+                same = pc.fill_null(pc.equal(mine[name], was[name]), fill_value=False)
+                same = pc.or_(same, pc.and_(mine[name].is_null(), was[name].is_null()))
+                other |= ~same.to_numpy()
+            changed.update(parts[here][other].tolist())
+            was = was.filter(pa.array(other))
+            fates.add(was, buckets_of(was["item_id"], len(looked.texts)))
+    for bucket in range(len(looked.texts)):
+        rows = looked.rows(bucket)
+        other = read_bucket(looked.beside / "fates", FATES, bucket)["item_id"].combine_chunks()
+        mine = rows.filter(pc.and_(rows["beyond"], pc.is_in(rows["item_id"], other))).select(MEASURES.names)
+        write_bucket(looked.beside / "carried", bucket, marked(mine))
     return sorted(changed)
 
 
@@ -160,22 +168,18 @@ def _sharing(earlier: Before, parts: list[int], sieve: _Sieve) -> Iterator[tuple
         yield there[found], (np.arange(len(there)) - np.searchsorted(there, there))[found], bands[found]
 
 
-def _bring_parts(folder: Path, earlier: Before, parts: list[int], buckets: int) -> None:
-    with Spill(folder / "carried", LOOKED_AT, buckets) as carried, Spill(folder / "fates", FATES, buckets) as fates:
-        for _, table in earlier.measures(parts):
-            carried.add(marked(table), buckets_of(table["item_id"], buckets))
-        for _, table in earlier.rows("fates", parts):
-            fates.add(table, buckets_of(table["item_id"], buckets))
-
-
-def _bring_rows(folder: Path, earlier: Before, found: tuple[Any, Any, Any], buckets: int) -> None:
-    """Bring single rows of parts that stay sealed: given are their parts, their rows in these, and their bands."""
+def _bring_rows(looked: Looked, earlier: Before, found: tuple[Any, Any, Any]) -> None:
+    """Bring single rows of what is not looked at: given are their parts, their rows in these, and their bands."""
     parts, rows, bands = found
-    with Spill(folder / "beyond", LOOKED_AT, buckets) as beyond:
+    buckets = len(looked.texts)
+    known = [looked.decisions(bucket)["item_id"].combine_chunks() for bucket in range(buckets)]
+    seen = pa.concat_arrays([pa.array([], pa.string()), *known])
+    with Spill(looked.beside / "beyond", LOOKED_AT, buckets) as beyond:
         for there, table in earlier.rows("measures", np.unique(parts).tolist()):
             here = np.isin(parts, there)
             some = table.take(pa.array(np.searchsorted(there, parts[here]) + rows[here]))
             some = marked(banded(some, bands[here]), beyond=True)
+            some = some.filter(pc.invert(pc.is_in(some["item_id"], seen)))
             beyond.add(some, buckets_of(some["item_id"], buckets))
 
 

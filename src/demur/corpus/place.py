@@ -68,7 +68,6 @@ def place(
     selected: str,
     texts: list[str],
     deduplicated: str,
-    source: str,
     before: str | None,
     whole: bool,
     groups: int,
@@ -82,7 +81,6 @@ def place(
         selected: folder of the select stage.
         texts: folders of the text stage, by bucket.
         deduplicated: folder of the deduplicate stage.
-        source: folder of the snapshot.
         before: folder of the corpus whose measures were carried on, or ``None``.
         whole: all parts of it were opened.
         groups: into how many files the records are divided; a shard is never divided.
@@ -91,7 +89,7 @@ def place(
     """
     assert upstream
     looked = Looked(Path(selected), texts, Path(deduplicated))
-    readings = Readings(looked, Path(source), gauge)
+    readings = Readings(looked, gauge)
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     counts["items"]["all"] = counts["records"]["all"] = 0
     if before is not None and not whole:

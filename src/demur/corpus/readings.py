@@ -1,6 +1,7 @@
 """Texts by bucket and row, wherever they are: in the work files, or, if they were measured before, in the snapshot.
 
-What was measured before left no text behind; it is redacted again, which costs what is asked for and no more.
+What was measured before left no text behind; what of it is compared is brought from the snapshot in one reading, and
+redacted again where it is asked for.
 """
 
 from __future__ import annotations
@@ -14,11 +15,31 @@ import pyarrow.compute as pc
 
 from demur.corpus.disk import parquet_files
 from demur.corpus.measures import TEXTS, Looked
-from demur.corpus.select import TEXTS_OF, items_of
+from demur.corpus.select import TEXTS_OF, split_items
 from demur.corpus.spill import read_bucket, together
 from demur.corpus.text import CHUNK_ROWS, Gauge
 from demur.errors import BrokenError
 from demur.store import read_commit
+
+
+def bring_items(looked: Looked, compared: list[Any], source: Path) -> None:
+    """Bring what the compared texts are measured from to ``items/``, by bucket; the select stage may have done so.
+
+    Args:
+        looked: what the build looks at.
+        compared: a mask a bucket.
+        source: folder of the snapshot.
+    """
+    if not _split(looked):
+        found = [looked.rows(bucket).select(["item_id"]).filter(pa.array(mask)) for bucket, mask in enumerate(compared)]
+        ids = pc.unique(pa.concat_tables(found)["item_id"])
+        split_items(parquet_files(source, "items"), looked.beside / "items", len(compared), ids)
+
+
+def _split(looked: Looked) -> bool:
+    facts = read_commit(looked.selected)
+    assert facts is not None
+    return bool(facts["split"])
 
 
 class Readings:
@@ -26,15 +47,12 @@ class Readings:
 
     Args:
         looked: what the build looks at.
-        source: folder of the snapshot.
         gauge: what the text stage measures with, in plain values.
     """
 
-    def __init__(self, looked: Looked, source: Path, gauge: dict[str, Any]) -> None:
-        self._looked, self._source, self._gauge = looked, source, gauge
-        facts = read_commit(looked.selected)
-        assert facts is not None
-        self._split: bool = facts["split"]
+    def __init__(self, looked: Looked, gauge: dict[str, Any]) -> None:
+        self._looked, self._gauge = looked, gauge
+        self._items = (looked.selected if _split(looked) else looked.beside) / "items"
         self._fresh = np.array([looked.fresh(bucket) for bucket in range(len(looked.texts))], np.int64).reshape(-1, 2)
 
     def plain(self, buckets: Any, rows: Any) -> list[str | None]:
@@ -88,7 +106,7 @@ class Readings:
         found = pc.index_in(wanted, raw["item_id"])
         if found.null_count:
             raise BrokenError(
-                "expected every measured item in the snapshot, found some gone; build without the corpus before"
+                "expected every compared item in the snapshot, found some gone; build without the corpus before"
             )
         gauge = Gauge.of(**self._gauge)
         pieces = (raw.slice(at, CHUNK_ROWS) for at in range(0, raw.num_rows, CHUNK_ROWS))
@@ -96,7 +114,5 @@ class Readings:
         return together(texts, TEXTS).take(found)
 
     def _raw(self, ids: Any, buckets: list[int]) -> Any:
-        if not self._split:
-            return together(items_of(parquet_files(self._source, "items"), ids), TEXTS_OF)
-        items = (read_bucket(self._looked.selected / "items", TEXTS_OF, bucket) for bucket in buckets)
+        items = (read_bucket(self._items, TEXTS_OF, bucket) for bucket in buckets)
         return together((table.filter(pc.is_in(table["item_id"], ids)) for table in items), TEXTS_OF)

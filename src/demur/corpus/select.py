@@ -4,14 +4,14 @@ Allowed items go on. Protected items (a reason in PROTECTING) go on too, only so
 never become records. Of each it is asked whether the corpus before measured this very version: then its measures are
 carried on, else its text is wanted. With nothing before, everything is wanted: a first build is the same stage.
 
-Only the parts of the corpus before in which something changed are opened (``touched``). One bucket of items is in
-memory at a time. "Minus the withheld" is fail-closed: an item without a decision is not allowed, and its being there is
-an error (EVIDENCE §5d). Does not decide anything: a decision is read, never made here.
+Only the items of which something changed are looked at (``touched``), and only their parts of the corpus before are
+opened. One bucket of items is in memory at a time. "Minus the withheld" is fail-closed: an item without a decision is
+not allowed, and its being there is an error (EVIDENCE §5d). Does not decide anything: a decision is read, never made
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,11 @@ def select(
         raise _unlike(total, touched.decided, 0)
     carrying = corpus is not None and same_source
     if not carrying:
-        _split_items(item_files, folder / "items", buckets, None)
+        split_items(item_files, folder / "items", buckets, None)
     owners = find_owners(shared, Path(standing))
     pq.write_table(owners, folder / "owners.parquet", compression="zstd")
     hashes = owner_hashes(owners)
-    compare_owners(folder, touched, hashes, earlier, buckets, ring)
+    compare_owners(folder, touched, hashes, earlier, ring)
     compare_names(folder, touched, earlier, corpus, Path(standing), ring, mentions=mentions, masked=masked)
     _open(folder, earlier, touched, buckets)
     compare = _Compare(folder, hashes, protecting, touched, split=not carrying)
@@ -108,7 +108,7 @@ def select(
     counts = {name: sum(one[name] for one in found) for name in ("allowed", "wanted", "carried", "gone")}
     if carrying:
         wanted = pa.chunked_array([one["ids"] for one in found], pa.string()).combine_chunks()
-        _split_items(item_files, folder / "items", buckets, wanted)
+        split_items(item_files, folder / "items", buckets, wanted)
     facts = {"items": total, "buckets": buckets, "parts": parts, "opened": touched.parts, "whole": touched.whole}
     rows = {f"{name}_rows": [one[name] for one in found] for name in ("carried", "wanted")}
     commit_record(folder, {**facts, **counts, **rows, "fresh": corpus is None, "split": not carrying})
@@ -125,12 +125,13 @@ def outgrown(items: int, parts: int) -> bool:
 
 
 def _open(folder: Path, earlier: Before, touched: Touched, buckets: int) -> None:
-    """Bring the fates and measures of the opened parts to the buckets of their items."""
+    """Bring what the corpus before knows of the items that are looked at to their buckets."""
+    items = None if touched.whole else touched.items
     with Spill(folder / "fates", FATES, buckets) as fates, Spill(folder / "old", MEASURES, buckets) as old:
-        for _, table in earlier.rows("fates", touched.parts):
-            fates.add(table, buckets_of(table["item_id"], buckets))
-        for _, table in earlier.measures(touched.parts):
-            old.add(table, buckets_of(table["item_id"], buckets))
+        for spill, tables in ((fates, earlier.rows("fates", touched.parts)), (old, earlier.measures(touched.parts))):
+            for _, table in tables:
+                mine = table if items is None else table.filter(pc.is_in(table["item_id"], items))
+                spill.add(mine, buckets_of(mine["item_id"], buckets))
 
 
 def _rows(file: Path) -> int:
@@ -144,19 +145,12 @@ def _rows(file: Path) -> int:
         ) from error
 
 
-def _split_items(files: list[Path], folder: Path, buckets: int, ids: Any) -> None:
-    """Write the columns that measuring needs by bucket: of all items, or of those asked for."""
+def split_items(files: list[Path], folder: Path, buckets: int, ids: Any) -> None:
+    """Write what texts are measured from by bucket: of all items, or of those asked for."""
     with Spill(folder, TEXTS_OF, buckets) as spill:
-        for table in items_of(files, ids):
-            spill.add(table, buckets_of(table["item_id"], buckets))
-
-
-def items_of(files: list[Path], ids: Any) -> Iterator[Any]:
-    """Yield what texts are measured from, of all items or of those asked for, in one reading of the snapshot."""
-    if ids is not None and not len(ids):
-        return
-    for table in batches(files, TEXTS_OF.names):
-        yield table if ids is None else table.filter(pc.is_in(table["item_id"], ids))
+        for table in batches(files, TEXTS_OF.names) if ids is None or len(ids) else ():
+            mine = table if ids is None else table.filter(pc.is_in(table["item_id"], ids))
+            spill.add(mine, buckets_of(mine["item_id"], buckets))
 
 
 class _Compare:
@@ -194,7 +188,7 @@ class _Compare:
         }
 
     def _decided(self, bucket: int) -> Any:
-        """Return the decisions in opened parts: those that changed, and those that the corpus before knows."""
+        """Return the decisions on what is looked at: those that changed, and those that the corpus before knows."""
         changed = read_bucket(self._folder / "changed", DECIDED, bucket)
         if self._touched.whole:
             return changed

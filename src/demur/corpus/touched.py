@@ -1,4 +1,4 @@
-"""Which parts of the corpus before are opened: those in which a decision, an owner or a name changed.
+"""Which items are looked at again: those of which a decision, an owner or a name changed; and in which parts they lie.
 
 The decisions on a snapshot are sealed beside the corpus in its order, so that the next build compares them column by
 column; a name that somebody wants out is looked for in the records. All other parts stay sealed. A build from another
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from demur.corpus.disk import batches
 from demur.corpus.measures import DECIDED, Before, parts_of
 from demur.corpus.mentions import NAMES, mentioning, objector_names
-from demur.corpus.spill import Spill, read_bucket
+from demur.corpus.spill import Spill
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, remove_tree
 
@@ -36,16 +36,27 @@ BESIDE = ("decided", "shared", "names")
 
 @dataclass(slots=True)
 class Touched:
-    """The parts that are opened."""
+    """The items that are looked at again, and their parts."""
 
     chosen: Any
-    """bool by part."""
+    """bool by part: those that are opened."""
     whole: bool
     """Everything is looked at: there was no corpus before, or it was made from another snapshot."""
     refreshed: Any = field(default_factory=lambda: pa.array([], pa.string()))
     """Records whose text another set of names may have changed."""
     decided: int = 0
     """How many decisions there are."""
+    _items: list[Any] = field(default_factory=lambda: [pa.array([], pa.string())])
+
+    @property
+    def items(self) -> Any:
+        """Ids of the items, where not everything is looked at."""
+        return pc.unique(pa.chunked_array(self._items, pa.string()))
+
+    def look(self, items: Any, parts: Any) -> None:
+        """Look at some items, and open the parts that they lie in or come to lie in."""
+        self.chosen[parts] = True
+        self._items += items.chunks if isinstance(items, pa.ChunkedArray) else [items]
 
     @property
     def parts(self) -> list[int]:
@@ -128,9 +139,9 @@ def _compared(
             yield number, None
             continue
         now, places = rows.filter(pa.array(other)), known["part"].to_numpy().copy()
-        touched.chosen[places[other]] = True
+        touched.look(now["item_id"], places[other])
         places[other] = parts_of(now, len(touched.chosen))
-        touched.chosen[places[other]] = True
+        touched.look(now["item_id"], places[other])
         changed.add(now, buckets_of(now["item_id"], buckets))
         yield number, _with_parts(rows, places)
     if before is not None and next(old, None) is not None:
@@ -164,10 +175,8 @@ def _differing(rows: Any, known: Any) -> Any:
     return found
 
 
-def compare_owners(
-    folder: Path, touched: Touched, hashes: tuple[Any, Any], earlier: Before, buckets: int, keys: KeyRing
-) -> None:
-    """Open the parts of items that other people own a part of now; seal who owns what for the next build."""
+def compare_owners(folder: Path, touched: Touched, hashes: tuple[Any, Any], earlier: Before, keys: KeyRing) -> None:
+    """Look at items that other people own a part of now; seal who owns what for the next build."""
     now = pa.table(list(hashes), schema=SHARED)
     _seal(folder, "shared", iter([(0, now)]), keys)
     if touched.whole:
@@ -179,18 +188,18 @@ def compare_owners(
         same = pc.equal(those["owners"].take(pc.index_in(these["item_id"], those["item_id"])), these["owners"])
         found.append(these["item_id"].filter(pc.invert(pc.fill_null(same, fill_value=False))).combine_chunks())
     others = pa.concat_arrays(found)
-    seen = [read_bucket(folder / "changed", DECIDED, bucket)["item_id"].combine_chunks() for bucket in range(buckets)]
-    others = others.filter(pc.invert(pc.is_in(others, pa.concat_arrays(seen))))
+    others = others.filter(pc.invert(pc.is_in(others, touched.items)))
     file = SealedFile(folder / "sealed" / "decided.sealed", "decided", secret=keys.secret("lineage"))
     for table in file.all() if len(others) else ():
-        touched.chosen[table["part"].filter(pc.is_in(table["item_id"], others)).to_numpy()] = True
+        mine = table.filter(pc.is_in(table["item_id"], others))
+        touched.look(mine["item_id"], mine["part"].to_numpy())
 
 
 def compare_names(
     folder: Path, touched: Touched, earlier: Before, corpus: Path | None, standing: Path, keys: KeyRing,
     *, mentions: bool, masked: bool,
 ) -> None:  # fmt: skip
-    """Open the parts of records that another set of names may have changed; seal hashes of the names looked for."""
+    """Look at records that another set of names may have changed; seal hashes of the names looked for."""
     names = objector_names(standing) if mentions else []
     hashes = [keys.mac("suppression", name).hex() for name in names]
     _seal(folder, "names", iter([(0, pa.table([pa.array(hashes, pa.string())], schema=NAMES))]), keys)
@@ -204,7 +213,7 @@ def compare_names(
         return
     for _, table in earlier.rows("lineage", range(earlier.parts)):
         mine = pc.and_(pc.is_in(table["record_id"], touched.refreshed), pc.equal(table["role"], "author"))
-        touched.chosen[buckets_of(table["person_id"].filter(mine), earlier.parts)] = True
+        touched.look(table["item_id"].filter(mine), buckets_of(table["person_id"].filter(mine), earlier.parts))
 
 
 def _seal(folder: Path, kind: str, rows: Iterator[tuple[int, Any]], keys: KeyRing, **other: Any) -> None:

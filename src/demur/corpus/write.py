@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,7 @@ def _by_slice(table: Any) -> dict[SliceRef, Any]:
 
 
 class _Sealing:
-    """Seals the parts that were opened, and takes the others over."""
+    """Seals the opened parts with what is new in them, and takes the others over."""
 
     def __init__(
         self, folder: Path, selected: Path, deduplicated: Path, placed: Path, earlier: Before, keys: KeyRing
@@ -265,13 +265,29 @@ class _Sealing:
         folder, schema = self._folder / "parts" / name, pa.schema([*_OPENED[name], ("part", pa.int32())])
         if not folder.exists():
             with Spill(folder, schema, self._buckets) as spill:
-                for _, table in streamed(self._placed / name, _OPENED[name], self._buckets):
-                    parts = parts_of(table, self._parts)
-                    table = table.append_column("part", pa.array(parts.astype(np.int32)))  # noqa: PLW2901
-                    spill.add(table, parts * self._buckets // self._parts)
+                for parts, table in chain(self._staying(name), self._coming(name)):
+                    numbers = pa.array(parts.astype(np.int32))
+                    spill.add(table.append_column("part", numbers), parts * self._buckets // self._parts)
         for _, rows in streamed(folder, schema, self._buckets):
             for part, some in _runs(rows.drop_columns("part"), rows["part"].to_numpy()):
                 yield part, form(some)
+
+    def _coming(self, name: str) -> Iterator[tuple[Any, Any]]:
+        """Yield (part of each row, rows) of what was looked at."""
+        for _, table in streamed(self._placed / name, _OPENED[name], self._buckets):
+            yield parts_of(table, self._parts), table
+
+    def _staying(self, name: str) -> Iterator[tuple[Any, Any]]:
+        """Yield (part of each row, rows) of what lies in opened parts and was not looked at."""
+        if self._whole:
+            return
+        items = [table.select(["item_id"]) for _, table in streamed(self._placed / "fates", FATES, self._buckets)]
+        looked = pa.concat_tables(items)["item_id"].combine_chunks()
+        opened = sorted(self._opened)
+        rows = self._earlier.measures(opened) if name == "measures" else self._earlier.rows(name, opened)
+        for parts, table in rows:
+            stays = pc.invert(pc.is_in(table["item_id"], looked))
+            yield parts[stays.to_numpy()], table.filter(stays)
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:
         """Yield the lineage by part: what the corpus before says of records that stayed, and what is new."""

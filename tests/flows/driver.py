@@ -1,11 +1,12 @@
 """Run one flow in a process of its own and kill it at one place: ``driver.py HOME FLOW PLACE``.
 
 PLACE is ``step:before``, ``step:after`` (done, its facts not written), ``file:N`` (the N-th whole-or-nothing file),
-or ``-`` (never).
+``module.function:before``, or ``-`` (never).
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -36,6 +37,9 @@ def arm(place: str) -> None:
 
         Path.replace = counted  # type: ignore[method-assign]
         assert files
+    elif "." in name:
+        module, _, function = name.rpartition(".")
+        setattr(importlib.import_module(module), function, die)
     elif name != "-":
         real = getattr(Steps, name)
         setattr(Steps, name, die if when == "before" else lambda self, folder: (real(self, folder), die()))

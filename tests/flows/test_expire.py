@@ -75,8 +75,8 @@ def test_an_old_version_is_gone_and_its_record_holds(copies: Callable[..., Platf
     old_digest = digest_file(here.space.corpora / first / "manifest.json")
     second = newer(here)
     assert everything(here)
-    (here.space.work / "corpus-left").mkdir(parents=True)
-    (here.space.work / "corpus-left" / "rows.jsonl").write_text(SENTINEL, encoding="utf-8")
+    (here.space.work / "run" / "corpus-left").mkdir(parents=True)
+    (here.space.work / "run" / "corpus-left" / "rows.jsonl").write_text(SENTINEL, encoding="utf-8")
     done = expire(here.parts, Retention(keep_versions=1), clock=clock())
     assert everything(here) == []
     assert [path.name for path in here.space.corpora.iterdir()] == [second.corpus_id]

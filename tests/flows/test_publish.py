@@ -200,7 +200,7 @@ def test_a_killed_run_repeats_nothing(plain: Platform) -> None:
 
 def test_a_build_that_failed_is_told_as_such_without_its_message(plain: Platform) -> None:
     tell(plain.parts, OpenLineage())
-    fault = plain.space.work / "corpus-0123456789abcdef" / "select" / "FAULT.json"
+    fault = plain.space.work / "run" / "corpus-0123456789abcdef" / "select" / "FAULT.json"
     write_json(fault, {"type": "OutsideError", "message": "cannot write agora:olga", "faults": []})
     assert tell(plain.parts, OpenLineage()) == 2
     assert tell(plain.parts, OpenLineage()) == 0

@@ -164,7 +164,7 @@ def test_the_door_counts_what_the_reader_will_quarantine(tmp_path):
         pulled = feed.pull(parts, at=AT)
         assert (pulled.items, pulled.quarantined) == (1, expected)
         assert feed.pull(parts, at=AT).segments == 0
-    assert not list((space.work / "feed").iterdir()), "no text stays behind"
+    assert not list((space.work / "run").iterdir()), "no text stays behind"
 
 
 def world(space, batches):

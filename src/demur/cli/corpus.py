@@ -102,7 +102,7 @@ def build(
     known = known_at or clock.now()
     if known > clock.now():
         raise InputError("expected --known-at now or earlier, found a later instant: nobody knows yet what comes")
-    with working(context) as parts, _means(cluster, memory) as means:
+    with working(context, builds=True) as parts, _means(cluster, memory) as means:
         if told.toxicity is not None:
             keep_filter(parts, told.toxicity, recipe.toxicity)
         manifest = build_corpus(parts, policy, recipe, as_of=as_of or known, known_at=known, **means)

@@ -37,7 +37,7 @@ def erase(ctx: click.Context, context: Context, dry_run: bool, at: datetime | No
     from demur.flows.erase import rehearse
 
     now = at or clock.now()
-    with working(context) as parts:
+    with working(context, builds=True) as parts:
         if dry_run:
             done = rehearse(parts, at=now)
         else:
@@ -87,7 +87,7 @@ def verify(context: Context, certificate: Path, rebuild: bool) -> None:
     """Check a certificate: signature, digests, receipts, proofs of absence, inclusion in the ledger."""
     from demur.flows.verify import rebuild_clean, verify_certificate
 
-    with working(context) as parts:
+    with working(context, builds=rebuild) as parts:
         checks = verify_certificate(parts, certificate)
         clean = rebuild_clean(parts, at=clock.now(), workers=workers()) if rebuild else None
     rows = [[one.name, {True: "holds", False: "FAILS", None: "not compared"}[one.ok], one.detail] for one in checks]

@@ -164,13 +164,20 @@ def reading(context: Context) -> Iterator[Parts]:
 
 
 @contextmanager
-def working(context: Context, *, first: bool = False) -> Iterator[Parts]:
-    """Open a workspace alone, with progress; ``first`` = this command may begin it."""
+def working(context: Context, *, first: bool = False, builds: bool = False) -> Iterator[Parts]:
+    """Open a workspace alone, with progress.
+
+    Args:
+        context: of the command.
+        first: this command may begin it.
+        builds: this command may go on with a build that was killed.
+    """
+    from demur.flows.left import alone
     from demur.wiring import open_parts
 
     space = context.new_workspace if first else context.workspace
     with ExitStack() as stack:
-        stack.enter_context(space.lock())
+        stack.enter_context(alone(space, builds=builds))
         told = stack.enter_context(progress(context))
         yield stack.enter_context(open_parts(space, told))
 

@@ -81,6 +81,7 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
     Items, standing, accounts, residence, notices, campaigns, objections and holds; columns in docs/commands.md.
     """
     from demur.flows.hold import log_export, refuse_export
+    from demur.flows.left import fresh
     from demur.intake import snapshot
 
     known = known_at or clock.now()
@@ -89,11 +90,11 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
         if not reason:
             refuse_export(parts, clock.now())
         parts.progress("snapshot", 0, None)
-        source = snapshot(parts.workspace.source, parts.workspace.work / "export", as_of=at, known_at=known)
-        parts.progress("standing", 0, None)
-        facts = parts.registry.export(out, as_of=at, known_at=known, base_known_at=known)
-        shutil.copytree(parts.workspace.work / "export" / "items", out / "items", dirs_exist_ok=True)
-        shutil.rmtree(parts.workspace.work / "export")
+        with fresh(parts.workspace, "export") as folder:
+            source = snapshot(parts.workspace.source, folder, as_of=at, known_at=known)
+            parts.progress("standing", 0, None)
+            facts = parts.registry.export(out, as_of=at, known_at=known, base_known_at=known)
+            shutil.copytree(folder / "items", out / "items", dirs_exist_ok=True)
         log_export(parts, "tables", facts["digest"], at=clock.now(), reason=reason)
     found = {"folder": str(out), "items": source["items"]["rows"], "tables": facts["files"]}
 

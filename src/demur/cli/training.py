@@ -23,12 +23,13 @@ from demur.cli.look import grid, listing, say
 @guarded
 def base(context: Context, sentences: int, steps: int, vocab: int, hidden: int, layers: int, seed: int) -> None:
     """Make a small frozen base from made-up text, for trying things out."""
+    from demur.flows.left import alone
     from demur.testing import base_text
     from demur.training import make_base
 
     space = context.new_workspace
     folder = space.models / "base"
-    with space.lock(), progress(context) as told:
+    with alone(space), progress(context) as told:
         made = make_base(
             base_text(seed, sentences), folder, vocab=vocab, hidden=hidden, layers=layers, steps=steps, seed=seed,
             progress=told,

@@ -18,6 +18,7 @@ from demur.flows.decided import Decided, decided
 from demur.flows.fallback import fall_back
 from demur.flows.hold import training_stopped
 from demur.flows.kept import forget as forget_decisions
+from demur.flows.left import run_folder
 from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
 from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whole_corpora
 from demur.flows.people import people_roots
@@ -160,7 +161,7 @@ def corpus_of(
             toxicity=filter_folder(parts, recipe.toxicity) if recipe.toxicity else None,
         ),
         out=out or parts.workspace.corpora,
-        work=parts.workspace.work,
+        work=run_folder(parts.workspace),
         keys=parts.keys,
         progress=parts.progress,
         replaces=replaces,

@@ -1,4 +1,4 @@
-"""What may be used, as of an instant: snapshot, standing and decisions, as folders in ``work``.
+"""What may be used, as of an instant: snapshot, standing and decisions, as folders in ``work/run``.
 
 With ``narrowed_at`` later than ``known_at``, everything is decided twice and an item stays only if both readings allow
 it (ADR 2): what was learned later can only take away. An erasure need not do that from nothing: it goes on from what
@@ -17,10 +17,11 @@ from typing import Any
 from demur.clock import iso
 from demur.errors import ConfigError
 from demur.flows.kept import Before, keep, name_of, restore
+from demur.flows.left import fresh
 from demur.flows.parts import Parts
 from demur.intake import rows_known, snapshot, snapshot_since
 from demur.policy.narrow import BOTH, LATER
-from demur.store import digest_json, read_commit, remove_tree
+from demur.store import digest_json, read_commit
 from demur.store.stage import run_stage
 from demur.terms.policy import Policy
 
@@ -74,14 +75,9 @@ def decided(
     if not as_of <= known_at <= narrowed_at:
         raise ConfigError("expected as_of ≤ known_at ≤ narrowed_at, found another order; correct the instants")
     name = digest_json([policy.digest, iso(as_of), iso(known_at), iso(narrowed_at)])[:16]
-    folder = parts.workspace.work / f"decided-{name}"
-    for stale in parts.workspace.work.glob("decided-*"):
-        remove_tree(stale)  # of a killed run; the workspace's lock keeps others out
-    deciding = _Deciding(parts, policy, reference, folder, as_of, known_at, narrowed_at)
-    try:
+    with fresh(parts.workspace, f"decided-{name}") as folder:
+        deciding = _Deciding(parts, policy, reference, folder, as_of, known_at, narrowed_at)
         yield deciding.decide(upon=upon, carry=carry)
-    finally:
-        remove_tree(folder)
 
 
 @dataclass(frozen=True, slots=True)

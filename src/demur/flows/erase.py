@@ -18,13 +18,13 @@ from demur.corpus import read_manifest, settle
 from demur.erasure import Journal
 from demur.errors import RefusedError
 from demur.flows.build import rebuild_corpus
+from demur.flows.left import fresh
 from demur.flows.parts import Parts, current
 from demur.flows.pending import pending, refuse_unfinished
 from demur.flows.plan import make_plan, plan_as_json
 from demur.flows.steps import Erased, Steps
 from demur.intake import state_digest
 from demur.people import Restriction
-from demur.store import remove_tree
 
 __all__ = ["Erased", "erase", "first_effect", "pending", "plan_as_json", "rehearse"]
 
@@ -77,13 +77,9 @@ def rehearse(parts: Parts, *, at: datetime) -> Erased:
     known = current(parts.workspace)
     before = parts.workspace.corpora / str(known.corpus)
     model = parts.workspace.models / known.model if known.model else None
-    scratch = parts.workspace.work / "rehearsal"
-    remove_tree(scratch)
-    try:
+    with fresh(parts.workspace, "rehearsal") as scratch:
         after = rebuild_corpus(parts, read_manifest(before), narrowed_at=at, out=scratch, replaces=before)
         plan, tokens = make_plan(parts, before, scratch / after.corpus_id, model, restrictions)
-    finally:
-        remove_tree(scratch)
     return Erased("rehearsal", plan, tokens, restrictions, 0.0, after.corpus_id, None, None)
 
 

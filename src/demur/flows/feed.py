@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError, RefusedError
+from demur.flows.left import alone, run_folder
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.intake import IntakeReport, intake
@@ -142,7 +143,7 @@ def step(service: Service) -> int:
         if not queue.waiting():
             return 0
     try:
-        with parts.workspace.lock():
+        with alone(parts.workspace):
             return pull(parts, at=service.clock()).segments
     except RefusedError:
         return 0
@@ -155,7 +156,7 @@ def _stored(parts: Parts) -> frozenset[Path]:
 def _read(
     parts: Parts, queue: FeedQueue, segment: Segment, found: Pulled, at: datetime, before: frozenset[Path]
 ) -> None:
-    folder = parts.workspace.work / "feed"
+    folder = run_folder(parts.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{segment.name}.jsonl"
     with path.open("wb") as stream:

@@ -27,6 +27,7 @@ from demur.errors import RefusedError
 from demur.flows.build import train_model
 from demur.flows.erase import Erased, erase, first_effect
 from demur.flows.hold import place_hold, stops
+from demur.flows.left import alone
 from demur.flows.parts import Parts, corpus_folder, current, kept_policy
 from demur.flows.pending import pending, urgent
 from demur.flows.service import Service
@@ -165,7 +166,7 @@ def _round(service: Service, mine: _Rounds) -> int | None:
     if not unfinished and not waiting:
         return 0
     try:
-        with parts.workspace.lock():
+        with alone(parts.workspace, builds=True):
             journal = first_effect(parts, at=now, clock=service.clock)
     except RefusedError:
         return None

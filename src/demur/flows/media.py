@@ -26,6 +26,7 @@ from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
 from demur.errors import DemurError, RefusedError
+from demur.flows.left import fresh
 from demur.flows.media_gone import GONE, SEEN, memories, remembered
 from demur.flows.media_rows import media_rows
 from demur.flows.media_words import Told, told
@@ -120,9 +121,7 @@ def media_of(
     """
     space, inputs = parts.workspace, read_manifest(corpus)
     before = before or next(iter(media_builds(space, corpus=corpus.name)), None)
-    work = space.work / "media"
-    remove_tree(work)  # of a killed run: it holds persons in clear, and what was costly lies in the cache
-    try:
+    with fresh(space, "media") as work:  # a killed run starts again: what was costly lies in the cache
         parts.progress("media: rows", 0, None)
         rows = media_rows(parts, corpus, inputs, work)
         write_table(work / "rows.parquet", rows)
@@ -157,8 +156,6 @@ def media_of(
             counts=dict(sorted(counts.items())),
             gone=lost,
         )
-    finally:
-        remove_tree(work)
     facts = {"corpus": inputs.corpus_id, "media": manifest.media_id, "counts": manifest.counts, "gone": lost}
     builds = {"media": manifest.digest, "corpus": inputs.digest}
     parts.log(Entry(EntryKind.BUILD, at, f"media:{manifest.media_id}", facts, builds))

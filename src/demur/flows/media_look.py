@@ -5,7 +5,6 @@ The check of texts knows nothing of how the build compared them: no record may s
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from demur.corpus import read_manifest
 from demur.corpus.build import protecting
 from demur.corpus.similarity import words
 from demur.errors import BrokenError, InputError
+from demur.flows.left import beside
 from demur.flows.media import media_folder, waiting_since
 from demur.flows.media_rows import source_of
 from demur.flows.media_words import Fates, posts_of
@@ -43,8 +43,8 @@ def verify_media(parts: Parts, corpus: str | None = None) -> dict[str, Any]:
     known = {one["record_id"]: one["item_id"] for one in _rows(parts, folder, "media") if one["record_id"]}
     present: set[str] = set()
     records = ((one.record_id, f"{one.picture_text}\n{one.transcript}") for one in check_slices(folder, manifest))
-    with tempfile.TemporaryDirectory(prefix="media-", dir=_made(parts.workspace.work)) as work:
-        protected = _Protected(parts, home, Path(work))
+    with beside(parts.workspace, "media") as work:
+        protected = _Protected(parts, home, work)
         while some := list(islice(records, _TOGETHER)):
             present |= {name for name, _ in some}
             told = holding([text for _, text in some], protected.texts(), least=protected.least)
@@ -147,8 +147,3 @@ def _rows(parts: Parts, build: Path, kind: str) -> Iterator[dict[str, Any]]:
     if kind == "media" or path.exists():  # builds of before know nothing of what they show
         for table in SealedFile(path, kind, secret=parts.keys.secret("lineage")).all():
             yield from table.to_pylist()
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -6,7 +6,6 @@ key, and a reader opens the bucket of one account. It may be removed at any time
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.corpus import read_manifest
+from demur.flows.left import beside
 from demur.flows.parts import Parts, current
 from demur.intake import snapshot, state_digest
 from demur.lineage import SealedFile, write_sealed
@@ -82,10 +82,10 @@ def _sealed(parts: Parts, path: Path) -> SealedFile:
 def _build(parts: Parts, path: Path, at: datetime) -> None:
     fates = _fates(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="mine-", dir=parts.workspace.work) as folder:
+    with beside(parts.workspace, "mine") as folder:
         if parts.workspace.source.exists():
-            snapshot(parts.workspace.source, Path(folder) / "source", known_at=at)
-        tables = _tables(Path(folder) / "source" / "items", fates)
+            snapshot(parts.workspace.source, folder / "source", known_at=at)
+        tables = _tables(folder / "source" / "items", fates)
         write_sealed(path, "mine", tables, secret=parts.keys.secret("lineage"), buckets=_BUCKETS)
     for stale in path.parent.glob("*.sealed"):
         if stale != path:

@@ -24,6 +24,7 @@ from demur.errors import InputError
 from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
+from demur.flows.left import alone
 from demur.flows.objected import Done, log_kept, queue_letters
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import pending
@@ -258,7 +259,7 @@ def policy_name(parts: Parts) -> str:
 
 def compare_policies(service: Service, before: str, after: str, *, at: datetime) -> None:
     """Compare two shipped policies on the present state and keep the result, alone in the workspace."""
-    with service.parts.workspace.lock():
+    with alone(service.parts.workspace):
         found = compare(service.parts, before, after, as_of=at, known_at=at)
     write_json(_compared(service.parts, before, after), {"at": iso(at), **found})
 

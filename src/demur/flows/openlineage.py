@@ -20,6 +20,7 @@ from demur.clock import iso
 from demur.corpus import read_manifest
 from demur.disclosure.openlineage import Event, Run, events, run_of_leaf, run_of_model, runs_of_corpus
 from demur.errors import OutsideError
+from demur.flows.left import BUILD, FAULT, run_folder
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.ledger import EntryKind, Ledger, read_leaf
@@ -28,7 +29,7 @@ from demur.terms.site import OpenLineage
 from demur.training import read_model
 
 EVENTS, STATE = "openlineage.jsonl", "openlineage.json"
-_FAULTS = "corpus-*/*/FAULT.json"
+_FAULTS = f"{BUILD}*/*/{FAULT}"
 _BATCH = 1_000
 _SECONDS = 10.0
 """How long a post may take."""
@@ -39,7 +40,7 @@ def step(service: Service) -> int:
     parts = service.parts
     checkpoint = parts.workspace.ledger / "public" / "checkpoint"
     size = int(checkpoint.read_text(encoding="utf-8").split("\n")[1]) if checkpoint.exists() else 0
-    if size == _state(parts)["next"] and not any(parts.workspace.work.glob(_FAULTS)):
+    if size == _state(parts)["next"] and not any(run_folder(parts.workspace).glob(_FAULTS)):
         return 0
     return tell(parts, service.site.openlineage)
 
@@ -104,7 +105,7 @@ def _runs(parts: Parts, leaf: dict[str, Any]) -> list[Run]:
 
 def _faults(parts: Parts) -> Iterator[tuple[str, Run]]:
     """Yield the builds that a stage failed, by the fault that it left: the error's type, never its message."""
-    for path in sorted(parts.workspace.work.glob(_FAULTS)):
+    for path in sorted(run_folder(parts.workspace).glob(_FAULTS)):
         name = digest_file(path)[:16]
         at = iso(datetime.fromtimestamp(int(path.stat().st_mtime), tz=UTC))
         key = f"{path.parent.parent.name}:{name}"

@@ -12,9 +12,9 @@ from demur.corpus import read_manifest, verify
 from demur.erasure import Certificate
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.decided import decided
+from demur.flows.left import fresh
 from demur.flows.parts import Parts, corpus_folder, current, kept_policy, model_folder
 from demur.flows.pending import waiting_for
-from demur.store import remove_tree
 from demur.training import open_base, plan_from_json, read_model, verify_receipts
 
 
@@ -71,9 +71,7 @@ def rebuild_clean(parts: Parts, *, at: datetime, workers: int | None = None) -> 
     folder = corpus_folder(parts.workspace)
     manifest = read_manifest(folder)
     here = current(parts.workspace)
-    scratch = parts.workspace.work / "clean"
-    remove_tree(scratch)
-    try:
+    with fresh(parts.workspace, "clean") as scratch:
         clean = rebuild_corpus(
             parts, manifest, narrowed_at=parse(manifest.inputs["narrowed_at"]), out=scratch / "corpora",
             workers=workers or 1,
@@ -93,6 +91,4 @@ def rebuild_clean(parts: Parts, *, at: datetime, workers: int | None = None) -> 
                 workers=workers,
             )
             model_clean = trained.model_digest
-    finally:
-        remove_tree(scratch)
     return Rebuilt(manifest.digest, clean.digest, model_here, model_clean)

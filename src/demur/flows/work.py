@@ -18,6 +18,7 @@ from demur.flows import (
     feed,
     honour,
     inapp,
+    left,
     letters,
     mine_index,
     objected,
@@ -45,6 +46,7 @@ ALONE: Mapping[str, Step] = {
     "requests": request.step,
     "schedule": schedule.step,
     "openlineage": openlineage.step,
+    "left": left.step,
     "index": lambda service: mine_index.step(service.parts, at=service.clock()),
 }
 """Steps of one worker at a time: whoever holds the workspace's worker lock."""

@@ -160,7 +160,7 @@ def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datet
     out.mkdir(parents=True, exist_ok=True)
     total = hashlib.sha256()
     rows = versions = 0
-    with _buckets(sorted(parts.glob("*.parquet")), identity, known_at) as buckets:
+    with _buckets(sorted(parts.glob("*.parquet")), identity, known_at, out.parent) as buckets:
         for number, (bucket, keys) in enumerate(buckets):
             versions += bucket.num_rows
             current = current_items(bucket, keys, as_of) if identity == "item_id" else merged_people(bucket, keys)
@@ -174,7 +174,7 @@ def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datet
 
 
 @contextlib.contextmanager
-def _buckets(parts: list[Path], identity: str, known_at: datetime) -> Iterator[Iterator[tuple[Any, Keys]]]:
+def _buckets(parts: list[Path], identity: str, known_at: datetime, home: Path) -> Iterator[Iterator[tuple[Any, Keys]]]:
     """Give the rows known by then with their keys, all of one id in one bucket, the buckets in order of the keys."""
     size = sum(_bytes(part) for part in parts)
     bits = min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)) - 1).bit_length()
@@ -183,7 +183,7 @@ def _buckets(parts: list[Path], identity: str, known_at: datetime) -> Iterator[I
         whole = [pa.concat_tables(known)] if known else []
         yield iter([(table, _keys(table[identity])) for table in whole])
         return
-    with tempfile.TemporaryDirectory(prefix="demur-snapshot-") as folder:
+    with tempfile.TemporaryDirectory(prefix="buckets-", dir=home) as folder:
         _spread(parts, Path(folder), identity, known_at, bits)
         yield (_read(path) for path in sorted(Path(folder).iterdir()))
 

@@ -1,0 +1,149 @@
+"""Folders that hold persons and texts in clear while a flow runs, and what killed runs left of them.
+
+    work/run/<name>/       of the command that holds the workspace's lock: whoever holds it next removes what is there
+    work/run/corpus-*/     a build's stages, from which the same command goes on: removed by every other command
+    work/beside/<name>-*/  of commands beside it, each locked by its own process: whoever comes next removes the dead
+
+A lock goes with its process, so nobody's folder is removed under them, and a command that only reads removes nothing
+that is in use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demur.errors import RefusedError
+from demur.store import Workspace, remove_tree
+
+if TYPE_CHECKING:
+    from demur.flows.service import Service
+
+BUILD = "corpus-"
+"""What the folders of builds begin with (``corpus/build.py``)."""
+FAULT = "FAULT.json"
+"""What a stage that failed says of it; no text, no person. It stays, for ``flows/openlineage.py`` tells it."""
+REST_SECONDS = 3_600.0
+"""A build that was killed so long ago is not gone on with: the worker removes it."""
+LOOK_EVERY_SECONDS = 60.0
+_LOOK_AGAIN: dict[Path, float] = {}
+
+
+def run_folder(space: Workspace) -> Path:
+    """Return where whoever holds the lock works."""
+    return space.work / "run"
+
+
+@contextlib.contextmanager
+def alone(space: Workspace, *, builds: bool = False) -> Iterator[None]:
+    """Hold the workspace's lock, with nothing there that killed runs left.
+
+    Args:
+        space: the workspace.
+        builds: this command may go on with a build that was killed.
+
+    Raises:
+        RefusedError: another command holds it.
+    """
+    with space.lock():
+        clear(space, builds=builds)
+        yield
+
+
+@contextlib.contextmanager
+def fresh(space: Workspace, name: str) -> Iterator[Path]:
+    """Give an empty folder to whoever holds the lock; it is removed at the end."""
+    folder = run_folder(space) / name
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+@contextlib.contextmanager
+def beside(space: Workspace, name: str) -> Iterator[Path]:
+    """Give an empty folder to a command that does not hold the lock; it is removed at the end."""
+    _clear_dead(space)
+    home = space.work / "beside"
+    with contextlib.ExitStack() as stack:
+        while True:
+            home.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():  # else somebody took it for a dead one's before it was locked
+                break
+            os.close(handle)
+        stack.callback(os.close, handle)
+        stack.callback(remove_tree, folder)
+        yield folder
+
+
+def clear(space: Workspace, *, builds: bool) -> int:
+    """Remove what killed runs left; the caller holds the lock. ``builds`` = leave what a build goes on from."""
+    gone = _clear_dead(space)
+    for path in _of_runs(space):
+        if not path.name.startswith(BUILD):
+            remove_tree(path)
+            gone += 1
+        elif not builds:
+            gone += _strip(path)
+    return gone
+
+
+def step(service: Service) -> int:
+    """Remove what killed runs left, as a step of ``demur work``; 0 while somebody works."""
+    space = service.parts.workspace
+    if time.monotonic() < _LOOK_AGAIN.get(space.root, 0.0):
+        return 0
+    _LOOK_AGAIN[space.root] = time.monotonic() + LOOK_EVERY_SECONDS
+    since = service.clock().timestamp() - REST_SECONDS
+    old = all(path.stat().st_mtime < since for build in _of_runs(space) for path in build.rglob("*"))
+    if all(path.name.startswith(BUILD) and not (old and _texts(path)) for path in _of_runs(space)):
+        return _clear_dead(space)
+    try:
+        with space.lock():
+            return clear(space, builds=not old)
+    except RefusedError:
+        return 0
+
+
+def _of_runs(space: Workspace) -> list[Path]:
+    return sorted(run_folder(space).glob("*"))
+
+
+def _texts(build: Path) -> list[Path]:
+    return sorted(path for path in build.rglob("*") if path.is_file() and path.name != FAULT)
+
+
+def _strip(build: Path) -> int:
+    """Remove a build's folder; of one that failed, all but what it says of that."""
+    if not any(build.glob(f"*/{FAULT}")):
+        remove_tree(build)
+        return 1
+    texts = _texts(build)
+    for path in texts:
+        path.unlink()
+    return int(bool(texts))
+
+
+def _clear_dead(space: Workspace) -> int:
+    gone = 0
+    for folder in sorted((space.work / "beside").glob("*")):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(folder)
+                gone += 1
+            finally:
+                os.close(handle)
+    return gone

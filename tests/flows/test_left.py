@@ -1,0 +1,125 @@
+"""What killed runs left in clear goes when the next command takes the lock, and nothing of a running one goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from click.testing import CliRunner
+from flow_worlds import LATER, SENTINEL, in_process, opened
+
+from demur.cli import main
+from demur.clock import now
+from demur.erasure import find_sentinel
+from demur.errors import RefusedError
+from demur.flows import left
+from demur.flows.left import alone, beside, run_folder
+from demur.store import Workspace, stage, write_json
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from demur.flows.left import alone, beside, fresh
+from demur.store import Workspace
+
+space = Workspace(Path(sys.argv[1]))
+with alone(space), fresh(space, "decided-x") as run, beside(space, "mine") as aside:
+    for folder in (run, aside):
+        folder.mkdir(exist_ok=True)
+        (folder / "part").write_text("what somebody wrote")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def killed(here):
+    """A workspace in which an erasure was killed between the stages of its corpus and the corpus."""
+    here.object("olga", "ana", "gil")
+    here.parts.registry.close()
+    driver = [sys.executable, str(Path(__file__).with_name("driver.py")), str(here.space.root)]
+    done = subprocess.run([*driver, "erase", "demur.corpus.build._assemble:before"], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-800:]
+    assert {path.name.split("-")[0] for path in run_folder(here.space).iterdir()} == {"decided", "corpus"}
+    assert find_sentinel(run_folder(here.space), [SENTINEL])
+    return here.space
+
+
+def _command(space: Workspace, *arguments: str) -> None:
+    done = CliRunner().invoke(main, ["--home", str(space.root), *arguments])
+    assert done.exit_code == 0, done.output
+
+
+def test_any_command_that_writes_removes_what_a_killed_erasure_left(killed):
+    before = sorted(run_folder(killed).rglob("*"))
+    _command(killed, "status")
+    assert sorted(run_folder(killed).rglob("*")) == before, "who only reads removes nothing"
+    _command(killed, "corpus", "expire", "--dry-run", "--keep-versions", "3")
+    assert not list(run_folder(killed).iterdir())
+    assert find_sentinel(killed.work, [SENTINEL]) == []
+
+
+def test_an_erasure_goes_on_from_the_stages_that_are_done(killed):
+    performed: list[str] = []
+    perform = stage.perform
+
+    def counted(folder: Path) -> int:
+        performed.append(folder.parent.name)
+        return perform(folder)
+
+    with mock.patch.object(stage, "perform", counted), in_process(), alone(killed, builds=True):
+        assert {path.name.split("-")[0] for path in run_folder(killed).iterdir()} == {"corpus"}
+        with opened(killed.root) as again:
+            again.erase(LATER)
+            assert performed
+            assert not [name for name in performed if name.startswith("corpus-")]
+            assert again.clean().equal
+    assert not list(run_folder(killed).iterdir())
+
+
+def test_nothing_of_a_running_command_is_removed_and_all_of_a_killed_one(tmp_path):
+    space = Workspace(tmp_path / "home")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(space.root)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        held = sorted(path for path in space.work.rglob("part"))
+        assert len(held) == 2
+        with pytest.raises(RefusedError, match="another demur command"), alone(space):
+            pass
+        with beside(space, "media") as mine:
+            assert mine.is_dir()
+        assert left.step(_service(space)) == 0
+        assert sorted(path for path in space.work.rglob("part")) == held
+        holder.send_signal(signal.SIGKILL)
+    with alone(space):
+        assert [path for path in space.work.rglob("*") if path.is_file()] == []
+    assert not list((space.work / "beside").iterdir())
+
+
+def test_the_worker_leaves_a_build_for_an_hour(tmp_path):
+    space = Workspace(tmp_path / "home")
+    files = [run_folder(space) / one for one in ("corpus-1/select/rows", "corpus-2/text/FAULT.json", "decided-1/rows")]
+    for path in files:
+        write_json(path, {"type": "OutsideError"})
+    assert left.step(_service(space)) == 1
+    assert [path.exists() for path in files] == [True, True, False]
+    assert left.step(_service(space)) == 0, "it looks once a minute"
+    old = now().timestamp() - 2 * left.REST_SECONDS
+    for path in run_folder(space).rglob("*"):
+        os.utime(path, (old, old))
+    left._LOOK_AGAIN.clear()
+    assert left.step(_service(space)) == 1
+    assert [path.exists() for path in files] == [False, True, False], "what failed is still to be told"
+    left._LOOK_AGAIN.clear()
+    assert left.step(_service(space)) == 0
+
+
+def _service(space: Workspace) -> Any:
+    return SimpleNamespace(parts=SimpleNamespace(workspace=space), clock=now)

@@ -103,12 +103,12 @@ def png(picture):
     return out.getvalue()
 
 
-def film(pictures, rate=1, sound_seconds=0):
-    """A Matroska film of pictures, with tags that must go."""
+def film(pictures, rate=1, sound_seconds=0, form="matroska"):
+    """A Matroska film of pictures (or of another form without sound), with tags that must go."""
     import av
 
     out = io.BytesIO()
-    with av.open(out, "w", format="matroska") as sink:
+    with av.open(out, "w", format=form) as sink:
         sink.metadata["title"] = _TEXT
         sink.metadata["location"] = "+48.1351+011.5820/"
         stream = sink.add_stream("mjpeg", rate=rate)

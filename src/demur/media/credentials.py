@@ -1,12 +1,12 @@
 """Read what a file's content credentials say about training: its C2PA manifest store, as far as that. In the worker.
 
-The store is a tree of JUMBF boxes: in JPEG cut into APP11 segments, in PNG a chunk ``caBX``, in WebP a chunk ``C2PA``,
-in AVIF, HEIF and MP4 a box with a UUID. Signatures are not verified: what is read here can only take a file out, never
-in, and whoever can write a no into a file may as well withhold it. Stores that lie elsewhere (a link in XMP) and
-compressed ones are not read; what cannot be read says nothing.
+The store is a tree of JUMBF boxes: in JPEG cut into APP11 segments, in PNG a chunk ``caBX``, in WebP, WAV and AVI a
+chunk ``C2PA``, in AVIF, HEIF, MP4, M4A and MOV a box with a UUID. Signatures are not verified: what is read here can
+only take a file out, never in, and whoever can write a no into a file may as well withhold it. Stores that lie
+elsewhere (a link in XMP) and compressed ones are not read. What cannot be read says nothing, and is told as unread.
 
-Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; C2PA 2.2 §11.1, annex A; CAWG Training and Data Mining
-1.1 §3; RFC 8949 (CBOR) §3.
+Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; C2PA 2.2 §11.1, annex A (A.5 for the box with a UUID);
+ISO/IEC 14496-12 §4.2 (boxes), §11.1 (UUID); CAWG Training and Data Mining 1.1 §3; RFC 8949 (CBOR) §3.
 """
 
 from __future__ import annotations
@@ -22,97 +22,144 @@ _UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _DEPTH = 12
 _MOST = 32
 """Assertions of one file."""
+_MOST_BOXES = 200_000
+"""Boxes, chunks and segments that are looked at in one file; a film in fragments has a few a second."""
+_MOST_BYTES = 1 << 20
+"""Of one assertion."""
+_PROOF = b"merkle"
+"""Purpose of a box with hashes of a fragment: no store."""
 _SOS, _EOI, _APP11 = 0xDA, 0xD9, 0xEB
 _USES = ("allowed", "notAllowed", "constrained")
 
 
-def training_assertions(content: bytes) -> list[dict[str, Any]]:
-    """Return the assertions about training and mining of a picture or film: ``label`` and ``entries``, name → use."""
-    found: list[dict[str, Any]] = []
-    for store in _stores(content):
-        for label, held in _labelled(store, 0):
+def training_assertions(content: bytes) -> tuple[list[dict[str, Any]], bool]:
+    """Return a file's assertions about training and mining, and whether something of its store cannot be read.
+
+    An assertion is ``label`` and ``entries``, name → use. What was read stands, whatever else cannot be.
+    """
+    reading, found = _Reading(), list[dict[str, Any]]()
+    for store in reading.stores(content):
+        for label, held in reading.labelled(store, 0):
             entries = held.get("entries") if isinstance(held, dict) else None
-            if isinstance(entries, dict) and len(found) < _MOST:
-                uses = {str(name): one.get("use") for name, one in entries.items() if isinstance(one, dict)}
-                told = {name: {"use": use} for name, use in uses.items() if use in _USES}
-                found.append({"label": label, "entries": told})
-    return found
+            if not isinstance(entries, dict) or len(found) == _MOST:
+                reading.unread = True
+                continue
+            uses = {str(name): one.get("use") for name, one in entries.items() if isinstance(one, dict)}
+            told = {name: {"use": use} for name, use in uses.items() if use in _USES}
+            found.append({"label": label, "entries": told})
+    return found, reading.unread
 
 
-def _stores(content: bytes) -> Iterator[bytes]:
-    if content[:2] == b"\xff\xd8":
-        yield from _of_jpeg(content)
-    elif content[:8] == b"\x89PNG\r\n\x1a\n":
-        yield from (body for name, body in _chunks(content, 8, ">I4s", 4) if name == b"caBX")
-    elif content[:4] == b"RIFF":
-        yield from (body for name, body in _chunks(content, 12, "<4sI", 0) if name == b"C2PA")
-    else:
-        for name, body in _boxes(content):
-            if name == b"uuid" and body[:16] == _UUID:
-                purpose = body[20:].find(b"\0")  # version and flags, what it is for, where further ones lie
-                yield body[20 + purpose + 1 + 8 :]
+class _Reading:
+    """The reading of one file; what cannot be read is noted, and the rest is read on."""
 
+    def __init__(self) -> None:
+        self.unread = False
+        self._boxes = 0
 
-def _of_jpeg(content: bytes) -> Iterator[bytes]:
-    """Put the APP11 segments of each box together: by its number, in their own order."""
-    place, parts = 2, []
-    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] not in (_SOS, _EOI):
-        size = int.from_bytes(content[place + 2 : place + 4], "big")
-        body = content[place + 4 : place + 2 + size]
-        if content[place + 1] == _APP11 and body[:2] == b"JP" and len(body) > 16:
-            number, turn = struct.unpack_from(">HI", body, 2)
-            head = 8 + (8 if body[8:12] == b"\0\0\0\x01" else 0)
-            parts.append((number, turn, body[8:], head))
-        place += 2 + max(2, size)
-    for _number, some in groupby(sorted(parts), lambda part: part[0]):
-        first, *rest = some
-        yield first[2] + b"".join(body[head:] for _, _, body, head in rest)
-
-
-def _chunks(content: bytes, place: int, form: str, tail: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the chunks of a PNG or a RIFF file; the latter fills them up to even sizes."""
-    while place + 8 <= len(content):
-        one, other = struct.unpack_from(form, content, place)
-        name, size = (other, one) if isinstance(other, bytes) else (one, other)
-        yield name, content[place + 8 : place + 8 + size]
-        place += 8 + size + (tail or size % 2)
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the boxes of a JUMBF or ISO base media file (ISO/IEC 14496-12 §4.2): name and what it holds."""
-    place = 0
-    while place + 8 <= len(content):
-        size, name = struct.unpack_from(">I4s", content, place)
-        head = 8
-        if size == 1 and place + 16 <= len(content):
-            (size,), head = struct.unpack_from(">Q", content, place + 8), 16
-        elif size == 0:
-            size = len(content) - place
-        if size < head:
-            return
-        yield name, content[place + head : place + size]
-        place += size
-
-
-def _labelled(store: bytes, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the assertions of a tree of boxes: label and what it holds."""
-    for name, body in _boxes(store) if depth < _DEPTH else ():
-        if name != b"jumb":
-            continue
-        inner = list(_boxes(body))
-        about = inner[0][1] if inner and inner[0][0] == b"jumd" else b""
-        label = about[17:].partition(b"\0")[0].decode("utf-8", "replace") if about[16:17] > b"\x01" else ""
-        if label.partition("__")[0] in ASSERTIONS:
-            yield from ((label, held) for held in map(_read, inner[1:]) if held is not None)
+    def stores(self, content: bytes) -> Iterator[memoryview]:
+        """Yield the manifest stores of a file, as far as they are there."""
+        if content[:2] == b"\xff\xd8":
+            yield from self._of_jpeg(content)
+        elif content[:8] == b"\x89PNG\r\n\x1a\n":
+            yield from (body for name, body in self._chunks(content, 8, ">I4s", 4) if name == b"caBX")
+        elif content[:4] == b"RIFF":
+            yield from (body for name, body in self._chunks(content, 12, "<4sI", 0) if name == b"C2PA")
         else:
-            yield from _labelled(body, depth + 1)
+            yield from self._of_boxes(content)
+
+    def _of_jpeg(self, content: bytes) -> Iterator[memoryview]:
+        """Put the APP11 segments of each box together: by its number, in their own order."""
+        place, parts = 2, []
+        while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] not in (_SOS, _EOI):
+            size = int.from_bytes(content[place + 2 : place + 4], "big")
+            body = content[place + 4 : place + 2 + size]
+            if content[place + 1] == _APP11 and body[:2] == b"JP" and len(body) > 16:
+                number, turn = struct.unpack_from(">HI", body, 2)
+                head = 8 + (8 if body[8:12] == b"\0\0\0\x01" else 0)
+                parts.append((number, turn, body[8:], head))
+            place += 2 + max(2, size)
+        for _number, some in groupby(sorted(parts), lambda part: part[0]):
+            first, *rest = some
+            yield memoryview(first[2] + b"".join(body[head:] for _, _, body, head in rest))
+
+    def _chunks(self, content: bytes, place: int, form: str, tail: int) -> Iterator[tuple[bytes, memoryview]]:
+        """Yield the chunks of a PNG or a RIFF file; the latter fills them up to even sizes."""
+        whole = memoryview(content)
+        while place + 8 <= len(content) and self._may():
+            one, other = struct.unpack_from(form, content, place)
+            name, size = (other, one) if isinstance(other, bytes) else (one, other)
+            yield name, whole[place + 8 : place + 8 + size]
+            place += 8 + size + (tail or size % 2)
+
+    def _of_boxes(self, content: bytes) -> Iterator[memoryview]:
+        """Yield the stores of an ISO base media file: version and flags, purpose, where more lies, then the store."""
+        end = 0
+        for name, body, end in self._walk(memoryview(content)):
+            if name != b"uuid" or body[:16] != _UUID:
+                continue
+            purpose, ended, _ = bytes(body[20:84]).partition(b"\0")
+            if not ended:
+                self.unread = True
+            elif purpose != _PROOF:
+                yield body[20 + len(purpose) + 1 + 8 :]
+            self.unread |= end > len(content)
+        if content.find(_UUID, end) >= 0:  # beyond what could be walked through
+            self.unread = True
+
+    def _walk(self, content: memoryview) -> Iterator[tuple[bytes, memoryview, int]]:
+        """Yield the boxes of a JUMBF or ISO base media file: name, what is there of it, where it should end.
+
+        Of size 1 is one whose size is of 64 bits, of size 0 one that goes to the end (ISO/IEC 14496-12 §4.2).
+        """
+        place = 0
+        while place + 8 <= len(content) and self._may():
+            size, name = struct.unpack_from(">I4s", content, place)
+            head = 8
+            if size == 1 and place + 16 <= len(content):
+                (size,), head = struct.unpack_from(">Q", content, place + 8), 16
+            elif size == 0:
+                size = len(content) - place
+            if size < head:
+                return
+            yield name, content[place + head : place + size], place + size
+            place += size
+
+    def _may(self) -> bool:
+        self._boxes += 1
+        self.unread |= self._boxes > _MOST_BOXES
+        return self._boxes <= _MOST_BOXES
+
+    def _inner(self, body: memoryview) -> list[tuple[bytes, memoryview]]:
+        """Return the boxes of a store or of a box in it; noughts may fill it up."""
+        boxes = [one for one in self._walk(body) if one[0] != bytes(4)]
+        end = boxes[-1][2] if boxes else 0
+        self.unread |= end > len(body) or bool(bytes(body[end:]).strip(b"\0"))
+        return [(name, inner) for name, inner, _ in boxes]
+
+    def labelled(self, store: memoryview, depth: int) -> Iterator[tuple[str, Any]]:
+        """Yield the assertions of a tree of boxes: label and what it holds; ``None`` = that cannot be read."""
+        boxes = self._inner(store) if depth < _DEPTH else []
+        if depth == _DEPTH or (depth == 0 and not boxes) or any(name == b"brob" for name, _ in boxes):
+            self.unread = True  # nested too deep, no store, compressed
+        for name, body in boxes:
+            if name != b"jumb":
+                continue
+            inner = self._inner(body)
+            about = bytes(inner[0][1][:512]) if inner and inner[0][0] == b"jumd" else b""
+            label = about[17:].partition(b"\0")[0].decode("utf-8", "replace") if about[16:17] > b"\x01" else ""
+            if label.partition("__")[0] in ASSERTIONS:
+                yield from ((label, _read(*one)) for one in inner[1:] if one[0] in (b"json", b"cbor"))
+            else:
+                yield from self.labelled(body, depth + 1)
 
 
-def _read(box: tuple[bytes, bytes]) -> Any:
-    """Return what a box of JSON or CBOR holds; ``None`` = it is none, or cannot be read."""
-    name, body = box
+def _read(name: bytes, body: memoryview) -> Any:
+    """Return what a box of JSON or CBOR holds; ``None`` = it cannot be read."""
+    if len(body) > _MOST_BYTES:
+        return None
     try:
-        return json.loads(body) if name == b"json" else _Cbor(body).value(0) if name == b"cbor" else None
+        return json.loads(bytes(body)) if name == b"json" else _Cbor(bytes(body)).value(0)
     except (ValueError, IndexError, struct.error, RecursionError, UnicodeDecodeError):
         return None
 

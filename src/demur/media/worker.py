@@ -77,7 +77,8 @@ class Bench:
             return self._answer(content, pixels, pixels, seen, None)
         if kind == "voice":
             clean, said = sound.heard(content, self.recipe, self.transcriber)
-            return {"seen": asdict(picture.Seen(frames=0)), "transcript": said, "clean_bytes": len(clean)}, clean
+            seen = _signed(content, picture.Seen(frames=0))
+            return {"seen": asdict(seen), "transcript": said, "clean_bytes": len(clean)}, clean
         pixels, seen, said = film.watched(content, self.recipe, self.detectors, self.reader, self.transcriber)
         return self._answer(content, pixels, pixels[: len(pixels) // seen.frames], seen, said)
 
@@ -85,8 +86,7 @@ class Bench:
         self, content: bytes, clean: Any, first: Any, seen: picture.Seen, said: str | None
     ) -> tuple[dict[str, Any], bytes]:
         """Return the answer of clean pixels: the picture, then the thumbnail of it or of a film's first frame."""
-        told = training_assertions(content)
-        seen.credentials = json.dumps(told) if told else None
+        _signed(content, seen)
         whole, small = picture.encoded(clean, self.recipe.quality), picture.thumbnail(first, self.recipe)
         return {"seen": asdict(seen), "transcript": said, "clean_bytes": len(whole)}, whole + small
 
@@ -117,6 +117,14 @@ class Bench:
             return {"left": Left.NO_MEMORY.value}, b""
         except Exception as error:  # whatever a hostile file does
             return {"left": _fault(error).value}, b""
+
+
+def _signed(content: bytes, seen: picture.Seen) -> picture.Seen:
+    """Add what the file's content credentials say about training."""
+    told, unread = training_assertions(content)
+    seen.credentials = json.dumps(told) if told else None
+    seen.flags = [*seen.flags, *(["unread_credentials"] if unread else [])]
+    return seen
 
 
 def _fault(error: Exception) -> Left:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from demur.corpus import language_model as model
 
-LANGUAGE = "demur-language-2"
+LANGUAGE = "demur-language-3"
 """Name of the frozen settings: models' versions, languages, thresholds."""
 
 LANGUAGES = (
@@ -43,7 +43,8 @@ _LATIN = f"(?:[A-Za-z][^A-Za-z]*){{{MIN_LETTERS}}}"
 SIGNS = 320
 """Signs of a text that are looked at."""
 MARGIN = 0.4
-"""Logits by which a language must lead the next one."""
+"""Logits by which a language must lead the next one; where it doesn't, ELD's reliable answer stands if only a language
+that hides behind it comes near."""
 AGREED, HALF_AGREED = 2.5, 1.5
 """Logits that ELD's reliable, and its unsure, answer is worth."""
 SERBIAN = 1.0
@@ -155,10 +156,13 @@ def _second(plain: Any, said: Any, reliable: Any, hints: list[str | None]) -> tu
     told = by_language[:, serbian] - by_language[:, croatian] >= SERBIAN
     by_language[told, croatian] = by_language[~told, serbian] = -np.inf
     best = by_language.argmax(axis=1)
-    ordered = np.partition(by_language, -2, axis=1)
-    margin = np.round(ordered[:, -1] - ordered[:, -2], 6)
-    known = np.isin(names, LANGUAGES)[best] & (margin >= MARGIN)
-    tags = [names[place] if said_so else UNKNOWN for place, said_so in zip(best, known, strict=True)]
+    order = np.argsort(by_language, axis=1, kind="stable")[:, -2:]
+    next_one, first = np.take_along_axis(by_language, order, axis=1).T
+    margin = np.round(first - next_one, 6)
+    tied = reliable & (margin < MARGIN) & np.take_along_axis(_worth(said.tolist(), MEANT), order, axis=1).all(axis=1)
+    answers = np.where(tied, said, np.array(names, object)[best])
+    known = np.isin(answers, LANGUAGES) & (tied | (margin >= MARGIN))
+    tags = np.where(known, answers, UNKNOWN).tolist()
     return tags, np.round(1 / (1 + np.exp(-margin)), 3).astype(np.float32)
 
 

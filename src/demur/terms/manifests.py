@@ -25,7 +25,7 @@ class CorpusRecipe:
     """``mask`` (the type in angle brackets), ``drop``, or ``fake`` (made up, consistent inside one record only)."""
     recognisers: dict[str, str] = field(default_factory=dict)
     """Further recognisers by name → version, for names in free text (docs/redaction.md)."""
-    language: str = "demur-language-2"
+    language: str = "demur-language-3"
     dialect: str = "demur-dialect-2"
     quality: str = "demur-quality-1"
     """Name of the frozen filter; empty = off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ HERE = Path(__file__).parent
 
 
 def told(folder: Path, *, word: str) -> None:
-    """A stage that prints, as libraries do, and tells its process."""
-    print("not an answer")
+    """A stage that prints and reads, as libraries and their programs do, and tells its process."""
+    print("not an answer")  # noqa: T201
+    subprocess.run(["cat"], check=True)
     commit_record(folder, {"word": word, "process": os.getpid()})
 
 

@@ -137,9 +137,10 @@ def perform(folder: Path) -> int:
 
 def _main() -> None:
     """Run the stages of the folders named on standard input, one a line; answer each with its exit code."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
-    for line in sys.stdin:
+    asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody else reads what is asked
+    os.dup2(2, 1)  # and what a library prints is no answer
+    for line in asked:
         print(perform(Path(os.fsdecode(bytes.fromhex(line)))), file=answers, flush=True)
 
 

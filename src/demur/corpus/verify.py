@@ -8,7 +8,7 @@ what does not fit is spilled to a folder that is removed: the build's own, or a 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,17 @@ def judge(
     standing: Path,
     keys: KeyRing,
     policy: dict[str, Any] | None = None,
+    seen: Callable[[str, Any, Any], None] | None = None,
 ) -> Verdict:
-    """Verify written files against a manifest that need not be on disk yet; see above."""
+    """Verify written files against a manifest that need not be on disk yet; see above.
+
+    ``seen`` is shown all sealed rows: their kind, the part of each, and the rows.
+    """
     check_files(folder, manifest)
     load_settings(connection, manifest, policy if policy is not None else manifest.inputs["policy_facts"])
     load_people(connection, standing)
     _load_items(connection, items)
-    _load_corpus(connection, folder, manifest, keys)
+    _load_corpus(connection, folder, manifest, keys, seen)
     checks, recounted = among_items(connection)
     checks |= {name: count(connection, f"({query})") for name, query in CHECKS.items()}
     slices = [folder / one.path for one in manifest.slices if one.records]
@@ -283,7 +287,13 @@ def load_people(connection: Any, standing: Path) -> None:
     connection.execute(HOLDING)
 
 
-def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: KeyRing) -> None:
+def _load_corpus(
+    connection: Any,
+    folder: Path,
+    manifest: CorpusManifest,
+    keys: KeyRing,
+    seen: Callable[[str, Any, Any], None] | None,
+) -> None:
     listed = [
         {
             "file": str(folder / one.path),
@@ -302,12 +312,14 @@ def _load_corpus(connection: Any, folder: Path, manifest: CorpusManifest, keys: 
     )
     for kind, schema in READ.items():
         sealed = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=keys.secret("lineage"))
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(sealed, schema))
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(sealed, kind, schema, seen))
         table(connection, kind, reader)
 
 
-def _batches(sealed: SealedFile, schema: Any) -> Iterator[Any]:
-    for _, table in sealed.gathered(sorted(sealed.present)):
+def _batches(sealed: SealedFile, kind: str, schema: Any, seen: Callable[[str, Any, Any], None] | None) -> Iterator[Any]:
+    for parts, table in sealed.gathered(sorted(sealed.present)):
+        if seen is not None:
+            seen(kind, parts, table)
         yield from table.select(schema.names).cast(schema).to_batches()
 
 

@@ -2,7 +2,8 @@
 
 It finds for itself what changed, and asks no stage. People: by prints of everything that the rules read of an account,
 a person or everybody, kept sealed beside each corpus. Fates, lineage and measures: by their sealed parts; a chunk has
-a key of its own, so parts with the same keys hold the same rows. Slices: by the digests of their files. Items: the
+a key of its own, so parts with the same keys hold the same rows; which of these have to do with a change says an index
+that the verifier sealed with its last verdict (verify_where). Slices: by the digests of their files. Items: the
 snapshot is the same by its digest. What an item is judged by beside these are the items above it, so whoever stands
 below a changed one is judged again too; what a text is, all texts equal to a changed one are asked about. Slices with
 other bytes are searched for every name that no record may say, the others for names that are new. Where this cannot be
@@ -41,9 +42,10 @@ from demur.corpus.verify import (
     objector_names,
     table,
 )
-from demur.corpus.verify_rows import TOGETHER, Block, UnclearError, blocks, gathered, numbered, times
+from demur.corpus.verify_rows import Block, UnclearError, blocks, divided, gathered, numbered, times
 from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
 from demur.corpus.verify_texts import Search, measured_otherwise, saying_names
+from demur.corpus.verify_where import COLUMNS, WHERE, Where
 from demur.corpus.write import SEALED
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, read_json, remove_tree
@@ -51,6 +53,8 @@ from demur.terms.manifests import CorpusManifest, SliceDigest
 
 JUDGED = "judged"
 """Sealed file of the prints that a verdict stands on."""
+KEPT = (JUDGED, WHERE)
+"""Sealed files that the verifier writes for the next verdict."""
 _PRINTS: Any = pa.schema([("what", pa.string()), ("name", pa.string()), ("print", pa.uint64())])
 _FREE = {"narrowed_at", "suppressed_words"}
 """Inputs that may differ: what they change shows in the prints and in the files."""
@@ -58,7 +62,7 @@ _MOST_READ = 250_000
 """Rows of the snapshot among which texts are drawn that are measured again."""
 _MOST_HELD = 256 << 20
 """Bytes of fates that are kept at hand: who is asked for mostly stands where something changed."""
-_KEPT = (
+_ROWWISE = (
     "record_of_no_allowed_item",
     "copy_of_no_allowed_item",
     "withheld_item_used",
@@ -194,39 +198,44 @@ def stage(
     manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
     ring, spill = KeyRing(Path(keys)), folder / "spill"
     spill.mkdir()
-    prints = Path(written) / "sealed" / f"{JUDGED}.sealed"
-    prints.unlink(missing_ok=True)  # of a run that was killed
+    sealed = {kind: Path(written) / "sealed" / f"{kind}.sealed" for kind in KEPT}
+    for path in sealed.values():
+        path.unlink(missing_ok=True)  # of a run that was killed
     given: dict[str, Any] = {"items": Path(items), "standing": Path(standing), "keys": ring}
     verdict: Verdict | None = None
     try:
         if before is not None and _upon(read_manifest(Path(before)), manifest):
             with connect(spill, encrypted=False) as engine:
                 with suppress(UnclearError):
-                    verdict = _Changes(Path(written), manifest, Path(before), engine, **given).judged()
+                    changes = _Changes(Path(written), manifest, Path(before), engine, **given)
+                    verdict = changes.judged()
                 if verdict is not None:
-                    _keep(engine, prints, ring)
+                    _keep(engine, changes.where, sealed, ring)
         if verdict is None:
             with connect(spill, encrypted=False) as engine:
-                verdict = judge(Path(written), manifest, engine, **given)
+                where = Where()
+                verdict = judge(Path(written), manifest, engine, **given, seen=where.add)
                 engine.execute(PRINTS)
-                _keep(engine, prints, ring)
+                _keep(engine, where, sealed, ring)
     finally:
         remove_tree(spill)
-    commit_record(folder, {"verdict": verdict.as_json(), "sealed": {f"sealed/{prints.name}": digest_file(prints)}})
+    digests = {f"sealed/{path.name}": digest_file(path) for path in sealed.values()}
+    commit_record(folder, {"verdict": verdict.as_json(), "sealed": digests})
 
 
-def _keep(engine: Any, path: Path, keys: KeyRing) -> None:
-    """Seal the prints; they name accounts and people."""
+def _keep(engine: Any, where: Where, sealed: dict[str, Path], keys: KeyRing) -> None:
+    """Seal what the next verdict goes on from; the prints name accounts and people."""
     reader = engine.sql("SELECT what, name, print FROM prints ORDER BY what, name").to_arrow_reader(50_000)
     pieces = ((number, pa.Table.from_batches([piece])) for number, piece in enumerate(reader))
-    write_sealed(path, JUDGED, pieces, secret=keys.secret("lineage"), buckets=MOST_PIECES)
+    write_sealed(sealed[JUDGED], JUDGED, pieces, secret=keys.secret("lineage"), buckets=MOST_PIECES)
+    where.seal(sealed[WHERE], keys.secret("lineage"))
 
 
 def _upon(before: CorpusManifest, now: CorpusManifest) -> bool:
     """Say whether the verdict on a corpus says anything about this one."""
     same = all(before.inputs.get(name) == value for name, value in now.inputs.items() if name not in _FREE)
     asked = before.verdict.get("agrees") and set(before.verdict["checks"]) == ASSERTED
-    return same and bool(asked) and f"sealed/{JUDGED}.sealed" in before.sealed
+    return same and bool(asked) and all(f"sealed/{kind}.sealed" in before.sealed for kind in KEPT)
 
 
 class _Changes:
@@ -254,6 +263,8 @@ class _Changes:
         """Records that say a name, in the others."""
         self._held: list[Any] = []
         """Fates of parts that were opened, as far as they fit."""
+        self.where = Where()
+        """Which part what stands in."""
         self._near: set[int] = set()
         """Parts in which fates may lie that are asked for."""
 
@@ -262,6 +273,8 @@ class _Changes:
         check_files(self._folder, self._manifest)
         if any(self._file(kind, True).buckets != self._file(kind, False).buckets for kind in READ):
             return None
+        for kind in COLUMNS:
+            self.where.carry(self._file(WHERE, False), kind, self._file(kind, False).present, self._differing(kind))
         self._engine.execute("SET threads = 1; SET preserve_insertion_order = true")  # rows as they come
         load_settings(self._engine, self._manifest, self._manifest.inputs["policy_facts"])
         load_people(self._engine, self._standing)
@@ -277,7 +290,7 @@ class _Changes:
         self._engine.execute(_NEEDED.format(columns=ITEM_COLUMNS))
         self._load_asked_fates(held)
         checks, recounted = among_items(self._engine)
-        for name, query in {**{name: CHECKS[name] for name in _KEPT}, **_SETS}.items():
+        for name, query in {**{name: CHECKS[name] for name in _ROWWISE}, **_SETS}.items():
             checks[name] = count(self._engine, f"({query})")
         fresh = objector_names(self._engine, self._manifest, _FRESH)
         checks["record_says_objector"] = self._saying + saying_names(fresh, map(self._folder.joinpath, self._alike))
@@ -303,9 +316,14 @@ class _Changes:
             self._files[kind, now] = SealedFile(folder / "sealed" / f"{kind}.sealed", kind, secret=self._secret)
         return self._files[kind, now]
 
-    def _blocks(self, kind: str, *, every: bool = False) -> Iterator[Block]:
-        """Yield what of a sealed file differs, or all of it."""
-        return blocks(self._engine, self._file(kind, False), self._file(kind, True), READ[kind], every=every)
+    def _blocks(self, kind: str) -> Iterator[Block]:
+        """Yield what of a sealed file differs; enter it where the verifier finds it again."""
+        for block in blocks(self._engine, self._file(kind, False), self._file(kind, True), READ[kind]):
+            self.where.add(kind, block.parts, block.rows)
+            yield block
+
+    def _differing(self, kind: str) -> set[int]:
+        return set(self._file(kind, True).differing(self._file(kind, False)))
 
     def _load_changed(self) -> bool:
         """Load whose prints are others than before; say whether those of everybody are the same."""
@@ -372,50 +390,66 @@ class _Changes:
             "person_id": self._column("SELECT name FROM changed WHERE what = 'person'"),
         }
         found, came, went, authors = [], [], [], [np.zeros(0, np.uint64)]
-        for block in self._blocks("lineage", every=True):
+
+        def look(rows: Any) -> None:
+            masks = [pc.is_in(rows[name], values) for name, values in sought.items()]
+            found.append(rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2]))))
+            chosen = rows["record_id"].filter(pc.equal(rows["role"], "author"))
+            authors.append(numbered(chosen.combine_chunks()))
+
+        for block in self._blocks("lineage"):
             came.append(block.came)
             went.append(block.went)
-            masks = [pc.is_in(block.rows[name], values) for name, values in sought.items()]
-            found.append(block.rows.filter(pc.or_(masks[0], pc.or_(masks[1], masks[2]))))
-            chosen = block.rows["record_id"].filter(pc.equal(block.rows["role"], "author"))
-            authors.append(numbered(chosen.combine_chunks()))
+            look(block.rows)
         self._load("lineage_after", came, SEALED["lineage"])
         self._load("lineage_before", went, SEALED["lineage"])
-        self._load("sought", [*found, *came], SEALED["lineage"])
-        self._engine.execute("CREATE TABLE lineage AS SELECT DISTINCT * FROM sought")
         self._engine.execute(_LINKED)
         asked = self._column(
             "SELECT record_id FROM came UNION SELECT record_id FROM went "
             "UNION SELECT record_id FROM linked UNION SELECT record_id FROM unlinked"
         )
+        file = self._file("lineage", True)
+        further = {
+            *self.where.parts("lineage", "record_id", asked),
+            *self.where.parts("lineage", "item_id", sought["item_id"]),
+            *buckets_of(sought["person_id"], file.buckets).tolist(),
+        }
+        for some in divided(further & file.present - self._differing("lineage")):
+            look(gathered(file, some, SEALED["lineage"])[1])
+        self._load("sought", [*found, *came], SEALED["lineage"])
+        self._engine.execute("CREATE TABLE lineage AS SELECT DISTINCT * FROM sought")
         counted = times(numbered(asked), np.sort(np.concatenate(authors)))
         table(self._engine, "authored", pa.table({"record_id": asked, "n": pa.array(counted)}))
 
     def _load_measures(self) -> None:
         """Load the measures that differ, those of items that became something else, and all that is equal to these."""
+        file, schema = self._file("measures", True), READ["measures"]
+        differing = self._differing("measures")
         asked = self._column("SELECT item_id FROM changed_fates")
-        found, came, went = [], [], []
-        keys, parts, taken = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros(0, bool)]
-        for block in self._blocks("measures", every=True):
+        found, came, went, near = [], [], [], []
+        for block in self._blocks("measures"):
             came.append(block.came)
             went.append(block.went)
             mine = pc.is_in(block.rows["item_id"], pa.concat_arrays([asked, *block.came["item_id"].chunks]))
             found.append(block.rows.filter(mine))
-            keys.append(_beginnings(block.rows["exact"]))
-            parts.append(block.parts)
-            taken.append(mine.to_numpy(zero_copy_only=False))
-        self._load("measures_after", came, READ["measures"])
-        self._load("measures_before", went, READ["measures"])
-        chosen, key = np.concatenate(taken), np.concatenate(keys)
-        alike = np.sort(np.unique(key[chosen & (key != 0)]))
-        beside = (times(key, alike) > 0) & ~chosen
-        known, further = _ids(found), np.unique(np.concatenate(parts)[beside])
-        for some in _divided(further):
-            rows = gathered(self._file("measures", True), some, READ["measures"])[1]
-            exact = times(_beginnings(rows["exact"]), alike) > 0
-            found.append(rows.filter(pc.and_(pa.array(exact), pc.invert(pc.is_in(rows["item_id"], known)))))
-        self._load("measures", found, READ["measures"])
-        self._near.update(further.tolist(), np.unique(np.concatenate(parts)[chosen]).tolist())
+            near.append(block.parts[mine.to_numpy(zero_copy_only=False)])
+        for some in divided(self.where.parts("measures", "item_id", asked) - differing):
+            parts, rows = gathered(file, some, schema)
+            mine = pc.is_in(rows["item_id"], asked)
+            found.append(rows.filter(mine))
+            near.append(parts[mine.to_numpy(zero_copy_only=False)])
+        self._load("measures_after", came, schema)
+        self._load("measures_before", went, schema)
+        known = _ids(found)
+        alike = pa.chunked_array([rows["exact"].combine_chunks() for rows in found], schema.field("exact").type)
+        alike = pc.unique(alike.drop_null())
+        for some in divided(self.where.parts("measures", "exact", alike)):
+            parts, rows = gathered(file, some, schema)
+            beside = pc.and_(pc.is_in(rows["exact"], alike), pc.invert(pc.is_in(rows["item_id"], known)))
+            found.append(rows.filter(beside))
+            near.append(parts[beside.to_numpy(zero_copy_only=False)])
+        self._load("measures", found, schema)
+        self._near.update(np.unique(np.concatenate([np.zeros(0, np.int64), *near])).tolist())
 
     def _load_asked_fates(self, held: list[int]) -> None:
         """Load the fates asked for: at hand, or from the parts of whoever may have made the items, or from all."""
@@ -424,7 +458,7 @@ class _Changes:
         found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in self._held]
         for some in (parts & file.present, file.present - parts):
             missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))
-            for numbers in _divided(sorted(some - set(held))) if len(missing) else ():
+            for numbers in divided(some - set(held)) if len(missing) else ():
                 rows = gathered(file, numbers, SEALED["fates"])[1]
                 found.append(rows.filter(pc.is_in(rows["item_id"], missing)))
         self._load("some_fates", found, SEALED["fates"])
@@ -460,18 +494,3 @@ def _compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
     if not pc.all(pc.less(here[:-1], here[1:])).as_py():  # in order each is another
         counted = pc.value_counts(here)
         yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
-
-
-def _beginnings(exact: Any) -> Any:
-    """Return the first eight bytes of what equal texts are found by; 0 for none."""
-    flat = exact.combine_chunks()
-    if not len(flat):
-        return np.zeros(0, np.uint64)
-    raw = np.frombuffer(flat.buffers()[1], np.uint64)[2 * flat.offset : 2 * (flat.offset + len(flat)) : 2]
-    return np.where(flat.is_valid().to_numpy(zero_copy_only=False), raw, np.uint64(0))
-
-
-def _divided(parts: Any) -> Iterator[list[int]]:
-    """Yield parts, some at a time."""
-    for at in range(0, len(parts), TOGETHER):
-        yield [int(number) for number in parts[at : at + TOGETHER]]

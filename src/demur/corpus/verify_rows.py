@@ -35,30 +35,28 @@ class Block:
     """Rows that the later file has not, or not as often."""
 
 
-def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any, *, every: bool) -> Iterator[Block]:
-    """Yield the parts that differ, or every one, of the later file; a part is never divided.
+def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any) -> Iterator[Block]:
+    """Yield the parts of the later file that differ; a part is never divided.
 
     Args:
         engine: makes the hashes.
         then: the earlier file.
         now: the later file, in as many parts.
         schema: the columns that count.
-        every: whether parts without a difference are yielded too.
     """
-    differing = set(now.differing(then))
-    wanted = sorted(differing | now.present if every else differing)
-    for at in range(0, len(wanted), TOGETHER):
-        some = wanted[at : at + TOGETHER]
-        mine = [number for number in some if number in differing]
-        others = [number for number in some if number not in differing]
-        parts, rows = gathered(now, mine, schema)
-        went = gathered(then, mine, schema)[1]
+    for some in divided(now.differing(then)):
+        parts, rows = gathered(now, some, schema)
+        went = gathered(then, some, schema)[1]
         here, there = unlike(prints(engine, rows), prints(engine, went))
         came, went = rows.filter(pa.array(here)), went.filter(pa.array(there))
-        if others:
-            further = gathered(now, others, schema)
-            parts, rows = np.concatenate([parts, further[0]]), pa.concat_tables([rows, further[1]])
-        yield Block(parts, rows.combine_chunks(), came, went)
+        yield Block(parts, rows, came, went)
+
+
+def divided(parts: Iterable[int]) -> Iterator[list[int]]:
+    """Yield parts in order, some at a time."""
+    wanted = sorted(parts)
+    for at in range(0, len(wanted), TOGETHER):
+        yield wanted[at : at + TOGETHER]
 
 
 def gathered(file: SealedFile, parts: Iterable[int], schema: Any) -> tuple[Any, Any]:

@@ -34,7 +34,7 @@ _SPREAD = 4
 """From so many times more rows they are drawn."""
 _ROWS = 50_000
 """Records that are searched at once, about."""
-_WIDTH = 3
+_WIDTH = 4
 """Signs that are compared on each side of a space."""
 _KEY_BITS = 22
 _APART = 32
@@ -132,15 +132,18 @@ class Names:
         for name in spelled:
             self._automaton.add_word(name, len(name))
         self._automaton.make_automaton()
-        apart = " " * _WIDTH
-        places = np.cumsum([0, *(len(name.encode()) + _WIDTH for name in spelled)])[:-1] + _WIDTH
+        apart = " " * (_WIDTH + 1)
+        places = np.cumsum([0, *(len(name.encode()) + len(apart) for name in spelled)])[:-1] + len(apart)
         places += np.array([len(name.split(" ", 1)[0].encode()) for name in spelled], np.int64)
         body = np.frombuffer((apart + apart.join(spelled) + apart).encode(), np.uint8)
-        ends = np.zeros((256, 256), bool)
-        ends[_FOLDED[body[places - 1]], _FOLDED[body[places + 1]]] = True
-        self._ends = ends[_FOLDED][:, _FOLDED].reshape(-1)
+        signs = _spellings(_signs(body, places, before=_WIDTH + 1, after=_WIDTH + 1))
+        folded = np.zeros((128, 128), bool)
+        folded[signs[0], signs[_WIDTH]] = True
+        self._near = folded[_FOLDED][:, _FOLDED].reshape(-1)
+        self._nearer = np.zeros((128, 128, 128), bool)
+        self._nearer[signs[0], signs[_WIDTH], signs[_WIDTH + 1]] = True
         self._keys = np.zeros(1 << _KEY_BITS, bool)
-        self._keys[_around(body, places)] = True
+        self._keys[_key(signs)] = True
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -153,17 +156,17 @@ class Names:
     def _likely(self, texts: Any) -> list[int]:
         """Return the rows in which a space stands between such signs as in a name."""
         flat = pc.fill_null(texts, "")
-        if pc.any(pc.match_substring(flat, "\n\n")).as_py():
+        if np.any(np.diff(np.flatnonzero(_body(flat)[1] == ord("\n"))) == 1):
             flat = pc.replace_substring(flat, "\n\n", " ")
         flat = pc.binary_join_element_wise(flat, "", "\n")  # so that no word reaches into the next text
-        places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
-        body = np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
+        places, body = _body(flat)
         around = np.full(_WIDTH, _APART, np.uint8)
         body = np.concatenate([around, body, around])
         spaces = np.flatnonzero((body == ord(" ")) | (body == ord("\n")))[_WIDTH:-_WIDTH]
-        ends = body[spaces - 1].astype(np.uint16) << np.uint16(8) | body[spaces + 1]
-        spaces = spaces[self._ends[ends]]
-        spaces = spaces[self._keys[_around(body, spaces)]]
+        before, after = body.take(spaces - 1), body.take(spaces + 1)
+        spaces = spaces[self._near[before.astype(np.uint16) << np.uint16(8) | after]]
+        spaces = spaces[self._nearer[*_signs(body, spaces, before=1, after=2)]]
+        spaces = spaces[self._keys[_key(_signs(body, spaces))]]
         rows = np.searchsorted(places, spaces - _WIDTH + places[0], "right") - 1
         found: list[int] = np.unique(rows).tolist()
         return found
@@ -191,23 +194,76 @@ def _is_mark(sign: str) -> bool:
     return unicodedata.category(sign).startswith("M")
 
 
+_BEYOND = 1
 _FOLDED = np.array(
-    [1 if sign > 127 else ord(chr(sign).lower()) if chr(sign).isalnum() else _APART for sign in range(256)],
+    [_BEYOND if sign > 127 else ord(chr(sign).lower()) if chr(sign).isalnum() else _APART for sign in range(256)],
     np.uint8,
 )
 """Letters in lower case; all that is not ASCII is one sign, and so is all that is in no word."""
+_LIGATURES = np.zeros((256, 256), bool)
+"""Two letters, from the space on, that may be written as one sign beyond ASCII, as ss is \u00df."""
+for _one, _other in ("ss", "st", "ff", "fi", "fl"):
+    _LIGATURES[ord(_one), ord(_other)] = _LIGATURES[ord(_other), ord(_one)] = True
 
 
-def _around(body: Any, places: Any) -> Any:
-    """Return a hash of the words before and after some spaces, as far as they are looked at."""
-    key = np.zeros(len(places), np.uint32)
-    for way in (-1, 1):
-        over = np.zeros(len(places), bool)
-        for far in range(1, _WIDTH + 1):
-            sign = _FOLDED[body[places + way * far]]
-            over |= sign == _APART
-            key = (key ^ np.where(over, np.uint8(_APART), sign)) * np.uint32(2654435761)
-            key ^= key >> np.uint32(15)
+def _body(flat: Any) -> tuple[Any, Any]:
+    """Return where the texts of an array begin and end, and all their bytes."""
+    places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
+    return places, np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
+
+
+def _signs(body: Any, places: Any, *, before: int = _WIDTH, after: int = _WIDTH) -> list[Any]:
+    """Return the signs that stand before and after some spaces, nearest first, as they are compared.
+
+    Where a word ends there is nothing more to see, and behind a sign beyond ASCII neither: in another case it may have
+    another number of bytes.
+    """
+    found = []
+    for way, most in ((-1, before), (1, after)):
+        last = _FOLDED.take(body.take(places + way))
+        found.append(last)
+        for far in range(2, most + 1):
+            ended = (last == _APART) | (last == _BEYOND)
+            last = np.where(ended, last, _FOLDED.take(body.take(places + way * far)))
+            found.append(last)
+    return found
+
+
+def _spellings(signs: list[Any]) -> list[Any]:
+    """Return the signs of names also as they may be written beyond ASCII, beginning at any sign on each side.
+
+    A letter may have swallowed the next one or the mark upon it; an s inside a word may be long. No word ends or
+    begins with a long s, and none begins with a sharp one: if these were looked for, every text in another script
+    would be read.
+
+    Args:
+        signs: one more on each side than are compared.
+    """
+    width = len(signs) // 2
+    table = np.stack(signs, axis=1)
+    begun = np.zeros((len(table), 2), bool)
+    for side in (0, 1):
+        tables, all_begun = [table], [begun]
+        for far in range(width - 1):
+            at = side * width + far
+            sign, behind = table[:, at], table[:, at + 1]
+            swallows, marked = _LIGATURES[sign, behind], (behind == _BEYOND) & (sign > _APART)
+            chosen = marked | ((swallows | (sign == ord("s"))) if far else (swallows & ~begun[:, 0]))
+            other, also = table[chosen], begun[chosen]
+            other[:, at : (side + 1) * width] = _BEYOND
+            also[:, side] |= far == 0
+            tables.append(other)
+            all_begun.append(also)
+        table, begun = np.concatenate(tables), np.concatenate(all_begun)
+    return [*table.T[: width - 1], *table.T[width:-1]]
+
+
+def _key(signs: list[Any]) -> Any:
+    """Return a hash of the signs beside some spaces."""
+    key = np.zeros(len(signs[0]), np.uint32)
+    for sign in signs:
+        key = (key ^ sign) * np.uint32(2654435761)
+        key ^= key >> np.uint32(15)
     return key & np.uint32((1 << _KEY_BITS) - 1)
 
 

@@ -21,7 +21,7 @@ from demur.corpus import build, check_files, read_manifest
 from demur.corpus.measures import Before
 from demur.corpus.redact import REDACTION
 from demur.errors import BrokenError
-from demur.lineage import SealedFile, handle_hash
+from demur.lineage import SealedFile, handle_hash, name_hash
 from demur.store import KeyRing, read_commit
 from demur.terms.policy import ThirdPartyScope
 
@@ -319,6 +319,28 @@ def test_a_name_beside_a_suppressed_handle_and_one_spelled_otherwise_are_found(t
         found, _ = made(world, tmp_path / f"{number}", replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
         clean, _ = made(world, tmp_path / f"{number}-clean", narrowed_at=AS_OF + timedelta(days=1))
         assert found.digest == clean.digest, then
+
+
+@pytest.mark.parametrize("mode", ["mask", "drop", "fake"])
+def test_the_spans_of_suppressed_names_are_those_of_a_clean_build(tmp_path: Path, mode: str) -> None:
+    world = World()
+    for name in ("writer", "other"):
+        world.person(name)
+    world.item("i", "writer", "thank you Eva Weber (eva@mail.org) for all of the bread and the soup, Olaf Quill")
+    world.item("j", "other", "yesterday we met nobody at all on the way home from the lake, as always")
+    key, recipe = ring(tmp_path).secret("suppression"), replace(RECIPE, redaction_mode=mode)
+    world.words = [str(name_hash(key, "Eva Weber"))]
+    _, before = made(world, tmp_path / "one", recipe=recipe)
+    world.words.append(str(name_hash(key, "Olaf Quill")))
+    later = AS_OF + timedelta(days=1)
+    found, upon = made(world, tmp_path / "one", recipe=recipe, replaces=before, narrowed_at=later)
+    clean, anew = made(world, tmp_path / "two", recipe=recipe, narrowed_at=later)
+    assert found.digest == clean.digest
+    first, second = (fates(folder, ring(tmp_path)) for folder in (upon, anew))
+    assert first["i"]["spans"] == second["i"]["spans"]
+    kinds = [(one["start"], one["end"], one["kind"]) for one in first["i"]["spans"]]
+    assert kinds == [(10, 19, "NAME"), (21, 33, "EMAIL"), (70, 80, "NAME")]
+    assert first["j"]["spans"] == []
 
 
 def test_an_author_who_became_another_person_in_the_same_slice_is_no_violation(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_spans import masked
 from demur.corpus.text import own_words
 from demur.errors import BrokenError, InputError
+from demur.lineage.suppressed import handle_hash, name_hash
 from demur.store import digest_file, write_json
 
 TOLD = Described("Agora", "Agora Ltd", "https://agora.example/data", ("CC-BY-SA-4.0",))
@@ -288,8 +289,11 @@ def test_a_redaction_can_be_done_again_and_counted_from_the_spans(tmp_path: Path
         "i:mail": f"🦜 {sentence(chance, 9)}  write to zoë@exämple.org or +48 512 345 678 {sentence(chance, 9)}",
         "i:quote": f"> mail me at old@example.org\n{sentence(chance, 12)} 80.15.3.9 {sentence(chance, 5)}",
         "i:name": f"{sentence(chance, 9)} Eve Tester was there too {sentence(chance, 9)}",
+        "i:asked": f"{sentence(chance, 9)} zoë@exämple.org, Zoë  Quill and zoe.q-7 (me@home.org) {sentence(chance, 9)}",
         "i:copy": "",
     }
+    key = ring(tmp_path).secret("suppression")
+    world.words = [str(name_hash(key, "Zoe Quill")), str(handle_hash(key, "zoe.q-7"))]
     said["i:copy"] = said["i:mail"]
     for number, (name, text) in enumerate(said.items()):
         world.item(name, "ben" if number % 2 else "ann", text)
@@ -309,7 +313,7 @@ def test_a_redaction_can_be_done_again_and_counted_from_the_spans(tmp_path: Path
             again = masked(normalise(own), places)
             assert " ".join(again.split()) == " ".join(texts[record]["text"].split())
             counted.update(kind for _, _, kind in places)
-    assert counted == {"EMAIL": 1, "PHONE": 1, "IP": 1, "NAME": 1}
+    assert counted == {"EMAIL": 3, "PHONE": 1, "IP": 1, "NAME": 2, "HANDLE": 1}
     assert found["i:plain"]["spans"] == []
     assert found["i:hers"]["spans"] is None
 

@@ -199,8 +199,20 @@ class Gauge:
         if self.recipe.redaction_mode != "mask":
             final, spans = self._rendered(first.normalised, spans, ids, final)
         if self.cut:
-            final = pa.array([normalise(text or "") for text in self.cut.cut(final.to_pylist())], pa.string())
+            cut = pa.array([normalise(text or "") for text in self.cut.cut(final.to_pylist())], pa.string())
+            spans, final = self._with_suppressed(first.normalised, spans, pc.not_equal(cut, final)), cut
         return pa.table([_one(ids), plain, final, spans], schema=TEXTS)
+
+    def _with_suppressed(self, normal: Any, spans: Any, changed: Any) -> Any:
+        """Return the spans together with those of suppressed names and handles: where and what, never whose."""
+        from demur.corpus.redact_spans import from_arrow, masked, onto, to_arrow
+
+        rows = np.flatnonzero(changed.to_numpy(zero_copy_only=False))
+        told = zip(normal.take(pa.array(rows)).to_pylist(), from_arrow(spans.take(pa.array(rows))), strict=True)
+        found = {row: onto(old, self.cut.spans(masked(text, old))) for row, (text, old) in enumerate(told)}
+        numbers = np.arange(len(spans))
+        numbers[rows] = len(spans) + np.arange(len(rows))
+        return pa.concat_arrays([spans, to_arrow(found, len(rows))]).take(pa.array(numbers))
 
     def _rendered(self, normal: Any, spans: Any, ids: Any, final: Any) -> tuple[Any, Any]:
         """Return the texts in another mode than masked, where anything was found (COR-04), and the spans then."""

@@ -82,15 +82,22 @@ class Suppressed:
         """Return the texts with every suppressed name and handle replaced by ``<NAME>`` and ``<HANDLE>``."""
         return [None if text is None else self._cut(text) for text in texts]
 
-    def _cut(self, text: str) -> str:
-        found = [(*span, "<NAME>") for span in self._named(text)] if len(self._names) else []
+    def spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Return the places of suppressed names and handles, with their kind; in order, without overlap."""
+        found = [(*span, "NAME") for span in self._named(text)] if len(self._names) else []
         if self._handles:
-            found += [(*span, "<HANDLE>") for span in self._handled(text)]
+            found += [(*span, "HANDLE") for span in self._handled(text)]
+        apart: list[tuple[int, int, str]] = []
+        for one in sorted(found, key=lambda one: (one[0], -one[1])):
+            if not apart or one[0] >= apart[-1][1]:
+                apart.append(one)
+        return apart
+
+    def _cut(self, text: str) -> str:
         parts, place = [], 0
-        for start, end, mark in sorted(found, key=lambda one: (one[0], -one[1])):
-            if start >= place:
-                parts += [text[place:start], mark]
-                place = end
+        for start, end, kind in self.spans(text):
+            parts += [text[place:start], f"<{kind}>"]
+            place = end
         return "".join([*parts, text[place:]]) if parts else text
 
     def _named(self, text: str) -> list[Span]:

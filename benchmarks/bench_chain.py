@@ -92,20 +92,21 @@ def chain(inputs: Path, work: Path) -> None:
         inputs="x",
     )
     prepare(work / "text", selected=str(work / "select"), buckets=[0], gauge=gauge, upstream="x")
-    common = {"selected": str(work / "select"), "texts": [str(work / "text")], "source": source, "gauge": gauge}
+    common = {"selected": str(work / "select"), "texts": [str(work / "text")], "gauge": gauge}
     selected, deduplicated = read_commit(work / "select") or {}, str(work / "deduplicate")
     deduplicate(
         work / "deduplicate",
         **common,
+        source=source,
         threshold=recipe.near_duplicate_jaccard,
         copy_min_words=8,
         before=None,
-        opened=selected["opened"],
+        whole=selected["whole"],
         upstream=["x"],
     )
     common |= {"deduplicated": deduplicated, "before": None, "groups": 1, "upstream": "x"}
     place(work / "place", **common, whole=selected["whole"])
-    for name in ("texts", "source", "gauge"):
+    for name in ("texts", "gauge"):
         common.pop(name)
     places = {"placed": str(work / "place"), "regions": ["other"], "shards": 2, "slices": 2, "replaced": None}
     write(work / "write", **common, **places, keys=keys)

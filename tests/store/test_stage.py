@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,18 @@ def dying(folder: Path, *, until: str) -> None:
 def stumbling(folder: Path) -> None:
     """A stage with a bug."""
     raise RuntimeError("oh no")
+
+
+def forgetful(folder: Path) -> None:
+    """A stage that returns and commits nothing."""
+    sys.stderr.write("I had a bad day\n")
+
+
+def late(folder: Path, *, told: str) -> None:
+    """A stage that writes when its caller is long dead."""
+    Path(told).write_text(str(os.getpid()))
+    time.sleep(5)
+    (folder / "text").touch()
 
 
 def refusing(folder: Path) -> None:
@@ -75,6 +89,27 @@ def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:
         last = child("test_stage:told", tmp_path / "d", {"word": "d"})
         os.kill(last["process"], signal.SIGKILL)  # between two stages, as an operator might
         assert child("test_stage:told", tmp_path / "e", {"word": "e"})["process"] != last["process"]
+
+
+def test_a_stage_that_commits_nothing_tells_what_it_said(tmp_path: Path) -> None:
+    with pytest.raises(BrokenError, match=r"forgetful died twice \(exit 3\).*a bad day"):
+        run_stage("test_stage:forgetful", tmp_path / "a", {})
+
+
+def test_a_stage_does_not_outlive_who_asked_for_it(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    call = "import sys; from pathlib import Path; from demur.store.stage import run_stage;"
+    call += "run_stage('test_stage:late', Path(sys.argv[1]), {'told': sys.argv[2]})"
+    ours = subprocess.Popen([sys.executable, "-c", call, tmp_path / "a", told])
+    while not (told.exists() and told.read_text()):
+        time.sleep(0.05)
+    ours.kill()
+    ours.wait()
+    until = time.monotonic() + 4
+    while Path(f"/proc/{told.read_text()}").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{told.read_text()}").exists()
+    assert not (tmp_path / "a" / "text").exists()
 
 
 def test_an_error_of_ours_leaves_no_child(tmp_path: Path) -> None:

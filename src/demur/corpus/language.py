@@ -156,10 +156,10 @@ def _second(plain: Any, said: Any, reliable: Any, hints: list[str | None]) -> tu
     told = by_language[:, serbian] - by_language[:, croatian] >= SERBIAN
     by_language[told, croatian] = by_language[~told, serbian] = -np.inf
     best = by_language.argmax(axis=1)
-    order = np.argsort(by_language, axis=1, kind="stable")[:, -2:]
-    next_one, first = np.take_along_axis(by_language, order, axis=1).T
-    margin = np.round(first - next_one, 6)
-    tied = reliable & (margin < MARGIN) & np.take_along_axis(_worth(said.tolist(), MEANT), order, axis=1).all(axis=1)
+    ordered = np.partition(by_language, -2, axis=1)
+    margin = np.round(ordered[:, -1] - ordered[:, -2], 6)
+    near = np.round(ordered[:, -1:] - by_language, 6) < MARGIN
+    tied = reliable & (margin < MARGIN) & ~(near & (_worth(said.tolist(), MEANT) == 0)).any(axis=1)
     answers = np.where(tied, said, np.array(names, object)[best])
     known = np.isin(answers, LANGUAGES) & (tied | (margin >= MARGIN))
     tags = np.where(known, answers, UNKNOWN).tolist()

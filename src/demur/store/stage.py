@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -40,7 +42,7 @@ def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
 class Child:
     """A runner of stages in one child process, one after another; one that died is replaced by another.
 
-    A context: leaving it ends the process, at once after an error. Not for several threads.
+    A context: leaving it ends the process, at once after an error; it also ends when we die. Not for several threads.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class Child:
                 return done
             if (folder / _FAULT).exists():
                 _raise(read_json(folder / _FAULT))
+            words = words or self._end()[1]
         tail = words.strip().splitlines()[-3:]
         raise BrokenError(f"the stage {target} died twice (exit {exit_code}); its last words: {' | '.join(tail)}")
 
@@ -136,12 +139,23 @@ def perform(folder: Path) -> int:
 
 
 def _main() -> None:
-    """Run the stages of the folders named on standard input, one a line; answer each with its exit code."""
-    asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    """Run the stages of the folders named on standard input, one a line; answer each with its exit code.
+
+    At its end this process ends too, in the middle of a stage: who asked has died, and with it the workspace's lock.
+    """
+    asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    questions, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody else reads what is asked
     os.dup2(2, 1)  # and what a library prints is no answer
-    for line in asked:
-        print(perform(Path(os.fsdecode(bytes.fromhex(line)))), file=answers, flush=True)
+
+    def listen() -> None:
+        for line in questions:
+            asked.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        print(perform(Path(os.fsdecode(bytes.fromhex(asked.get().decode())))), file=answers, flush=True)
 
 
 if __name__ == "__main__":

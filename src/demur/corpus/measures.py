@@ -75,7 +75,7 @@ BANDED: Any = pa.schema([("live", pa.bool_()), MEASURES.field("bands")])
 
 LOOKED_AT: Any = pa.schema([*MEASURES, ("touched", pa.bool_()), ("beyond", pa.bool_())])
 """Measures with whether anything about the text changed since the corpus before (its words, status or owners), and
-whether it stands here alone, out of a part that is sealed."""
+whether it stands here for a neighbour's sake alone."""
 
 TEXTS: Any = pa.schema([("item_id", pa.string()), ("plain", pa.string()), ("text", pa.string()), ("spans", SPANS)])
 """``plain`` decides what is a copy of what; ``text`` has the names of objectors out too and becomes the record;
@@ -156,10 +156,10 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The rows that a build looks at, by bucket of their item: in parts that were opened, measured now, or beside.
+    """The rows that a build looks at, by bucket of their item.
 
-    Their order: those of opened parts that are carried on, those measured now, those beyond, which lie in sealed parts
-    and are there for a neighbour's sake, and those of parts that were opened since one of them became something else.
+    Their order: those that are carried on, those measured now, those beyond, which are there for a neighbour's sake,
+    and, once more, those of the last that became something else, and so are looked at like the first.
     """
 
     selected: Path
@@ -185,17 +185,17 @@ class Looked:
         return begin, begin + read_bucket(Path(self.texts[bucket]) / "measures", MEASURES, bucket).num_rows
 
     def decisions(self, bucket: int) -> Any:
-        """Return the decisions on all items of opened parts."""
+        """Return the decisions on all items that are looked at."""
         beside = read_bucket(self.beside / "fates", FATES, bucket).select(DECIDED.names)
         return pa.concat_tables([read_bucket(self.selected / "decisions", DECIDED, bucket), beside]).combine_chunks()
 
     def fates(self, bucket: int) -> Any:
-        """Return what the corpus before made of the items of opened parts."""
+        """Return what the corpus before made of these items."""
         found = [read_bucket(folder / "fates", FATES, bucket) for folder in (self.selected, self.beside)]
         return pa.concat_tables(found).combine_chunks()
 
     def before(self, bucket: int) -> Any:
-        """Return the measures that the corpus before had in opened parts."""
+        """Return the measures that the corpus before had of these items."""
         beside = read_bucket(self.beside / "carried", LOOKED_AT, bucket).select(MEASURES.names)
         return pa.concat_tables([read_bucket(self.selected / "old", MEASURES, bucket), beside]).combine_chunks()
 

@@ -161,7 +161,7 @@ def _changed(looked: Looked, buckets: int) -> Any:
 
 
 def _sharing(earlier: Before, parts: list[int], sieve: _Sieve) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield (parts, rows in their part, their bands) of live rows of sealed parts that share a key."""
+    """Yield (parts, rows in their part, their bands) of live rows of some parts that share a key."""
     for there, table in earlier.rows("bands", parts):
         bands = bands_of(table)
         found = sieve.rows(bands, table["live"].to_numpy(zero_copy_only=False))

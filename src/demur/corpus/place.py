@@ -141,7 +141,7 @@ class _Bucket:
     """What became of the items of one bucket."""
 
     table: Any
-    """LOOKED_AT of everything in opened parts."""
+    """LOOKED_AT of everything but what is there for a neighbour's sake."""
     places: Any
     """Where each row of the table stands among all rows of the bucket."""
     fates: Any
@@ -154,7 +154,7 @@ class _Bucket:
     relinked: Any
     """Rows whose lineage is written anew."""
     beside: Any
-    """Measures of records in sealed parts whose lineage is written anew, as they were judged too."""
+    """Measures of records that stay what they were and whose lineage is written anew, as they were judged too."""
     old: Any
     """Measures of the corpus before that were left behind."""
     records_before: Any
@@ -227,7 +227,7 @@ class _Bucket:
 
 
 def _apart(rows: Any, verdicts: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the rows of opened parts, their places, the verdicts on them, and the judged records of sealed parts.
+    """Return the rows not beyond, their places, the verdicts on them, and the judged records among those beyond.
 
     A row that was brought alone stands here twice if its part was opened since.
     """

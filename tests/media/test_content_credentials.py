@@ -147,6 +147,10 @@ def test_a_no_is_found_in_films_and_voices_too(kind, form):
 WHOLE = store(box(b"cbor", cbor(NO)))
 
 
+def entries(told):
+    return store(box(b"json", json.dumps({"entries": told}).encode()))
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -163,6 +167,12 @@ WHOLE = store(box(b"cbor", cbor(NO)))
         (avif(store(box(b"json", b" " * 2_000_000 + json.dumps(NO).encode()))), []),
         (jpeg(WHOLE, 50).replace(b"JP\0\x01\0\0\0\x02", b"XX\0\x01\0\0\0\x02"), []),  # a segment is missing
         (avif(labelled("c2pa", WHOLE, box(b"jumb", b"")) + box(b"jumb", b"x")), [NO["entries"]]),
+        (avif(store(box(b"bfdb", json.dumps(NO).encode()))), []),  # in no form that is known
+        (avif(entries(NO["entries"] | {"cawg.ai_inference": {"use": "notallowed"}})), [NO["entries"]]),
+        (avif(entries(NO["entries"] | {"cawg.ai_inference": "notAllowed"})), [NO["entries"]]),
+        (jpeg(WHOLE)[:2] + b"\0" + jpeg(WHOLE)[2:], []),  # no marker where one must stand
+        (jpeg(WHOLE)[:99], []),  # cut off before the first scan
+        (make.loaded_jpeg() + jpeg(WHOLE), []),  # of a second picture
     ],
 )
 def test_what_cannot_be_read_is_told_as_unread_and_never_a_yes(content, told):
@@ -177,6 +187,18 @@ def test_a_no_is_found_by_the_boxes_alone(form):
     assert told["entries"] == NO["entries"]
     assert not unread
     assert kind_of(form(WHOLE)) in ("picture", "voice")
+
+
+@pytest.mark.parametrize("between", [b"\xff", b"\xff" * 3, b"\xff\x01", b"\xff\xd0\xff\xd7", b"\xff\xff\x01\xff"])
+def test_fill_bytes_and_markers_without_a_segment_hide_no_no(quick, between):
+    """ITU-T T.81 B.1.1.2 and table B.1; Pillow opens a picture with fill bytes."""
+    plain = jpeg(WHOLE, 50)
+    content = plain[:2] + between + plain[2:]
+    (told,), unread = training_assertions(content)
+    assert told["entries"] == NO["entries"]
+    assert not unread
+    if set(between) == {0xFF}:
+        assert refused(quick.develop("picture", content).seen["credentials"])
 
 
 def test_a_file_of_nothing_but_boxes_is_given_up():

@@ -5,13 +5,15 @@ chunk ``C2PA``, in AVIF, HEIF, MP4, M4A and MOV a box with a UUID. Signatures ar
 only take a file out, never in, and whoever can write a no into a file may as well withhold it. Stores that lie
 elsewhere (a link in XMP) and compressed ones are not read. What cannot be read says nothing, and is told as unread.
 
-Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; C2PA 2.2 §11.1, annex A (A.5 for the box with a UUID);
+Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; ITU-T T.81 B.1.1.2 to B.1.1.4
+(markers, fill bytes, segments); C2PA 2.2 §11.1, annex A (A.5 for the box with a UUID);
 ISO/IEC 14496-12 §4.2 (boxes), §11.1 (UUID); CAWG Training and Data Mining 1.1 §3; RFC 8949 (CBOR) §3.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from itertools import groupby
@@ -29,6 +31,10 @@ _MOST_BYTES = 1 << 20
 _PROOF = b"merkle"
 """Purpose of a box with hashes of a fragment: no store."""
 _SOS, _EOI, _APP11 = 0xDA, 0xD9, 0xEB
+_ALONE = (0x01, *range(0xD0, 0xD9))
+"""Markers without a segment: TEM, RST0 to RST7, SOI (ITU-T T.81 table B.1)."""
+_MARKER = re.compile(rb"\xff++([^\x00])", re.DOTALL)
+"""Any number of fill bytes may precede one (ITU-T T.81 B.1.1.2)."""
 _USES = ("allowed", "notAllowed", "constrained")
 
 
@@ -46,6 +52,7 @@ def training_assertions(content: bytes) -> tuple[list[dict[str, Any]], bool]:
                 continue
             uses = {str(name): one.get("use") for name, one in entries.items() if isinstance(one, dict)}
             told = {name: {"use": use} for name, use in uses.items() if use in _USES}
+            reading.unread |= len(told) < len(entries)
             found.append({"label": label, "entries": told})
     return found, reading.unread
 
@@ -70,18 +77,31 @@ class _Reading:
 
     def _of_jpeg(self, content: bytes) -> Iterator[memoryview]:
         """Put the APP11 segments of each box together: by its number, in their own order."""
-        place, parts = 2, []
-        while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] not in (_SOS, _EOI):
-            size = int.from_bytes(content[place + 2 : place + 4], "big")
-            body = content[place + 4 : place + 2 + size]
-            if content[place + 1] == _APP11 and body[:2] == b"JP" and len(body) > 16:
+        parts, walked = list[tuple[int, int, bytes, int]](), 2
+        for marker, body, end in self._segments(content):
+            walked = end
+            if marker == _APP11 and body[:2] == b"JP" and len(body) > 16:
                 number, turn = struct.unpack_from(">HI", body, 2)
                 head = 8 + (8 if body[8:12] == b"\0\0\0\x01" else 0)
                 parts.append((number, turn, body[8:], head))
-            place += 2 + max(2, size)
+        if not any(b"c2pa" in part[2] for part in parts) and content.find(b"c2pa", walked) >= 0:
+            self.unread = True  # in a second picture, or behind what could be walked through
         for _number, some in groupby(sorted(parts), lambda part: part[0]):
             first, *rest = some
             yield memoryview(first[2] + b"".join(body[head:] for _, _, body, head in rest))
+
+    def _segments(self, content: bytes) -> Iterator[tuple[int, bytes, int]]:
+        """Yield the segments before the first scan: marker, what it holds, where it ends."""
+        place = 2
+        while self._may() and (found := _MARKER.match(content, place)):
+            marker, place = found[1][0], found.end()
+            if marker in (_SOS, _EOI):
+                return
+            if marker not in _ALONE:
+                size = int.from_bytes(content[place : place + 2], "big")
+                yield marker, content[place + 2 : place + size], place + size
+                place += max(2, size)
+        self.unread = True
 
     def _chunks(self, content: bytes, place: int, form: str, tail: int) -> Iterator[tuple[bytes, memoryview]]:
         """Yield the chunks of a PNG or a RIFF file; the latter fills them up to even sizes."""
@@ -149,7 +169,9 @@ class _Reading:
             about = bytes(inner[0][1][:512]) if inner and inner[0][0] == b"jumd" else b""
             label = about[17:].partition(b"\0")[0].decode("utf-8", "replace") if about[16:17] > b"\x01" else ""
             if label.partition("__")[0] in ASSERTIONS:
-                yield from ((label, _read(*one)) for one in inner[1:] if one[0] in (b"json", b"cbor"))
+                told = [one for one in inner[1:] if one[0] in (b"json", b"cbor")]
+                self.unread |= not told
+                yield from ((label, _read(*one)) for one in told)
             else:
                 yield from self.labelled(body, depth + 1)
 

@@ -16,6 +16,7 @@ from demur.clock import parse
 from demur.errors import RefusedError
 from demur.flows.erase import pending, rehearse
 from demur.flows.intake import take_in
+from demur.flows.left import beside
 from demur.flows.parts import current, model_folder, set_current
 from demur.flows.verify import rebuild_clean, verify_certificate, verify_corpus, verify_model
 from demur.flows.whatif import compare, decide_to
@@ -85,7 +86,9 @@ def test_the_certificate_verifies_here_and_alone_and_no_other_does(here, tmp_pat
 
 def test_nothing_is_pending_afterwards(here):
     here.object("olga")
-    here.erase()
+    with beside(here.space, "media") as in_use:
+        here.erase()
+        assert in_use.is_dir(), "of a command that still runs"
     assert pending(here.parts) == ()
     with pytest.raises(RefusedError, match="nothing is pending"):
         here.erase(LATER + timedelta(days=1))

@@ -27,6 +27,7 @@ from demur.errors import ConfigError, RefusedError
 from demur.flows.build import build_corpus
 from demur.flows.expire import PLAN, check_record, expire, records, rehearse, unfinished, versions
 from demur.flows.intake import take_in
+from demur.flows.left import beside
 from demur.flows.parts import current
 from demur.flows.publish import publish
 from demur.lineage import SealedFile
@@ -77,7 +78,9 @@ def test_an_old_version_is_gone_and_its_record_holds(copies: Callable[..., Platf
     assert everything(here)
     (here.space.work / "run" / "corpus-left").mkdir(parents=True)
     (here.space.work / "run" / "corpus-left" / "rows.jsonl").write_text(SENTINEL, encoding="utf-8")
-    done = expire(here.parts, Retention(keep_versions=1), clock=clock())
+    with beside(here.space, "mine") as in_use:
+        done = expire(here.parts, Retention(keep_versions=1), clock=clock())
+        assert in_use.is_dir()
     assert everything(here) == []
     assert [path.name for path in here.space.corpora.iterdir()] == [second.corpus_id]
     (record,) = (read_json(path) for path in done.records)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,6 +121,92 @@ def test_the_worker_leaves_a_build_for_an_hour(tmp_path):
     assert [path.exists() for path in files] == [False, True, False], "what failed is still to be told"
     left._LOOK_AGAIN.clear()
     assert left.step(_service(space)) == 0
+
+
+def test_a_file_that_a_killed_feed_left_keeps_nobody_out(tmp_path):
+    """The feed wrote into ``work/run`` itself once; a symbolic link leads nobody elsewhere."""
+    space, elsewhere = Workspace(tmp_path / "home"), tmp_path / "elsewhere"
+    write_json(elsewhere / "part", {})
+    for file in (
+        run_folder(space) / "segment-1.jsonl",
+        run_folder(space) / "corpus-1",
+        space.work / "beside" / "media-1",
+    ):
+        write_json(file, {"text": SENTINEL})
+    (run_folder(space) / "link").symlink_to(elsewhere, target_is_directory=True)
+    assert left.step(_service(space)) == 3
+    with alone(space):
+        assert [path for path in space.work.rglob("*") if not path.is_dir()] == []
+    assert (elsewhere / "part").exists()
+
+
+def test_what_runs_of_the_former_layout_left_goes_and_what_is_of_use_stays(tmp_path):
+    space = Workspace(tmp_path / "home")
+    names = ("corpus-1", "decided-1", "export", "media", "media-x1", "mine-x1", "feed", "rehearsal", "clean", "clean-1")
+    stays = [space.work / one for one in ("mine/1.sealed", "whatif/a-b.json", "requests/part", "run/corpus-2/rows")]
+    for path in (*(space.work / name / "rows" for name in names), *stays):
+        write_json(path, {"text": SENTINEL})
+    assert left.step(_service(space)) == len(names), "also where nothing else was left"
+    assert sorted(path for path in space.work.rglob("*") if path.is_file()) == sorted(stays)
+    write_json(space.work / "corpus-3" / "rows", {})
+    with alone(space, builds=True):
+        assert sorted(path for path in space.work.rglob("*") if path.is_file()) == sorted(stays)
+
+
+def test_a_purge_leaves_what_somebody_uses(tmp_path):
+    space = Workspace(tmp_path / "home")
+    gone = ("run/corpus-1/rows", "run/x", "mine/1.sealed", "whatif/a-b.json", "corpus-2/rows", "beside/dead-1/part")
+    for name in (*gone, "requests/items/part", ".requests.lock"):
+        write_json(space.work / name, {"text": SENTINEL})
+    with beside(space, "media") as mine:
+        write_json(mine / "part", {})
+        write_json(space.work / "beside" / "dead-2" / "part", {})
+        left.clear_all(space)
+        here = {str(path.relative_to(space.work)) for path in space.work.rglob("*") if path.is_file()}
+        assert here == {f"beside/{mine.name}/part", "requests/items/part", ".requests.lock"}
+    for name in ("requests/items/part", ".requests.lock"):
+        (space.work / name).unlink()
+    for name in ("requests/items", "requests"):
+        (space.work / name).rmdir()
+    left.clear_all(space)
+    assert not space.work.exists()
+
+
+def test_the_worker_looks_on_while_a_build_removes_its_stages(tmp_path, monkeypatch):
+    space, rglob = Workspace(tmp_path / "home"), Path.rglob
+    write_json(run_folder(space) / "corpus-1" / "text" / "part", {})
+
+    def listed_before_it_went(folder, pattern):
+        found = list(rglob(folder, pattern))
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        return iter(found)
+
+    monkeypatch.setattr(Path, "rglob", listed_before_it_went)
+    assert left.step(_service(space)) == 0
+
+
+@pytest.mark.parametrize("while_it", ["is locked", "is made"])
+def test_a_folder_that_is_taken_for_a_dead_ones_is_made_again(tmp_path, monkeypatch, while_it):
+    """Another command looks for the dead between the making of a folder and its lock."""
+    space, made, real, home = Workspace(tmp_path / "home"), [], tempfile.mkdtemp, tmp_path / "home/work/beside"
+
+    def mkdtemp(**how):
+        if while_it == "is made" and not made:
+            made.append("")
+            home.rmdir()
+        made.append(real(**how))
+        if len(made) < 3:
+            left._clear_dead(space)
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    with beside(space, "media") as mine:
+        assert mine == Path(made[-1])
+        assert len(made) == 3
+        assert left._clear_dead(space) == 0
+        assert mine.is_dir()
+    assert not list(home.iterdir())
 
 
 def _service(space: Workspace) -> Any:

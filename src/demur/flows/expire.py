@@ -25,11 +25,12 @@ from demur.corpus.retention import Judged, Version, judge, shared_with, version_
 from demur.erasure import Destruction
 from demur.errors import DemurError
 from demur.flows.kept import forget as forget_decisions
+from demur.flows.left import clear_all
 from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
 from demur.flows.pending import refuse_unfinished, whole_corpora
 from demur.ledger import Entry, EntryKind, Ledger, VerifierKey, read_leaf, read_proof, verify_proof
-from demur.store import digest_file, digest_json, read_json, remove_tree, write_json
+from demur.store import digest_file, digest_json, read_json, write_json
 from demur.store.files import canonical
 from demur.terms.site import Retention
 from demur.training import doomed, forget, read_model
@@ -173,7 +174,7 @@ def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Pat
     source = space.corpora / body["corpus"]
     gone = [space.models / name for name in body["models"]]
     _withdraw(parts, body["corpus"], body["models"])
-    remove_tree(space.work)  # first: what it links must not keep bytes alive
+    clear_all(space)  # first: what it links must not keep bytes alive
     destruction = Destruction(space.root, folder / LOG)
     again = (source / "manifest.json").exists() and digest_file(source / "manifest.json") != body["manifest_digest"]
     destruction.destroy(doomed_with(parts, body["corpus"]), clock())

@@ -33,6 +33,10 @@ REST_SECONDS = 3_600.0
 """A build that was killed so long ago is not gone on with: the worker removes it."""
 LOOK_EVERY_SECONDS = 60.0
 _LOOK_AGAIN: dict[Path, float] = {}
+_FORMER = ("corpus-*", "decided-*", "mine-*", "media", "media-*", "export", "feed", "rehearsal", "clean*")
+"""Where runs worked before there was ``work/run/``."""
+_STAYS = ("beside", "requests", ".requests.lock")
+"""What a purge leaves: folders of live processes, posts that a request is compared with (``flows/matching.py``)."""
 
 
 def run_folder(space: Workspace) -> Path:
@@ -75,9 +79,12 @@ def beside(space: Workspace, name: str) -> Iterator[Path]:
     home = space.work / "beside"
     with contextlib.ExitStack() as stack:
         while True:
-            home.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
-            handle = os.open(folder, os.O_RDONLY)
+            try:
+                home.mkdir(parents=True, exist_ok=True)
+                folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
+                handle = os.open(folder, os.O_RDONLY)
+            except FileNotFoundError:  # as below
+                continue
             fcntl.flock(handle, fcntl.LOCK_EX)
             if folder.exists():  # else somebody took it for a dead one's before it was locked
                 break
@@ -90,13 +97,22 @@ def beside(space: Workspace, name: str) -> Iterator[Path]:
 def clear(space: Workspace, *, builds: bool) -> int:
     """Remove what killed runs left; the caller holds the lock. ``builds`` = leave what a build goes on from."""
     gone = _clear_dead(space)
-    for path in _of_runs(space):
-        if not path.name.startswith(BUILD):
-            remove_tree(path)
-            gone += 1
-        elif not builds:
-            gone += _strip(path)
-    return gone
+    begun = [path for path in _of_runs(space) if path.name.startswith(BUILD)]
+    for path in sorted({*_former(space), *_of_runs(space)}.difference(begun)):
+        _remove(path)
+        gone += 1
+    return gone if builds else gone + sum(map(_strip, begun))
+
+
+def clear_all(space: Workspace) -> None:
+    """Remove all of ``work/`` that nobody uses: what it links would keep bytes alive. The caller holds the lock."""
+    _clear_dead(space)
+    for path in sorted(space.work.glob("*")):
+        if path.name not in _STAYS:
+            _remove(path)
+    for folder in (space.work / "beside", space.work):
+        with contextlib.suppress(OSError):  # not empty
+            folder.rmdir()
 
 
 def step(service: Service) -> int:
@@ -106,8 +122,12 @@ def step(service: Service) -> int:
         return 0
     _LOOK_AGAIN[space.root] = time.monotonic() + LOOK_EVERY_SECONDS
     since = service.clock().timestamp() - REST_SECONDS
-    old = all(path.stat().st_mtime < since for build in _of_runs(space) for path in build.rglob("*"))
-    if all(path.name.startswith(BUILD) and not (old and _texts(path)) for path in _of_runs(space)):
+    try:
+        old = all(path.stat().st_mtime < since for build in _of_runs(space) for path in build.rglob("*"))
+        rest = all(path.name.startswith(BUILD) and not (old and _texts(path)) for path in _of_runs(space))
+    except FileNotFoundError:  # somebody works: a build removes its stages as it goes
+        return _clear_dead(space)
+    if rest and not _former(space):
         return _clear_dead(space)
     try:
         with space.lock():
@@ -120,6 +140,18 @@ def _of_runs(space: Workspace) -> list[Path]:
     return sorted(run_folder(space).glob("*"))
 
 
+def _former(space: Workspace) -> list[Path]:
+    return sorted({path for name in _FORMER for path in space.work.glob(name)})
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder and all in it, or a file."""
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _texts(build: Path) -> list[Path]:
     return sorted(path for path in build.rglob("*") if path.is_file() and path.name != FAULT)
 
@@ -127,7 +159,7 @@ def _texts(build: Path) -> list[Path]:
 def _strip(build: Path) -> int:
     """Remove a build's folder; of one that failed, all but what it says of that."""
     if not any(build.glob(f"*/{FAULT}")):
-        remove_tree(build)
+        _remove(build)
         return 1
     texts = _texts(build)
     for path in texts:
@@ -142,7 +174,7 @@ def _clear_dead(space: Workspace) -> int:
             handle = os.open(folder, os.O_RDONLY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(folder)
+                _remove(folder)
                 gone += 1
             finally:
                 os.close(handle)

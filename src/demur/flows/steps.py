@@ -18,12 +18,12 @@ from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.certify import certify, save_before, save_complete
 from demur.flows.fallback import fall_back
 from demur.flows.kept import forget as forget_decisions
+from demur.flows.left import clear_all
 from demur.flows.media import corpus_media, doomed_media, media_after
 from demur.flows.parts import Parts, set_current
 from demur.flows.pending import came_since, source_changed, superseded
 from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json, plan_from_facts
 from demur.people import Restriction
-from demur.store import remove_tree
 from demur.terms.manifests import CorpusManifest, ErasurePlan, SliceRef
 from demur.training import RolledBack, doomed, forget, open_base, plan_from_json, read_model, rollback
 
@@ -138,7 +138,7 @@ class Steps:
     def purge(self, folder: Path) -> dict[str, Any]:
         """Destroy the corpus before, what else held them, and every state and merged weight that saw what is gone."""
         space = self._parts.workspace
-        remove_tree(space.work)  # first: what it links must not keep bytes alive
+        clear_all(space)  # first: what it links must not keep bytes alive
         old, new = self._fact("plan")["superseded"], self._model_after()
         paths = [space.corpora / name for name in old["corpora"]]
         if self._after != self._before:

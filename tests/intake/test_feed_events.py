@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from demur.clock import iso, parse
 from demur.flows import feed
+from demur.flows.left import alone
 from demur.intake import intake, state_digest
 from demur.intake.check import ITEM_RULES
 from demur.intake.feed import Feed
@@ -165,6 +166,34 @@ def test_the_door_counts_what_the_reader_will_quarantine(tmp_path):
         assert (pulled.items, pulled.quarantined) == (1, expected)
         assert feed.pull(parts, at=AT).segments == 0
     assert not list((space.work / "run").iterdir()), "no text stays behind"
+
+
+BROKEN = """
+import os, signal, sys; from pathlib import Path
+from demur.flows import feed; from demur.flows.left import alone; from demur.store import Workspace
+from demur.wiring import open_parts
+space = Workspace(Path(sys.argv[1]), seed=b"feed")
+def intake(*_, **__):
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise OSError(28, "no space")
+feed.intake = intake
+with alone(space), open_parts(space) as parts:
+    feed.pull(parts, at=feed.datetime.fromisoformat("2026-11-22T00:00:00+00:00"))
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "full"])
+def test_a_reader_that_broke_off_keeps_nobody_out(tmp_path, how):
+    space = Workspace(tmp_path / "home", seed=b"feed")
+    world(space, [[whole("create", "1", 0, "a text of somebody")]])
+    reader = [sys.executable, "-c", BROKEN, str(space.root), how]
+    assert subprocess.run(reader, check=False, capture_output=True).returncode != 0
+    left = [path for path in space.work.rglob("*") if path.is_file()]
+    assert len(left) == (how == "killed")
+    with alone(space, builds=True), open_parts(space) as parts:
+        assert not list((space.work / "run").iterdir())
+        assert feed.pull(parts, at=AT).items == 1
 
 
 def world(space, batches):

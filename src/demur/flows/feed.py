@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError, RefusedError
-from demur.flows.left import alone, run_folder
+from demur.flows.left import alone, fresh
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.intake import IntakeReport, intake
@@ -156,29 +156,27 @@ def _stored(parts: Parts) -> frozenset[Path]:
 def _read(
     parts: Parts, queue: FeedQueue, segment: Segment, found: Pulled, at: datetime, before: frozenset[Path]
 ) -> None:
-    folder = run_folder(parts.workspace)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{segment.name}.jsonl"
-    with path.open("wb") as stream:
-        for body in queue.bodies(segment):
-            stream.write(body.rstrip(b"\n") + b"\n")
-    report = intake(
-        Feed(),
-        [path],
-        store_folder=parts.workspace.source,
-        quarantine_folder=parts.workspace.quarantine,
-        imported_at=at,
-        progress=parts.progress,
-        service=segment.service,
-    )
-    fresh = sorted(_stored(parts) - before)
-    people = [part for part in fresh if part.parent.name == "people"]
+    with fresh(parts.workspace, "feed") as folder:
+        path = folder / f"{segment.name}.jsonl"
+        with path.open("wb") as stream:
+            for body in queue.bodies(segment):
+                stream.write(body.rstrip(b"\n") + b"\n")
+        report = intake(
+            Feed(),
+            [path],
+            store_folder=parts.workspace.source,
+            quarantine_folder=parts.workspace.quarantine,
+            imported_at=at,
+            progress=parts.progress,
+            service=segment.service,
+        )
+    came = sorted(_stored(parts) - before)
+    people = [part for part in came if part.parent.name == "people"]
     if people:
         parts.registry.import_people(people, suppression_key=parts.keys.secret("suppression"))
-    for written in (*fresh, *{part.parent for part in fresh}):
+    for written in (*came, *{part.parent for part in came}):
         _sync(written)
     queue.done(segment)
-    path.unlink()
     found.add(report)
     parts.progress("feed", found.segments, None)
 

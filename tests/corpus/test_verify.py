@@ -209,6 +209,19 @@ def _hidden(rows: Rows) -> None:
     next(row for row in rows if row["protected"] and row["exact"]).update(exact=None)
 
 
+def _link_a_protected(rows: Rows) -> None:
+    """A protected text still says which record it was."""
+    next(row for row in rows if row["protected"]).update(record_id="0" * 32)
+
+
+def _fewer_bands(corpus: Path, folder: Path) -> None:
+    path, secret = corpus / "sealed" / "bands.sealed", ring(folder).secret("lineage")
+    file = SealedFile(path, "bands", secret=secret)
+    (first, rows), *others = file.parts(sorted(file.present))
+    write_sealed(path, "bands", [(first, rows.slice(1)), *others], secret=secret, buckets=file.buckets)
+    _remanifest(corpus)
+
+
 def _said(corpus: Path, name: str) -> None:
     """Write a name into a record."""
     file = next(file for file in sorted(corpus.rglob("slice-*.parquet")) if pq.read_metadata(file).num_rows)
@@ -242,6 +255,13 @@ def _said(corpus: Path, name: str) -> None:
             {"protected_item_unmeasured", "record_unmeasured"},
         ),
         (lambda c, f: _sealed_again(c, f, "measures", _all("record_id", "0")), {"record_unmeasured"}),
+        (lambda c, f: _sealed_again(c, f, "measures", lambda rows: rows.append(rows[0])), {"measured_twice"}),
+        (
+            lambda c, f: _sealed_again(c, f, "measures", lambda rows: rows[0].update(item_id="x")),
+            {"measures_of_nothing"},
+        ),
+        (lambda c, f: _sealed_again(c, f, "measures", _link_a_protected), {"measures_of_nothing"}),
+        (_fewer_bands, {"bands_beside_nothing"}),
         (lambda c, f: _sealed_again(c, f, "measures", _all("words", 99)), {"measured_otherwise"}),
         (lambda c, f: _sealed_again(c, f, "measures", _all("exact", bytes(16))), {"measured_otherwise"}),
     ],
@@ -272,18 +292,20 @@ def test_names_are_told_at_borders_of_words_in_any_case() -> None:
     assert [said(pa.array([text])) for text in texts] == [1] * len(texts)
     assert said(pa.array([*texts, None, "", *texts])) == 2 * len(texts)
     spelled = [("Karl Heß", "KARL HESS"), ("Karl Hess", "Karl Heß"), ("Roß Maier", "ROẞ MAIER"), ("Ann Sá", "Ann SÁ")]
+    spelled += [("Eva Sommer", "Eva ſommer"), ("José Sommer", "José ſommer"), ("Hans Ossian", "Hans Oſſian")]
+    spelled += [("Karl Kunz", "\u212aarl \u212aunz")]
     for name, text in [*spelled, ("Griff Li", "Griﬀ Li"), ("İbo Kaya", "İBO KAYA"), ("Kristin Ost", "kriſtin oſt")]:
         assert Names([name]).said(pa.array([f"that was {text}."])) == 1
     others = ["li wux", "xli wu", "li_wu", "Li <NAME> Wu", "anna maria", "madonna louise", "r2 1977", "", None]
     assert [said(pa.array([text], pa.string())) for text in others] == [0] * len(others)
 
 
-_PART = st.text("aBsßẞçÉİжЯ-’ ,.", min_size=1, max_size=3)
+_PART = st.text("aBsſßẞçÉİжЯ-’ ,.", min_size=1, max_size=3)
 
 
 @given(
     st.lists(st.lists(_PART, min_size=1, max_size=3).map(" ".join), max_size=3),
-    st.lists(st.text("aBsßẞçÉİжЯ-’,. \n", max_size=12), max_size=4),
+    st.lists(st.text("aBsſßẞçÉİжЯ-’,. \n", max_size=12), max_size=4),
 )
 def test_the_search_finds_what_a_plain_one_finds(names: list[str], texts: list[str]) -> None:
     """The signs around a space only say where to look."""
@@ -313,11 +335,10 @@ def test_the_engine_can_spill_both_ways(tmp_path: Path) -> None:
     for encrypted in (True, False):
         spill = tmp_path / str(encrypted)
         spill.mkdir()
-        connection = connect(spill, encrypted=encrypted)
-        connection.execute("SET memory_limit = '40MB'")
-        connection.execute("CREATE TABLE a AS SELECT i::VARCHAR || 'abcdefghijklmnop' AS s FROM range(2000000) t(i)")
-        assert connection.execute("SELECT count(*) FROM (SELECT DISTINCT s FROM a)").fetchone() == (2000000,)
-        connection.close()
+        with connect(spill, encrypted=encrypted) as engine:
+            engine.execute("SET memory_limit = '40MB'")
+            engine.execute("CREATE TABLE a AS SELECT i::VARCHAR || 'abcdefghijklmnop' AS s FROM range(2000000) t(i)")
+            assert engine.execute("SELECT count(*) FROM (SELECT DISTINCT s FROM a)").fetchone() == (2000000,)
 
 
 # A verdict upon another ----------------------------------------------------------------------------------------------
@@ -493,6 +514,43 @@ def test_copies_of_what_somebody_said_who_objected_are_found(
 
 
 @pytest.mark.parametrize("upon", [True, False])
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"objected": True}, "measured_twice"),
+        ({"objected": True}, "measures_of_nothing"),
+        ({"objected": False, "delivered": False}, "measures_of_nothing"),
+    ],
+)
+def test_measures_that_should_have_gone_are_found(
+    tmp_path: Path, facts: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch, *, upon: bool
+) -> None:
+    """Of what is withheld nothing stays; if the reason protects it, it stands once, and without a record."""
+    world, corpus = _told(tmp_path)
+    world.people["obi"].update(facts)
+    writing, changing = (sys.modules[f"demur.corpus.{name}"] for name in ("write", "verify_changed"))
+    staying = writing._Sealing._staying
+
+    def leaking(self: Any, name: str) -> Iterator[tuple[Any, Any]]:
+        everything = name == "measures" and not self._whole
+        return self._earlier.measures(sorted(self._opened)) if everything else staying(self, name)
+
+    monkeypatch.setattr(writing._Sealing, "_staying", leaking)
+    if not upon:
+        monkeypatch.setattr(changing, "_upon", lambda *_: False)
+
+    def runner(target: str, stage: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        found = here(target, stage, arguments)
+        if stage.name == "verify":
+            assert (found["verdict"]["upon"] is not None) == upon
+        return found
+
+    with pytest.raises(BrokenError, match="verifier") as caught:
+        made(world, tmp_path, replaces=corpus, narrowed_at=LATER, runner=runner)
+    assert expected in [fault.split(":")[0] for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("upon", [True, False])
 def test_a_name_that_stays_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, upon: bool) -> None:
     world, corpus = _told(tmp_path)
     if upon:
@@ -601,7 +659,17 @@ def _planted(corpus: Path, folder: Path, kind: str, person: str, change: Callabl
     _remanifest(corpus)
 
 
-@pytest.mark.parametrize("fault", ["copy_of_no_allowed_item", "record_beside_protected_copy", "lineage_without_record"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "copy_of_no_allowed_item",
+        "record_beside_protected_copy",
+        "lineage_without_record",
+        "owner_objected",
+        "measured_twice",
+        "measures_of_nothing",
+    ],
+)
 @pytest.mark.parametrize("blind", [False, True])
 def test_what_stands_in_a_part_that_stayed_is_found_by_the_index(
     tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch, *, blind: bool
@@ -620,13 +688,20 @@ def test_what_stands_in_a_part_that_stayed_is_found_by_the_index(
     plant: dict[str, tuple[str, Callable[[dict[str, Any]], Rows]]] = {
         "copy_of_no_allowed_item": ("lineage", lambda row: [row, {**foreign, "item_id": "first"}]),
         "lineage_without_record": ("lineage", lambda row: [row, {**foreign, "record_id": first["record_id"]}]),
+        "owner_objected": ("lineage", lambda row: [row, {**foreign, "person_id": "p:obi"}]),
+        "measured_twice": ("measures", lambda row: [
+            {**row, "item_id": "first"} if row["item_id"] == other["item_id"] else row
+        ]),
+        "measures_of_nothing": ("measures", lambda row: [
+            {**row, "item_id": "first"} if row["item_id"] == other["item_id"] else row
+        ]),
         "record_beside_protected_copy": ("measures", lambda row: [
             {**row, "exact": exact["first"]} if row["item_id"] == other["item_id"] else row
         ]),
     }  # fmt: skip
     _planted(corpus, tmp_path, plant[fault][0], other["person_id"], plant[fault][1])
     if blind:
-        monkeypatch.setattr(Where, "parts", lambda *_: set())
+        monkeypatch.setattr(Where, "parts", lambda *_, **__: set())
         made(world, tmp_path, replaces=corpus, narrowed_at=LATER)  # nobody sees it
         return
     assert fault in _again(world, tmp_path, corpus, "nowhere", lambda _: None)

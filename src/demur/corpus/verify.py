@@ -18,6 +18,7 @@ import pyarrow as pa
 from demur.clock import parse
 from demur.corpus.manifest import check_files, read_manifest
 from demur.corpus.measures import UNBANDED
+from demur.corpus.verify_rows import unpaired
 from demur.corpus.verify_rules import (
     AUTHORS,
     CARRIED,
@@ -55,10 +56,11 @@ READ = SEALED | {
     "measures": pa.schema([*(UNBANDED.field(name) for name in ("item_id", "record_id", "words", "exact"))])
 }
 """Sealed files that are judged, with the columns that are looked at."""
-ASSERTED = frozenset(
-    [*(f"allowed_although_{reason}" for reason in FOUND), *CHECKS, "record_says_objector", "measured_otherwise"]
-)
+_OTHERS = ("record_says_objector", "measured_otherwise", "bands_beside_nothing")
+ASSERTED = frozenset([*(f"allowed_although_{reason}" for reason in FOUND), *CHECKS, *_OTHERS])
 """Names of all checks."""
+PAIRED = ("measures", "bands")
+"""Sealed files that stand side by side, row by row."""
 _PEOPLE = ("standing", "accounts", "residence", "notices", "campaigns", "holds", "suppressed")
 
 
@@ -141,6 +143,8 @@ def judge(
         most_read=_MOST_READ,
         rows=count(connection, "measures"),
     )
+    sealed = (SealedFile(folder / f"sealed/{kind}.sealed", kind, secret=keys.secret("lineage")) for kind in PAIRED)
+    checks["bands_beside_nothing"] = unpaired(*sealed)
     return Verdict(
         agrees=not any(checks.values()),
         checks=checks,

@@ -31,6 +31,7 @@ from demur.corpus.verify import (
     ASSERTED,
     ENGINE,
     ITEM_COLUMNS,
+    PAIRED,
     READ,
     Verdict,
     among_items,
@@ -42,7 +43,7 @@ from demur.corpus.verify import (
     objector_names,
     table,
 )
-from demur.corpus.verify_rows import Block, UnclearError, blocks, divided, gathered, numbered, times
+from demur.corpus.verify_rows import Block, UnclearError, blocks, compared, divided, gathered, numbered, times, unpaired
 from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
 from demur.corpus.verify_texts import Search, measured_otherwise, saying_names
 from demur.corpus.verify_where import COLUMNS, WHERE, Where
@@ -72,6 +73,7 @@ _ROWWISE = (
     "owner_minor",
     "copy_of_withheld_item",
     "record_beside_protected_copy",
+    "measures_of_nothing",
 )
 """Checks that look at one row and what it points to: the same words, over the rows at hand."""
 
@@ -170,6 +172,7 @@ _SETS: dict[str, str] = {
     "slice_of_another_size": """SELECT s.file FROM slices s
         LEFT JOIN (SELECT file_name AS file, num_rows FROM parquet_file_metadata(getvariable('slices'))) USING (file)
         WHERE coalesce(num_rows, 0) <> s.records""",
+    "measured_twice": "SELECT item_id FROM measured GROUP BY item_id HAVING count(*) > 1",
     **{
         name: f"SELECT * FROM ({CHECKS[name]}) SEMI JOIN looked USING (item_id)"  # noqa: S608  (our own words)
         for name in ("protected_item_unmeasured", "record_unmeasured")
@@ -298,6 +301,7 @@ class _Changes:
             self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
             most_read=_MOST_READ, rows=0,
         )  # fmt: skip
+        checks["bands_beside_nothing"] = unpaired(*(self._file(kind, True) for kind in PAIRED))
         return Verdict(
             agrees=not any(checks.values()),
             checks=checks,
@@ -362,7 +366,7 @@ class _Changes:
             ref = one or other
             assert ref is not None
             where = f"{ref.region}/{ref.shard}/{ref.slice}"
-            for name, ids in _compared(here["record_id"].combine_chunks(), there["record_id"].combine_chunks()):
+            for name, ids in compared(here["record_id"].combine_chunks(), there["record_id"].combine_chunks()):
                 found[name].append(pa.table([ids, pa.repeat(where, len(ids))], schema=_SLICED))
         for name, tables in found.items():
             table(self._engine, name, pa.concat_tables(tables))
@@ -412,7 +416,7 @@ class _Changes:
         further = {
             *self.where.parts("lineage", "record_id", asked),
             *self.where.parts("lineage", "item_id", sought["item_id"]),
-            *buckets_of(sought["person_id"], file.buckets).tolist(),
+            *self.where.parts("lineage", "person_id", sought["person_id"]),
         }
         for some in divided(further & file.present - self._differing("lineage")):
             look(gathered(file, some, SEALED["lineage"])[1])
@@ -440,6 +444,12 @@ class _Changes:
             near.append(parts[mine.to_numpy(zero_copy_only=False)])
         self._load("measures_after", came, schema)
         self._load("measures_before", went, schema)
+        new = _ids(came)
+        again = [schema.empty_table()]
+        for some in divided(self.where.parts("measures", "item_id", new, often=2)):
+            rows = gathered(file, some, schema)[1]
+            again.append(rows.filter(pc.is_in(rows["item_id"], new)))
+        self._load("measured", again, schema)
         known = _ids(found)
         alike = pa.chunked_array([rows["exact"].combine_chunks() for rows in found], schema.field("exact").type)
         alike = pc.unique(alike.drop_null())
@@ -485,12 +495,3 @@ def _read(folder: Path, one: SliceDigest | None, *columns: str) -> Any:
     if one is None or not one.records:
         return pa.table({name: pa.chunked_array([_EMPTY]) for name in columns})
     return pq.ParquetFile(folder / one.path).read(columns=list(columns), use_threads=False)
-
-
-def _compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the ids that came, that went, and that stand twice."""
-    yield "came", here.filter(pc.invert(pc.is_in(here, there)))
-    yield "went", there.filter(pc.invert(pc.is_in(there, here)))
-    if not pc.all(pc.less(here[:-1], here[1:])).as_py():  # in order each is another
-        counted = pc.value_counts(here)
-        yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))

@@ -77,6 +77,22 @@ def prints(engine: Any, rows: Any) -> Any:
     return np.asarray(found, np.uint64)
 
 
+def unpaired(one: SealedFile, other: SealedFile) -> int:
+    """Return how many parts hold another number of rows in each of two files that stand side by side."""
+    if one.buckets != other.buckets:
+        return max(one.buckets, other.buckets)
+    return int(np.count_nonzero(one.sizes() != other.sizes()))
+
+
+def compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the ids that came, that went, and that stand twice."""
+    yield "came", here.filter(pc.invert(pc.is_in(here, there)))
+    yield "went", there.filter(pc.invert(pc.is_in(there, here)))
+    if not pc.all(pc.less(here[:-1], here[1:])).as_py():  # in order each is another
+        counted = pc.value_counts(here)
+        yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
+
+
 class UnclearError(Exception):
     """Something is not as it is known to be: all has to be judged."""
 

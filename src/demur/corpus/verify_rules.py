@@ -272,6 +272,9 @@ CHECKS: dict[str, str] = {
           AND (m.words IS NULL OR (m.exact IS NULL AND m.words >= s.copy_min_words))""",
     "record_unmeasured": """SELECT f.item_id FROM fates f LEFT JOIN measures m USING (item_id)
         WHERE f.allowed AND f.exclusion IS NULL AND (m.exact IS NULL OR m.record_id IS DISTINCT FROM f.record_id)""",
+    "measured_twice": "SELECT item_id FROM measures GROUP BY item_id HAVING count(*) > 1",
+    "measures_of_nothing": """SELECT m.item_id FROM measures m LEFT JOIN fates f USING (item_id), settings s
+        WHERE NOT coalesce(f.allowed OR (f.reason_bits & s.protecting <> 0 AND m.record_id IS NULL), false)""",
 }
 """What must not be → rows that show it. Together with FOUND over allowed items these are the assertions."""
 

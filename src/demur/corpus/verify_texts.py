@@ -156,6 +156,10 @@ class Names:
     def _likely(self, texts: Any) -> list[int]:
         """Return the rows in which a space stands between such signs as in a name."""
         flat = pc.fill_null(texts, "")
+        whole = _body(flat)[1].tobytes()
+        for sign, letter in _LETTERS.items():
+            if sign.encode() in whole:
+                flat = pc.replace_substring(flat, sign, letter)
         if np.any(np.diff(np.flatnonzero(_body(flat)[1] == ord("\n"))) == 1):
             flat = pc.replace_substring(flat, "\n\n", " ")
         flat = pc.binary_join_element_wise(flat, "", "\n")  # so that no word reaches into the next text
@@ -194,6 +198,8 @@ def _is_mark(sign: str) -> bool:
     return unicodedata.category(sign).startswith("M")
 
 
+_LETTERS = {"\u017f": "s", "\u212a": "k"}
+"""Signs beyond ASCII that are one letter of it: the long s, wherever it stands, and the sign of the kelvin."""
 _BEYOND = 1
 _FOLDED = np.array(
     [_BEYOND if sign > 127 else ord(chr(sign).lower()) if chr(sign).isalnum() else _APART for sign in range(256)],
@@ -232,9 +238,8 @@ def _signs(body: Any, places: Any, *, before: int = _WIDTH, after: int = _WIDTH)
 def _spellings(signs: list[Any]) -> list[Any]:
     """Return the signs of names also as they may be written beyond ASCII, beginning at any sign on each side.
 
-    A letter may have swallowed the next one or the mark upon it; an s inside a word may be long. No word ends or
-    begins with a long s, and none begins with a sharp one: if these were looked for, every text in another script
-    would be read.
+    A letter may have swallowed the next one or the mark upon it. Not both beside one space, as where a word ends and
+    the next begins with a sharp s: if that were looked for, every text in another script would be read.
 
     Args:
         signs: one more on each side than are compared.
@@ -248,7 +253,7 @@ def _spellings(signs: list[Any]) -> list[Any]:
             at = side * width + far
             sign, behind = table[:, at], table[:, at + 1]
             swallows, marked = _LIGATURES[sign, behind], (behind == _BEYOND) & (sign > _APART)
-            chosen = marked | ((swallows | (sign == ord("s"))) if far else (swallows & ~begun[:, 0]))
+            chosen = marked | (swallows if far else swallows & ~begun[:, 0])
             other, also = table[chosen], begun[chosen]
             other[:, at : (side + 1) * width] = _BEYOND
             also[:, side] |= far == 0

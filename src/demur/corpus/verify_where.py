@@ -1,4 +1,4 @@
-"""In which parts of the sealed files an item, a record or a text stands: the verifier's own index, sealed by it.
+"""In which parts of the sealed files an item, record, person or text stands: the verifier's own index, sealed by it.
 
 Who of unchanged parts has to do with a change would otherwise be found by opening all of them. The index has a number
 of 32 bits for each id or text of a row, beside the row's part. It only says where to look: what it names is opened and
@@ -38,9 +38,9 @@ def _of_texts(exact: Any) -> Any:
 
 
 _NUMBERED: dict[str, Callable[[Any], Any]] = {
-    "item_id": _of_names, "record_id": _of_names, "exact": _of_texts,
+    "item_id": _of_names, "record_id": _of_names, "person_id": _of_names, "exact": _of_texts,
 }  # fmt: skip
-COLUMNS = {"lineage": ("item_id", "record_id"), "measures": ("item_id", "exact")}
+COLUMNS = {"lineage": ("item_id", "record_id", "person_id"), "measures": ("item_id", "exact")}
 """What is asked for, by kind of file; a row of either file has an item."""
 _BUCKETS = [(kind, name) for kind, names in COLUMNS.items() for name in names]
 
@@ -89,17 +89,19 @@ class Where:
             self._parts[kind, name].append(parts[known].astype(np.uint32))
             self._numbers[kind, name].append(_NUMBERED[name](column.drop_null()))
 
-    def parts(self, kind: str, name: str, sought: Any) -> set[int]:
-        """Return the parts in which any of some ids or texts may stand, an Arrow array."""
+    def parts(self, kind: str, name: str, sought: Any, *, often: int = 1) -> set[int]:
+        """Return the parts in which any of some ids or texts may stand, an Arrow array; any that has so many rows."""
         wanted = np.sort(_NUMBERED[name](sought))
         coarse = np.zeros(1 << _COARSE, bool)
         coarse[wanted >> (32 - _COARSE)] = True
-        found: set[int] = set()
+        found = [(np.zeros(0, np.uint32), np.zeros(0, np.uint32))]
         for parts, numbers in zip(self._parts[kind, name], self._numbers[kind, name], strict=True):
             near = np.flatnonzero(coarse[numbers >> (32 - _COARSE)])
             hits = near[np.isin(numbers[near], wanted)]
-            found.update(np.unique(parts[hits]).tolist())
-        return found
+            found.append((parts[hits], numbers[hits]))
+        parts, numbers = map(np.concatenate, zip(*found, strict=True))
+        _, place, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        return set(parts[counts[place] >= often].tolist())
 
     def seal(self, path: Path, secret: bytes) -> None:
         """Write the index; it tells people apart who have it and the ids."""

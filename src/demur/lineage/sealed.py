@@ -185,6 +185,10 @@ class SealedFile:
         """The buckets that hold anything."""
         return frozenset(np.unique(self._ordered).tolist())
 
+    def sizes(self) -> Any:
+        """Return how many rows each bucket holds, int64; none is opened."""
+        return np.bincount(self._index["bucket"], self._index["rows"], self.buckets).astype(np.int64)
+
     def differing(self, other: SealedFile) -> list[int]:
         """Return the buckets whose rows are not surely those of another file: what was taken over has its key."""
         mine, theirs = self._keys(), other._keys()

@@ -26,8 +26,12 @@ from demur.store import KeyRing, digest_json
 _TOGETHER = 32
 """Texts searched as one; only where that finds something each is looked at."""
 _BETWEEN = " \uffff "
-_MOST = 4_000
-"""More names than that are not looked for by one expression."""
+_BESIDE = 3
+"""Signs on both sides of a name's first space that are looked for."""
+_AT_ONCE, _MOST = 400, 2_400
+"""So many different ones are looked for by one expression, and by several: what RE2 cannot hold in its 8 MiB (400 whole
+names, or a thousand of these) takes it twenty times as long."""
+_BLANKS, _WIDE_BLANKS = r"\s+", r"(?:\s|[^\x00-\x7f])+"
 _ROWS = 100_000
 """Records that are searched at once: an expression of many names takes long to prepare."""
 _WORD = re.compile(r"\w+")
@@ -128,25 +132,34 @@ def saying(texts: Any, names: Sequence[str]) -> Any:
 
 def _likely(texts: Any, spelled: Sequence[str]) -> Any:
     """Return the rows that may hold one of some case-folded names: a superset, found without Python looking at each."""
-    narrow, wide = _expressions(tuple(spelled))
-    if not narrow:
+    expressions = _expressions(tuple(spelled))
+    if not expressions:
         return _likely_together(texts, spelled)
     ascii_only = pc.string_is_ascii(texts).fill_null(True)
-    found = []
-    for rows, expression in ((ascii_only, narrow), (pc.invert(ascii_only), wide)):
-        hits = pc.fill_null(pc.match_substring_regex(texts.filter(rows), expression), fill_value=False)
-        found.append(np.flatnonzero(rows.to_numpy(zero_copy_only=False))[hits.to_numpy(zero_copy_only=False)])
-    return np.concatenate(found)
+    found = np.zeros(len(texts), bool)
+    for way, rows in enumerate((ascii_only, pc.invert(ascii_only))):
+        some, places = texts.filter(rows), np.flatnonzero(rows.to_numpy(zero_copy_only=False))
+        for expression in expressions:
+            hits = pc.fill_null(pc.match_substring_regex(some, expression[way]), fill_value=False)
+            found[places] |= hits.to_numpy(zero_copy_only=False)
+    return np.flatnonzero(found)
 
 
 @lru_cache(maxsize=4)
-def _expressions(spelled: tuple[str, ...]) -> tuple[str, str]:
+def _expressions(spelled: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return what finds the names in ASCII texts, and in all others; nothing for too many or too rare signs."""
-    if len(spelled) > _MOST or not all(_plain(name) for name in spelled):
-        return "", ""
-    names = [[_quoted(word) for word in name.split(" ")] for name in spelled]
-    narrow, wide = ("|".join(blanks.join(words) for words in names) for blanks in (r"\s+", r"(?:\s|[^\x00-\x7f])+"))
-    return f"(?i){narrow}", f"(?i){_swelling()}|{wide}"
+    if not all(_plain(name) for name in spelled):
+        return []
+    names = [name.split(" ")[:2] for name in spelled]
+    pieces = sorted({(first[-_BESIDE:], *(word[:_BESIDE] for word in rest)) for first, *rest in names})
+    if len(pieces) > _MOST:
+        return []
+    quoted = [[_quoted(word) for word in words] for words in pieces]
+    found = []
+    for at in range(0, len(quoted), _AT_ONCE):
+        narrow, wide = ("|".join(map(blanks.join, quoted[at : at + _AT_ONCE])) for blanks in (_BLANKS, _WIDE_BLANKS))
+        found.append((f"(?i){narrow}", f"(?i){_swelling()}|{wide}"))
+    return found
 
 
 def _likely_together(texts: Any, spelled: Sequence[str]) -> Any:

@@ -29,7 +29,7 @@ from demur.corpus.spill import read_bucket, write_bucket
 from demur.corpus.verify_texts import Names
 from demur.corpus.verify_where import COLUMNS, Where
 from demur.corpus.write import SEALED
-from demur.errors import BrokenError
+from demur.errors import BrokenError, OutsideError
 from demur.lineage import SealedFile, bucket_of, write_sealed
 from demur.store import digest_file, read_commit, write_json
 from demur.terms.manifests import CorpusManifest, CorpusRecipe
@@ -339,6 +339,14 @@ def test_the_engine_can_spill_both_ways(tmp_path: Path) -> None:
             engine.execute("SET memory_limit = '40MB'")
             engine.execute("CREATE TABLE a AS SELECT i::VARCHAR || 'abcdefghijklmnop' AS s FROM range(2000000) t(i)")
             assert engine.execute("SELECT count(*) FROM (SELECT DISTINCT s FROM a)").fetchone() == (2000000,)
+
+
+def test_want_of_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from demur.corpus.verify import connect
+
+    monkeypatch.setenv("DEMUR_VERIFIER_MEMORY", "10MB")
+    with pytest.raises(OutsideError, match="DEMUR_VERIFIER_MEMORY"), connect(tmp_path, encrypted=False) as engine:
+        engine.execute("SELECT list(i::VARCHAR || 'abcdefghijklmnop') FROM range(2000000) t(i)")
 
 
 # A verdict upon another ----------------------------------------------------------------------------------------------

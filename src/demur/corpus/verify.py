@@ -7,8 +7,10 @@ what does not fit is spilled to a folder that is removed: the build's own, or a 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ from demur.corpus.verify_rules import (
 )
 from demur.corpus.verify_texts import measured_otherwise, saying_names
 from demur.corpus.write import SEALED
-from demur.errors import BrokenError
+from demur.errors import BrokenError, OutsideError
 from demur.lineage import SealedFile
 from demur.store import KeyRing
 from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
@@ -44,6 +46,7 @@ from demur.terms.policy import PROTECTION, ThirdPartyScope
 from demur.terms.reasons import BIT, Reason
 
 MEMORY = "1500MB"
+"""What the engine may hold, unless ``DEMUR_VERIFIER_MEMORY`` says otherwise; the rest goes to the disk."""
 ENGINE = "duckdb"
 _MOST_READ = 1_000_000
 """Rows of the snapshot among which texts are drawn that are measured again."""
@@ -182,20 +185,24 @@ def refuse_violations(verdict: dict[str, Any]) -> None:
         )
 
 
-def connect(spill: Path, *, encrypted: bool) -> Any:
-    """Open the engine with bounded memory.
+@contextmanager
+def connect(spill: Path, *, encrypted: bool) -> Iterator[Any]:
+    """Yield the engine with bounded memory.
 
     Args:
         spill: what does not fit goes here.
         encrypted: with a key that is never written. Three times slower; a build's work folder holds the same rows in
             clear until the build is done, so there it is not needed. The engine calls its built-in cipher unsafe
             because it trusts the random numbers of another library more; nothing else is written with it.
+
+    Raises:
+        OutsideError: it needs more memory; not every step can be spilled.
     """
     import duckdb
 
-    return duckdb.connect(
+    engine = duckdb.connect(
         config={
-            "memory_limit": MEMORY,
+            "memory_limit": os.environ.get("DEMUR_VERIFIER_MEMORY", MEMORY),
             "preserve_insertion_order": False,
             "threads": 2,
             "temp_directory": str(spill),
@@ -205,6 +212,14 @@ def connect(spill: Path, *, encrypted: bool) -> Any:
             "autoload_known_extensions": False,
         }
     )
+    try:
+        with engine:
+            yield engine
+    except duckdb.OutOfMemoryException as error:
+        raise OutsideError(
+            f"the verifier needs more memory than it has ({MEMORY}, or what DEMUR_VERIFIER_MEMORY says); set that to"
+            " more, as 4GB, and run the same command again"
+        ) from error
 
 
 def load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:

@@ -230,9 +230,9 @@ CHECKS: dict[str, str] = {
         LEFT JOIN lineage l ON l.record_id = r.record_id AND l.role = 'author'
           AND l.region = s.region AND l.shard = s.shard AND l.slice = s.slice WHERE l.record_id IS NULL""",
     "lineage_without_record": "SELECT record_id FROM lineage WHERE record_id NOT IN (SELECT record_id FROM records)",
-    "record_without_one_author": """SELECT r.record_id FROM records r
-        LEFT JOIN lineage l ON l.record_id = r.record_id AND l.role = 'author'
-        GROUP BY r.record_id HAVING count(l.record_id) <> 1""",
+    "record_without_one_author": """SELECT record_id FROM records
+        WHERE record_id NOT IN (SELECT record_id FROM lineage WHERE role = 'author')
+        UNION ALL SELECT record_id FROM lineage WHERE role = 'author' GROUP BY record_id HAVING count(*) > 1""",
     "record_of_no_allowed_item": """SELECT l.record_id FROM lineage l LEFT JOIN fates f
         ON f.item_id = l.item_id AND f.allowed AND f.exclusion IS NULL AND f.record_id = l.record_id
           AND f.person_id = l.person_id

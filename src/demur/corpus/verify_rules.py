@@ -231,7 +231,7 @@ CHECKS: dict[str, str] = {
           AND l.region = s.region AND l.shard = s.shard AND l.slice = s.slice WHERE l.record_id IS NULL""",
     "lineage_without_record": "SELECT record_id FROM lineage WHERE record_id NOT IN (SELECT record_id FROM records)",
     "record_without_one_author": """SELECT record_id FROM records
-        WHERE record_id NOT IN (SELECT record_id FROM lineage WHERE role = 'author')
+        ANTI JOIN (SELECT record_id FROM lineage WHERE role = 'author') USING (record_id)
         UNION ALL SELECT record_id FROM lineage WHERE role = 'author' GROUP BY record_id HAVING count(*) > 1""",
     "record_of_no_allowed_item": """SELECT l.record_id FROM lineage l LEFT JOIN fates f
         ON f.item_id = l.item_id AND f.allowed AND f.exclusion IS NULL AND f.record_id = l.record_id

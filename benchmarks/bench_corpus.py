@@ -246,14 +246,17 @@ def measured(folder: Path, standing: Path, decisions: Path, when: datetime, repl
 
     stages: dict[str, float] = {}
     last = ["start", cpu()]
+    peak = Peak()
+    peak.start()
 
     def progress(stage: str, _done: int, _total: int | None) -> None:
         now = cpu()
-        stages[str(last[0])] = stages.get(str(last[0]), 0.0) + now - float(last[1])
+        took = now - float(last[1])
+        stages[str(last[0])] = stages.get(str(last[0]), 0.0) + took
+        if took > 5:
+            print(f"  {last[0]}: {took:.1f} CPU-s, {peak.most} MiB so far", file=sys.stderr, flush=True)
         last[:] = [stage.removeprefix("corpus: "), now]
 
-    peak = Peak()
-    peak.start()
     begun, wall = cpu(), time.monotonic()
     recipe = CorpusRecipe(regions={one: one for one in LANGUAGES}, shards=16, slices=4)
     policy = read("demur-strict")

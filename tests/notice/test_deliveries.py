@@ -269,13 +269,17 @@ def test_released_rows_come_back_when_they_were_told_to(ledger: Deliveries, enro
 def test_two_workers_never_hold_the_same_row(url: str, book: NoticeBook, enrolled: Any) -> None:
     enrolled(600)
     sent: list[tuple[str, int]] = []
+    both_hold_some = threading.Barrier(2, timeout=60)
 
     def work(name: str) -> None:
         mine = NoticeBook(url)
         ledger = Deliveries(mine, KEY)
-        while rows := lease(ledger, 25, worker=name):
+        rows = lease(ledger, 25, worker=name)
+        both_hold_some.wait()
+        while rows:
             sent.extend((name, message.number) for message in wire(ledger, rows, worker=name))
             ledger.turn(Turn(NOW, name, results=[Result(r.number, 1, Outcome.ACCEPTED, "250") for r in rows]))
+            rows = lease(ledger, 25, worker=name)
         mine.close()
 
     workers = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(2)]

@@ -43,8 +43,9 @@ from demur.corpus.verify import (
     objector_names,
     table,
 )
+from demur.corpus.verify_changed_rules import AGAIN, FRESH, LINKED, NEEDED, OWNERS, REACHED, ROWWISE, SETS, WANTED
 from demur.corpus.verify_rows import Block, UnclearError, blocks, compared, divided, gathered, numbered, times, unpaired
-from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
+from demur.corpus.verify_rules import CHECKS, PRINTS
 from demur.corpus.verify_texts import Search, measured_otherwise, saying_names
 from demur.corpus.verify_where import COLUMNS, WHERE, Where
 from demur.corpus.write import SEALED
@@ -63,122 +64,6 @@ _MOST_READ = 250_000
 """Rows of the snapshot among which texts are drawn that are measured again."""
 _MOST_HELD = 256 << 20
 """Bytes of fates that are kept at hand: who is asked for mostly stands where something changed."""
-_ROWWISE = (
-    "record_of_no_allowed_item",
-    "copy_of_no_allowed_item",
-    "withheld_item_used",
-    "owner_unknown",
-    "owner_objected",
-    "owner_of_unknown_age",
-    "owner_minor",
-    "copy_of_withheld_item",
-    "record_beside_protected_copy",
-    "measures_of_nothing",
-)
-"""Checks that look at one row and what it points to: the same words, over the rows at hand."""
-
-_REACHED = """
-CREATE TABLE changed_accounts AS
-    SELECT name AS account_id FROM changed WHERE what = 'account'
-    UNION SELECT account_id FROM accounts WHERE person_id IN (SELECT name FROM changed WHERE what = 'person');
-CREATE TABLE links AS
-    SELECT item_id, account_id, co_account_ids, parent_id, original_id FROM read_parquet(getvariable('items'))
-    WHERE parent_id IS NOT NULL OR original_id IS NOT NULL OR co_account_ids IS NOT NULL
-       OR account_id IN (SELECT account_id FROM changed_accounts);
-CREATE TABLE edges AS
-    SELECT item_id, parent_id AS above FROM links WHERE parent_id IS NOT NULL
-    UNION ALL SELECT item_id, original_id FROM links WHERE original_id IS NOT NULL;
-CREATE TABLE touched AS
-    SELECT name AS item_id FROM changed WHERE what = 'suppressed'
-    UNION SELECT item_id FROM links SEMI JOIN changed_accounts USING (account_id)
-    UNION SELECT item_id FROM (
-            SELECT item_id, unnest(co_account_ids) AS account_id FROM links WHERE co_account_ids IS NOT NULL
-        ) SEMI JOIN changed_accounts USING (account_id);
-"""
-
-_AGAIN = """
-CREATE TABLE changed_fates AS
-    (SELECT * FROM fates_after EXCEPT SELECT * FROM fates_before)
-    UNION ALL (SELECT * FROM fates_before EXCEPT SELECT * FROM fates_after);
-CREATE TABLE again AS
-    WITH RECURSIVE down(item_id) AS (
-        SELECT item_id FROM changed_fates UNION SELECT item_id FROM touched
-        UNION SELECT e.item_id FROM down d JOIN edges e ON e.above = d.item_id
-    )
-    SELECT item_id FROM down;
-"""
-
-_LINKED = """
-CREATE TABLE linked AS SELECT * FROM lineage_after EXCEPT SELECT * FROM lineage_before;
-CREATE TABLE unlinked AS SELECT * FROM lineage_before EXCEPT SELECT * FROM lineage_after;
--- where lineage says so: an author may be another person now, in the same slice
-CREATE TABLE placed AS
-    SELECT record_id, region || '/' || shard || '/' || slice AS slice FROM linked WHERE role = 'author';
-CREATE TABLE displaced AS
-    SELECT record_id, region || '/' || shard || '/' || slice AS slice FROM unlinked WHERE role = 'author';
-"""
-
-_NEEDED = """
--- what was measured otherwise, and what became something else
-CREATE TABLE looked AS
-    SELECT item_id FROM changed_fates
-    UNION SELECT item_id FROM measures_after UNION SELECT item_id FROM measures_before;
-CREATE TABLE needed AS
-    WITH RECURSIVE up(item_id) AS (
-        SELECT item_id FROM again UNION SELECT item_id FROM lineage
-        UNION SELECT e.above FROM up u JOIN edges e ON e.item_id = u.item_id
-    )
-    SELECT item_id FROM up;
-CREATE TABLE items AS SELECT {columns} FROM read_parquet(getvariable('items')) SEMI JOIN needed USING (item_id);
-"""
-
-_WANTED = "SELECT item_id FROM needed UNION SELECT item_id FROM measures UNION SELECT item_id FROM looked"
-"""Items whose fates are asked for."""
-
-_OWNERS = """
-SELECT DISTINCT coalesce(a.person_id, i.item_id)
-FROM items i LEFT JOIN accounts a ON a.account_id = i.account_id
-UNION SELECT item_id FROM items WHERE account_id IS NOT NULL
-"""
-"""In whose parts the fates of the items may lie."""
-
-_FRESH = f"{NAMES} AND account_id IN (SELECT name FROM changed WHERE what = 'names')"  # noqa: S608  (our own words)
-"""Names that were not looked for before."""
-
-_SETS: dict[str, str] = {
-    "item_without_one_decision": """SELECT item_id FROM (SELECT item_id, 1 AS b, 0 AS a FROM fates_before
-        UNION ALL SELECT item_id, 0, 1 FROM fates_after) GROUP BY item_id HAVING sum(b) <> 1 OR sum(a) <> 1""",
-    "record_twice": """SELECT record_id FROM twice
-        UNION SELECT record_id FROM came GROUP BY record_id HAVING count(*) > 1""",
-    "record_in_another_slice": """
-        (SELECT * FROM came EXCEPT SELECT * FROM (FROM placed EXCEPT FROM displaced))
-        UNION (SELECT * FROM (FROM placed EXCEPT FROM displaced) EXCEPT SELECT * FROM came)
-        UNION (SELECT * FROM went EXCEPT SELECT * FROM (FROM displaced EXCEPT FROM placed))
-        UNION (SELECT * FROM (FROM displaced EXCEPT FROM placed) EXCEPT SELECT * FROM went)""",
-    "lineage_without_record": """SELECT l.record_id FROM lineage l JOIN authored a USING (record_id) WHERE a.n = 0""",
-    "record_without_one_author": """
-        SELECT record_id FROM (SELECT record_id FROM came UNION SELECT record_id FROM placed)
-        LEFT JOIN authored USING (record_id) WHERE coalesce(n, 0) <> 1""",
-    "allowed_item_lost": """
-        SELECT item_id FROM fates_after WHERE allowed AND (exclusion IS NULL) = (record_id IS NULL)
-        UNION ALL (SELECT record_id FROM fates_after EXCEPT SELECT record_id FROM fates_before
-            EXCEPT (SELECT record_id FROM came EXCEPT SELECT record_id FROM went) EXCEPT SELECT NULL)
-        UNION ALL (SELECT record_id FROM came EXCEPT SELECT record_id FROM went
-            EXCEPT SELECT record_id FROM fates_after)
-        UNION ALL (SELECT record_id FROM fates_before EXCEPT SELECT record_id FROM fates_after
-            EXCEPT SELECT record_id FROM went EXCEPT SELECT NULL)
-        UNION ALL (SELECT record_id FROM went EXCEPT SELECT record_id FROM came
-            EXCEPT SELECT record_id FROM fates_before)""",
-    "slice_of_another_size": """SELECT s.file FROM slices s
-        LEFT JOIN (SELECT file_name AS file, num_rows FROM parquet_file_metadata(getvariable('slices'))) USING (file)
-        WHERE coalesce(num_rows, 0) <> s.records""",
-    "measured_twice": "SELECT item_id FROM measured GROUP BY item_id HAVING count(*) > 1",
-    **{
-        name: f"SELECT * FROM ({CHECKS[name]}) SEMI JOIN looked USING (item_id)"  # noqa: S608  (our own words)
-        for name in ("protected_item_unmeasured", "record_unmeasured")
-    },
-}
-"""The checks that look at sets, of what differs; words of CHECKS, and empty only when these are."""
 
 
 def stage(
@@ -285,17 +170,17 @@ class _Changes:
         if not self._load_changed():
             return None
         self._load_records()
-        self._engine.execute(_REACHED)
+        self._engine.execute(REACHED)
         held = self._load_fates()
-        self._engine.execute(_AGAIN)
+        self._engine.execute(AGAIN)
         self._load_lineage()
         self._load_measures()
-        self._engine.execute(_NEEDED.format(columns=ITEM_COLUMNS))
+        self._engine.execute(NEEDED.format(columns=ITEM_COLUMNS))
         self._load_asked_fates(held)
         checks, recounted = among_items(self._engine)
-        for name, query in {**{name: CHECKS[name] for name in _ROWWISE}, **_SETS}.items():
+        for name, query in {**{name: CHECKS[name] for name in ROWWISE}, **SETS}.items():
             checks[name] = count(self._engine, f"({query})")
-        fresh = objector_names(self._engine, self._manifest, _FRESH)
+        fresh = objector_names(self._engine, self._manifest, FRESH)
         checks["record_says_objector"] = self._saying + saying_names(fresh, map(self._folder.joinpath, self._alike))
         checks["measured_otherwise"], measured = measured_otherwise(
             self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
@@ -407,7 +292,7 @@ class _Changes:
             look(block.rows)
         self._load("lineage_after", came, SEALED["lineage"])
         self._load("lineage_before", went, SEALED["lineage"])
-        self._engine.execute(_LINKED)
+        self._engine.execute(LINKED)
         asked = self._column(
             "SELECT record_id FROM came UNION SELECT record_id FROM went "
             "UNION SELECT record_id FROM linked UNION SELECT record_id FROM unlinked"
@@ -463,8 +348,8 @@ class _Changes:
 
     def _load_asked_fates(self, held: list[int]) -> None:
         """Load the fates asked for: at hand, or from the parts of whoever may have made the items, or from all."""
-        file, wanted = self._file("fates", True), self._column(_WANTED)
-        parts = self._near | set(buckets_of(self._column(_OWNERS), file.buckets).tolist())
+        file, wanted = self._file("fates", True), self._column(WANTED)
+        parts = self._near | set(buckets_of(self._column(OWNERS), file.buckets).tolist())
         found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in self._held]
         for some in (parts & file.present, file.present - parts):
             missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))

@@ -65,6 +65,7 @@ def moody(tmp_path, monkeypatch):
     (facts / "entry_points.txt").write_text("[demur.detectors]\nmoody = moody:Moody\n")
     (tmp_path / "moody.py").write_text(STRANGER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("demur.media.darkroom._WALL", 600)
     recipe = MediaRecipe(text="ignore", detectors=("moody",), picture_cpu_seconds=1, memory_bytes=1 << 30)
     with Darkroom(recipe) as room:
         yield room
@@ -108,6 +109,13 @@ def test_the_filter_refuses_and_the_process_lives(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.strip() in ("5", "True"), done.stderr
+
+
+def test_a_worker_that_takes_long_to_die_is_not_late():
+    room = Darkroom(MediaRecipe(text="ignore", detectors=()))
+    room._worker = subprocess.Popen(["sh", "-c", "exec 1>&-; sleep 1; exit 3"], stdin=-1, stdout=-1)
+    assert room._worker.stdout.read() == b""
+    assert room._end(hung_up=True) is Left.DECODER_DIED
 
 
 def test_nothing_is_left_running_when_the_room_closes():

@@ -20,12 +20,14 @@ from typing import Any, Self
 from demur.errors import ConfigError, OutsideError
 from demur.media.plainness import more_than_pixels, more_than_sound
 from demur.media.recipe import Left, MediaRecipe
-from demur.media.wire import GoneError, receive, send
+from demur.media.wire import EndedError, GoneError, receive, send
 from demur.store import digest_json
 
 _START_SECONDS = 300.0
 _WALL = 20
 """A file may take so many times its CPU seconds by the clock: machines are busy."""
+_DYING_SECONDS = 60.0
+"""So long a worker that hung up may take to die: a busy machine, much memory to give back."""
 _MOST_CLEAN_BYTES = 64 * 2**20
 _PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "VIRTUAL_ENV")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -92,8 +94,8 @@ class Darkroom:
             fresh = self._fresh
             try:
                 return self._judged(kind, *self._asked(kind, content))
-            except GoneError:
-                reason = self._end()
+            except GoneError as error:
+                reason = self._end(hung_up=isinstance(error, EndedError))
                 self._start()
                 if fresh or reason is Left.OUT_OF_TIME:  # an old worker may die of its age: only a fresh one convicts
                     return Developed(reason)
@@ -155,14 +157,14 @@ class Darkroom:
             {"recipe": self.recipe.plain(), "redactor": self.redactor, "versions": hello["versions"]}
         )
 
-    def _end(self) -> Left:
+    def _end(self, *, hung_up: bool = False) -> Left:
         """End the worker; return why it was to be ended as a reason for the file that it had."""
         worker, self._worker = self._worker, None
         if worker is None:
             return Left.DECODER_DIED
         late = worker.poll() is None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            late = late and worker.wait(timeout=0.2) is None
+            late = late and worker.wait(timeout=_DYING_SECONDS if hung_up else 0.2) is None
         for pipe in (worker.stdin, worker.stdout):
             if pipe is not None:
                 pipe.close()

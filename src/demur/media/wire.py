@@ -19,11 +19,15 @@ class GoneError(Exception):
     """The other side is not there any more, is late, or says what no honest side says."""
 
 
+class EndedError(GoneError):
+    """The other side is not there any more."""
+
+
 def send(descriptor: int, head: dict[str, Any], content: bytes = b"") -> None:
     """Write one message.
 
     Raises:
-        GoneError: nobody reads any more.
+        EndedError: nobody reads any more.
     """
     plain = orjson.dumps(head)
     try:
@@ -32,7 +36,7 @@ def send(descriptor: int, head: dict[str, Any], content: bytes = b"") -> None:
             while left:
                 left = left[os.write(descriptor, left) :]
     except OSError as error:
-        raise GoneError from error
+        raise EndedError from error
 
 
 def receive(descriptor: int, *, most_bytes: int, seconds: float | None = None) -> tuple[dict[str, Any], bytes]:
@@ -67,9 +71,9 @@ def _exactly(descriptor: int, size: int, end: float | None) -> bytes:
         try:
             part = os.read(descriptor, min(size, _PIECE_BYTES))
         except OSError as error:
-            raise GoneError from error
+            raise EndedError from error
         if not part:
-            raise GoneError
+            raise EndedError
         parts.append(part)
         size -= len(part)
     return b"".join(parts)

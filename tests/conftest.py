@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,25 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
+
+settings.register_profile("demur", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("demur")  # how long an example takes says how busy the machine is
+STEPS = (
+    ("demur.flows.enrol", "STEP_SECONDS"),
+    ("demur.flows.send", "_STEP_SECONDS"),
+    ("demur.web.console.campaigns", "_FREEZE_SECONDS"),
+    ("demur.web.oidc", "_SECONDS"),
+)
+"""Seconds of the wall clock after which something ends in the middle: on a machine that stands still, anywhere."""
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let steps and connections take their time."""
+    for module, seconds in STEPS:
+        if module in sys.modules:
+            monkeypatch.setattr(f"{module}.{seconds}", 600.0)
 
 
 def _binaries() -> Path | None:

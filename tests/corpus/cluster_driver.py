@@ -8,10 +8,12 @@ a session may have done either. So the test starts this, with a token of its own
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,6 @@ NODE: dict[str, Any] = {
     "object_store_memory": 80 << 20,
     "node_ip_address": "127.0.0.1",
 }
-ATTEMPTS = 3
 
 
 def write(folder: Path, *, words: str) -> None:
@@ -42,6 +43,17 @@ def fail(folder: Path, *, words: str) -> None:
 
 def forget(folder: Path) -> None:
     (folder / "words").write_text("no record")
+
+
+def met(folder: Path, *, target: str, arguments: dict[str, Any], meeting: str) -> None:
+    """Run a stage; the first two, on two workers, wait in it for one another and until one of them is killed."""
+    place = Path("/", meeting)
+    if not (place / "over").exists():
+        (place / folder.name).touch()
+    while not (place / "over").exists():
+        time.sleep(0.05)
+    module, function = target.split(":")
+    getattr(importlib.import_module(module), function)(folder, **arguments)
 
 
 def nodes_of() -> Any:
@@ -75,17 +87,22 @@ def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, A
     """
     from corpus_worlds import here, made, network
 
-    work, died, over = folder / "work", threading.Event(), threading.Event()
+    work, died, over, meeting = folder / "work", threading.Event(), threading.Event(), folder / "meeting"
+    meeting.mkdir(parents=True)
 
     def runner(target: str, stage: Path, arguments: dict[str, Any]) -> dict[str, Any]:
-        there = whole or stage.name.startswith("text-")
-        return cluster(target, stage, arguments) if there else here(target, stage, arguments)
+        if stage.name.startswith("text-"):
+            # not told as a path: a worker would wait until it looks there as it does here
+            more = {"target": target, "arguments": arguments, "meeting": str(meeting)[1:]}
+            return cluster("cluster_driver:met", stage, more)
+        return cluster(target, stage, arguments) if whole else here(target, stage, arguments)
 
     def kill() -> None:
         while not over.wait(0.01):
-            if len(list(work.glob("corpus-*/.text-*"))) >= 2:
+            if len(list(meeting.iterdir())) >= 2:
                 nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
                 died.set()
+                (meeting / "over").touch()
                 return
 
     killer = threading.Thread(target=kill)
@@ -134,12 +151,7 @@ def main(folder: Path, *, whole: bool) -> None:
             told: dict[str, Any] = {"workers": cluster.workers, "fault": faults(cluster, folder / "faults")}
             if whole:
                 told["decided"] = decided(nodes.address, folder / "decided")
-            for attempt in range(ATTEMPTS):  # a machine that is busy may not work on both texts at once
-                told |= built(nodes, cluster, folder / f"cluster-{attempt}", whole=whole)
-                if told["orphans"]:
-                    break
-                if told["died"]:
-                    nodes.add_node(**NODE)
+            told |= built(nodes, cluster, folder / "cluster", whole=whole)
     finally:
         nodes.shutdown()
     (folder / "told.json").write_text(json.dumps(told))

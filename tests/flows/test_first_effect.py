@@ -32,7 +32,7 @@ def test_after_the_first_step_the_touched_shards_have_only_earlier_slices(here, 
     done = here.erase()
     rolled = here.certificate(done)["model"]["rolled_back"]
     assert rolled["digest"] == alone.digest_after != done.model
-    assert done.first_effect_seconds < 5
+    assert done.first_effect_seconds < 60  # 0.1 where nothing else runs
 
 
 def test_an_objection_between_corpus_and_training_stops_the_training(copies):

@@ -105,14 +105,15 @@ def test_nothing_of_a_running_command_is_removed_and_all_of_a_killed_one(tmp_pat
     assert not list((space.work / "beside").iterdir())
 
 
-def test_the_worker_leaves_a_build_for_an_hour(tmp_path):
+def test_the_worker_leaves_a_build_for_an_hour(tmp_path, monkeypatch):
+    monkeypatch.setattr(left, "LOOK_EVERY_SECONDS", 3_600.0)
     space = Workspace(tmp_path / "home")
     files = [run_folder(space) / one for one in ("corpus-1/select/rows", "corpus-2/text/FAULT.json", "decided-1/rows")]
     for path in files:
         write_json(path, {"type": "OutsideError"})
     assert left.step(_service(space)) == 1
     assert [path.exists() for path in files] == [True, True, False]
-    assert left.step(_service(space)) == 0, "it looks once a minute"
+    assert left.step(_service(space)) == 0, "it looks now and then"
     old = now().timestamp() - 2 * left.REST_SECONDS
     for path in run_folder(space).rglob("*"):
         os.utime(path, (old, old))

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay import kept_port
+
 PAGE = Path(__file__).parents[2] / "docs/mail.md"
 POSTFIX = shutil.which("postfix") or "/usr/sbin/postfix"
 OPENDKIM = shutil.which("opendkim") or "/usr/sbin/opendkim"
@@ -54,12 +56,6 @@ def block(after: str) -> str:
     return re.search(r"```\w*\n(.*?)```", text[text.index(f"`{after}`:") :], re.DOTALL)[1]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A relay that runs."""
@@ -79,22 +75,22 @@ def relay(workspace: Path, sink: int) -> Iterator[Running]:
     """Run the relay; everything that is not ours goes to the sink's port. Stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="demur-relay-", dir="/var/tmp"))
     folder.chmod(0o755)
-    port, milter = free_port(), free_port()
-    signer = None
-    try:
-        signer = _start_signer(folder, milter)
-        _configure(folder, workspace, port, milter, sink)
-        subprocess.run([POSTFIX, "-c", folder / "etc", "start"], check=True, capture_output=True)
-        _wait_for(port, folder)
-        record = (folder / "demur.txt").read_text()
-        yield Running(port, folder, "".join(re.findall(r'"([^"]*)"', record)))
-    finally:
-        if (folder / "etc").exists():
-            subprocess.run([POSTFIX, "-c", folder / "etc", "stop"], check=False, capture_output=True)
-        if signer is not None:
-            signer.terminate()
-            signer.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
+    with kept_port() as port, kept_port() as milter:
+        signer = None
+        try:
+            signer = _start_signer(folder, milter)
+            _configure(folder, workspace, port, milter, sink)
+            subprocess.run([POSTFIX, "-c", folder / "etc", "start"], check=True, capture_output=True)
+            _wait_for(port, folder)
+            record = (folder / "demur.txt").read_text()
+            yield Running(port, folder, "".join(re.findall(r'"([^"]*)"', record)))
+        finally:
+            if (folder / "etc").exists():
+                subprocess.run([POSTFIX, "-c", folder / "etc", "stop"], check=False, capture_output=True)
+            if signer is not None:
+                signer.terminate()
+                signer.wait(60)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start_signer(folder: Path, port: int) -> subprocess.Popen[bytes]:
@@ -139,9 +135,10 @@ def _configure(folder: Path, workspace: Path, port: int, milter: int, sink: int)
 
 
 def _wait_for(port: int, folder: Path) -> None:
-    for _ in range(100):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         with socket.socket() as one:
-            one.settimeout(1)
+            one.settimeout(60)
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)

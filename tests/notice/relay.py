@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -110,6 +111,15 @@ class _HungUp(Exception):  # noqa: N818
 
 
 @contextmanager
+def kept_port() -> Iterator[int]:
+    """Give a free port that nobody else is given meanwhile; who names it and allows its reuse may listen there."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", 0))
+        yield one.getsockname()[1]
+
+
+@contextmanager
 def running(sink: Sink) -> Iterator[Sink]:
     """Serve in a thread of its own until the end of the block."""
     started, loop = threading.Event(), asyncio.new_event_loop()
@@ -134,9 +144,9 @@ def running(sink: Sink) -> Iterator[Sink]:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    assert started.wait(5)
+    assert started.wait(60)
     try:
         yield sink
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)

@@ -63,7 +63,8 @@ class Post:
 
     def until(self, found: Callable[[], Any]) -> Any:
         """Wait for something that the relay does in its own time."""
-        for _ in range(150):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             if got := found():
                 return got
             time.sleep(0.1)
@@ -73,17 +74,18 @@ class Post:
 @pytest.fixture(scope="module")
 def post() -> Iterator[Post]:
     sink = Sink()
-    behind = Controller(sink, hostname="127.0.0.1", port=private_relay.free_port())
     workspace = Path(tempfile.mkdtemp(prefix="demur-workspace-", dir="/var/tmp"))
     workspace.chmod(0o755)
     shutil.chown(workspace, "nobody")
-    behind.start()
-    try:
-        with private_relay.relay(workspace, behind.port) as running:
-            yield Post(running, sink, workspace)
-    finally:
-        behind.stop()
-        shutil.rmtree(workspace)
+    with private_relay.kept_port() as port:
+        behind = Controller(sink, hostname="127.0.0.1", port=port, ready_timeout=60)
+        behind.start()
+        try:
+            with private_relay.relay(workspace, behind.port) as running:
+                yield Post(running, sink, workspace)
+        finally:
+            behind.stop()
+            shutil.rmtree(workspace)
 
 
 def sent(post: Post, mail: Outgoing, folder: Path) -> Outcome:

@@ -159,9 +159,9 @@ def test_the_answer_takes_as_long_for_one_as_for_the_other(service: Service, cli
     tokens = {"forged": "A" * 32, "other": link(service, 1, LinkPurpose.UNDO)}
     for _ in range(60):
         for name, token in tokens.items():
-            begin = time.perf_counter()
+            begin = time.thread_time()
             objection.number_of(service, token)
-            spent[name].append(time.perf_counter() - begin)
+            spent[name].append(time.thread_time() - begin)
     medians = [statistics.median(one) for one in spent.values()]
     assert max(medians) < 5 * min(medians)
 

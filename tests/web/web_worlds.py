@@ -94,6 +94,7 @@ class Live:
             viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=scripts,
             locale=language, base_url=self.url, **more,
         )  # fmt: skip
+        context.set_default_timeout(120_000)
         self._contexts.append(context)
         return context.new_page()
 
@@ -114,12 +115,13 @@ def serving(app: Any, listener: socket.socket) -> Iterator[None]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive()
         time.sleep(0.01)
     try:
         yield
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def test_whatif_equals_a_real_run_and_changes_nothing(tmp_path: Path) -> None:
     parts = world.write(tmp_path / "t")
     seen = {path: path.read_bytes() for path in (tmp_path / "t").iterdir()}
     call = {"items": parts, "standing": str(tmp_path / "t"), "as_of": AS_OF}
-    report = whatif(STRICT, read("noyb-opt-in"), **call)
+    report = whatif(STRICT, read("noyb-opt-in"), folder=tmp_path / "both", **call)
     decide_table(tmp_path / "real", policy="noyb-opt-in", **call)
     real = read_commit(tmp_path / "real")
     assert real is not None
@@ -90,7 +90,7 @@ def test_whatif_equals_a_real_run_and_changes_nothing(tmp_path: Path) -> None:
     assert report["gained"]["items"] == 0
     assert report["by_country"]["DE"]["lost"]["items"] == 3
     assert seen == {path: path.read_bytes() for path in (tmp_path / "t").iterdir()}
-    same = whatif(STRICT, STRICT, **call)
+    same = whatif(STRICT, STRICT, folder=tmp_path / "same", **call)
     assert same["gained"]["items"] == same["lost"]["items"] == 0
 
 

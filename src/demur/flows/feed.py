@@ -169,6 +169,7 @@ def _read(
             imported_at=at,
             progress=parts.progress,
             service=segment.service,
+            spill_folder=folder,
         )
     came = sorted(_stored(parts) - before)
     people = [part for part in came if part.parent.name == "people"]

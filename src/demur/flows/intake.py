@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from demur.clock import iso
+from demur.flows.left import fresh
 from demur.flows.parts import Parts
 from demur.flows.pending import last_look
 from demur.intake import IntakeReport, SiteSignals, intake, read_mapping
@@ -44,17 +45,19 @@ def take_in(
 
     ``signals`` is a folder of sites' robots.txt, ai.txt … (docs/signals.md).
     """
-    report = intake(
-        source,
-        list(paths),
-        store_folder=parts.workspace.source,
-        quarantine_folder=parts.workspace.quarantine,
-        imported_at=at,
-        progress=parts.progress,
-        mapping=read_mapping(mapping) if mapping else None,
-        service=service,
-        signals=None if signals is None else SiteSignals(signals),
-    )
+    with fresh(parts.workspace, "intake") as folder:
+        report = intake(
+            source,
+            list(paths),
+            store_folder=parts.workspace.source,
+            quarantine_folder=parts.workspace.quarantine,
+            imported_at=at,
+            progress=parts.progress,
+            mapping=read_mapping(mapping) if mapping else None,
+            service=service,
+            signals=None if signals is None else SiteSignals(signals),
+            spill_folder=folder,
+        )
     parts.progress("registry", 0, None)
     parts.registry.import_people(
         sorted((parts.workspace.source / "people").glob("*.parquet")), suppression_key=parts.keys.secret("suppression")

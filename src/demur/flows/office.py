@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from demur.errors import InputError
 from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
-from demur.flows.left import alone
+from demur.flows.left import alone, beside
 from demur.flows.objected import Done, log_kept, queue_letters
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import pending
@@ -366,11 +365,11 @@ def hold_evidence(service: Service, hold_id: str, at: datetime) -> bytes:
     Raises:
         InputError: there is no such hold.
     """
-    with tempfile.TemporaryDirectory(prefix="demur-evidence-") as place:
-        evidence(service.parts, hold_id, at=at, out=Path(place))
+    with beside(service.parts.workspace, "evidence") as place:
+        evidence(service.parts, hold_id, at=at, out=place)
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(Path(place).rglob("*")):
+            for path in sorted(place.rglob("*")):
                 if path.is_file():
                     archive.write(path, str(path.relative_to(place)))
     return out.getvalue()

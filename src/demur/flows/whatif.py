@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from demur.flows.decided import decided
+from demur.flows.left import fresh
 from demur.flows.parts import Parts
 from demur.policy import explain, read, whatif
 from demur.terms.tables import DECISIONS
@@ -33,7 +34,10 @@ def explain_item(
 
 def compare(parts: Parts, reference: str, other: str, *, as_of: datetime, known_at: datetime) -> dict[str, Any]:
     """Return what another policy would gain and lose against the same state."""
-    with decided(parts, read(reference), reference, as_of=as_of, known_at=known_at) as found:
+    with (
+        decided(parts, read(reference), reference, as_of=as_of, known_at=known_at) as found,
+        fresh(parts.workspace, "whatif") as folder,
+    ):
         parts.progress("what if", 0, None)
         facts: dict[str, Any] = whatif(
             reference,
@@ -41,6 +45,7 @@ def compare(parts: Parts, reference: str, other: str, *, as_of: datetime, known_
             items=[str(path) for path in sorted(found.items.glob("*.parquet"))],
             standing=str(found.standing),
             as_of=as_of,
+            folder=folder,
             known_at=known_at,
         )
         axes = (both for name in ("by_country", "by_language", "by_kind") for both in facts[name].values())

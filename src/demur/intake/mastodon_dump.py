@@ -73,7 +73,7 @@ class MastodonDump:
 
     def read(self, given: Input, context: Context) -> Iterator[Row]:
         """Read one database."""
-        with tempfile.TemporaryDirectory(prefix="demur-intake-") as folder, contextlib.closing(
+        with tempfile.TemporaryDirectory(prefix="demur-", dir=context.spill) as folder, contextlib.closing(
             sqlite3.connect(Path(folder) / "tables.db", isolation_level=None)
         ) as database:  # fmt: skip
             database.row_factory = sqlite3.Row

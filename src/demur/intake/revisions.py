@@ -59,9 +59,14 @@ _RAW_TITLE, _RAW_BODY, _RAW_DELETED, _RAW_UNDELETED = {b"1", b"4", b"7"}, {b"2",
 
 
 class Spill:
-    """Bucket files in a temporary folder that is gone afterwards; they are written and read by us alone."""
+    """Bucket files in a temporary folder that is gone afterwards; they are written and read by us alone.
 
-    def __init__(self) -> None:
+    Args:
+        home: where that folder is made; ``None`` = where the system makes such.
+    """
+
+    def __init__(self, home: Path | None) -> None:
+        self._home = home
         self._stack = contextlib.ExitStack()
         self._files: dict[int, BinaryIO] = {}
         self._held: dict[int, list[tuple[Any, ...]]] = {}
@@ -69,7 +74,7 @@ class Spill:
         self.empty = True
 
     def __enter__(self) -> Spill:
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="demur-intake-")))
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="demur-", dir=self._home)))
         return self
 
     def __exit__(self, *_: object) -> None:

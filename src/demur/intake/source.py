@@ -123,6 +123,8 @@ class Context:
     """Instant of the import (sources never ask the clock)."""
     mapping: Mapping[str, Any] | None = None
     """Checked mapping of the ``table`` source."""
+    spill: Path | None = None
+    """Where a source puts what it cannot hold in memory, in a folder that it removes; ``None`` = the system's place."""
     path: str = ""
     position: str = ""
     ignored: dict[str, int] = field(default_factory=dict)

@@ -222,7 +222,7 @@ def _each(found: Plain | Attributes, context: Context) -> Iterator[Attributes]:
 
 
 def _posts(given: Input, context: Context, site: str) -> Iterator[Row]:
-    with Spill() as spill:
+    with Spill(context.spill) as spill:
         if len(given.files) > 1:
             yield from _spill_events(given, context, spill)
         yield from _spill_posts(given, context, spill, site)

@@ -277,6 +277,7 @@ def intake(
     mapping: Mapping[str, Any] | None = None,
     service: str | None = None,
     signals: SiteSignals | None = None,
+    spill_folder: Path | None = None,
 ) -> IntakeReport:
     """Read exports, feeds or tables into the items and people tables of a workspace.
 
@@ -290,6 +291,7 @@ def intake(
         mapping: checked mapping of the ``table`` source (``demur.intake.read_mapping``).
         service: prefix of ids where the source knows none; ``None`` = the source's own.
         signals: files of the sites that the items come from (robots.txt, ai.txt …); ``None`` = none are known.
+        spill_folder: where what memory cannot hold lies meanwhile, in clear; ``None`` = where the system puts such.
 
     Returns:
         What was added, seen before, ignored and quarantined.
@@ -301,7 +303,7 @@ def intake(
     _all_there(paths)
     with _rare_collections():
         places = (store_folder, quarantine_folder, imported_at)
-        return _read(found, paths, places, progress, mapping, service, signals)
+        return _read(found, paths, places, progress, mapping, service, signals, spill_folder)
 
 
 @contextlib.contextmanager
@@ -323,6 +325,7 @@ def _read(
     mapping: Mapping[str, Any] | None,
     service: str | None,
     signals: SiteSignals | None,
+    spill: Path | None,
 ) -> IntakeReport:
     store_folder, _, imported_at = places
     units = found.inputs(paths)
@@ -339,7 +342,7 @@ def _read(
             report.unchanged.append(facts["name"])
             _add(report.quarantined, facts["quarantined"])
         else:
-            context = Context(named, imported_at, mapping)
+            context = Context(named, imported_at, mapping, spill)
             context.at(given.path.name, "start")
             facts = {"name": _name(given), **work.unit(given, context, key)}
             if not work.failed:

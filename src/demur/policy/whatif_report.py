@@ -1,11 +1,11 @@
 """What another policy would change: items, people and words gained and lost, by country, language and kind (JUR-06).
 
-Both policies are really run, in a temporary folder, so the figures are those of a real build; nothing else is written.
+Both policies are really run, in a folder that the caller gives, so the figures are those of a real build; nothing else
+is written.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ def whatif(
     items: Sequence[str],
     standing: str,
     as_of: str | datetime,
+    folder: Path,
     known_at: str | datetime | None = None,
     out: Path | None = None,
     count_tokens: Count | None = None,
@@ -50,6 +51,7 @@ def whatif(
         items: Parquet parts of a snapshot.
         standing: folder of the exported standing.
         as_of: instant of both decisions.
+        folder: an empty one for the decisions; they hold persons in clear, and whoever gave it removes it.
         known_at: instant up to which restrictions count; ``None`` = ``as_of``.
         out: file that gets the report as JSON; ``None`` = none.
         count_tokens: a tokenizer's count; ``None`` = no tokens are reported, only words and characters.
@@ -59,10 +61,9 @@ def whatif(
         and the same by country, language and kind. People are those with at least one item gained (lost).
     """
     call = {"items": list(items), "standing": standing, "as_of": _text(as_of), "known_at": _text(known_at)}
-    with tempfile.TemporaryDirectory(prefix="demur-whatif-") as place:
-        runs = [_run(Path(place) / name, policy, call) for name, policy in (("before", before), ("after", after))]
-        folders = [Path(place) / "before", Path(place) / "after"]
-        report = {"before": runs[0], "after": runs[1], **_report(_changed(items, folders, count_tokens))}
+    folders = [folder / "before", folder / "after"]
+    runs = [_run(place, policy, call) for place, policy in zip(folders, (before, after), strict=True)]
+    report = {"before": runs[0], "after": runs[1], **_report(_changed(items, folders, count_tokens))}
     if out is not None:
         write_json(out, report)
     return report

@@ -539,9 +539,9 @@ def test_measures_that_should_have_gone_are_found(
     writing, changing = (sys.modules[f"demur.corpus.{name}"] for name in ("write", "verify_changed"))
     staying = writing._Sealing._staying
 
-    def leaking(self: Any, name: str) -> Iterator[tuple[Any, Any]]:
+    def leaking(self: Any, name: str, parts: list[int]) -> Iterator[tuple[Any, Any]]:
         everything = name == "measures" and not self._whole
-        return self._earlier.measures(sorted(self._opened)) if everything else staying(self, name)
+        return self._earlier.measures(parts) if everything else staying(self, name, parts)
 
     monkeypatch.setattr(writing._Sealing, "_staying", leaking)
     if not upon:

@@ -34,7 +34,7 @@ from demur.corpus.verify import refuse_violations
 from demur.corpus.write import CORPUS, link_or_copy
 from demur.errors import BrokenError, ConfigError
 from demur.store import KeyRing, digest_file, digest_json, remove_tree, write_json
-from demur.store.stage import Child, run_stage
+from demur.store.stage import Child, children, run_stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.policy import Policy, ThirdPartyScope
 from demur.terms.progress import Progress, silent
@@ -161,6 +161,11 @@ def _one_by_one(runner: StageRunner, *, upon: bool) -> AbstractContextManager[St
     A first build starts a child for each, so that nothing of one is left in memory for the next.
     """
     return Child() if upon and runner is run_stage else nullcontext(runner)
+
+
+def _side_by_side(runner: StageRunner, workers: int) -> AbstractContextManager[StageRunner]:
+    """Return what runs stages for several threads: a child each, which keeps what takes long to prepare."""
+    return children(workers) if runner is run_stage else nullcontext(runner)
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
@@ -349,8 +354,6 @@ class _Stages:
         groups = together(selected["wanted_rows"], self.bucket_rows)
         progress("corpus: text", 0, int(selected["buckets"]))
 
-        runner = self.runner if len(groups) > 1 else self.in_turn
-
         def one(group: list[int]) -> list[str]:
             name = f"text-{group[0]:05d}"
             self._stage(
@@ -365,7 +368,10 @@ class _Stages:
             progress("corpus: text", group[-1] + 1, int(selected["buckets"]))
             return [str(self.folder / name)] * len(group)
 
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        if len(groups) <= 1:
+            runner = self.in_turn
+            return [folder for group in groups for folder in one(group)]
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool, _side_by_side(self.runner, workers) as runner:
             return [folder for folders in pool.map(one, groups) for folder in folders]
 
     def _stage(self, name: str, target: str, *, runner: StageRunner | None = None, **arguments: Any) -> dict[str, Any]:

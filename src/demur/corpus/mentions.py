@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import Before
-from demur.corpus.redact_names import NameFinder, name_finder
+from demur.corpus.redact_names import NameFinder, Names, name_finder
 from demur.lineage import Suppressed
 from demur.store import KeyRing, digest_json
 
@@ -115,12 +115,21 @@ def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
         return pa.array(found)
     finder = name_finder(fresh)
     words = {word for name in finder.spelled for word in _WORD.findall(name)} if finder else set()
-    for row in np.flatnonzero(found).tolist():
+    rows = np.flatnonzero(found)
+    found[rows] = False
+    for row in rows[_holding(texts.take(pa.array(rows)), sorted(words))].tolist() if words else ():
         found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))
     return pa.array(found)
 
 
-def saying(texts: Any, names: Sequence[str]) -> Any:
+def _holding(texts: Any, words: list[str]) -> Any:
+    """Return the rows that may hold one of some case-folded words: a superset."""
+    if not all(map(_plain, words)):
+        return np.arange(len(texts))
+    return _matching(texts, [_either_way([[word] for word in some]) for some in _batched(words)])
+
+
+def saying(texts: Any, names: Names) -> Any:
     """Say which texts hold one of the names; an Arrow boolean array."""
     found = np.zeros(len(texts), bool)
     finder = name_finder(names)
@@ -135,6 +144,11 @@ def _likely(texts: Any, spelled: Sequence[str]) -> Any:
     expressions = _expressions(tuple(spelled))
     if not expressions:
         return _likely_together(texts, spelled)
+    return _matching(texts, expressions)
+
+
+def _matching(texts: Any, expressions: list[tuple[str, str]]) -> Any:
+    """Return the rows that one of some expressions matches: the first of each in ASCII texts, the other elsewhere."""
     ascii_only = pc.string_is_ascii(texts).fill_null(True)
     found = np.zeros(len(texts), bool)
     for way, rows in enumerate((ascii_only, pc.invert(ascii_only))):
@@ -154,12 +168,18 @@ def _expressions(spelled: tuple[str, ...]) -> list[tuple[str, str]]:
     pieces = sorted({(first[-_BESIDE:], *(word[:_BESIDE] for word in rest)) for first, *rest in names})
     if len(pieces) > _MOST:
         return []
+    return [_either_way(some) for some in _batched(pieces)]
+
+
+def _batched(pieces: list[Any]) -> Iterator[Any]:
+    return (pieces[at : at + _AT_ONCE] for at in range(0, len(pieces), _AT_ONCE))
+
+
+def _either_way(pieces: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """Return an expression for ASCII texts and one for all others; a piece is words with blanks between them."""
     quoted = [[_quoted(word) for word in words] for words in pieces]
-    found = []
-    for at in range(0, len(quoted), _AT_ONCE):
-        narrow, wide = ("|".join(map(blanks.join, quoted[at : at + _AT_ONCE])) for blanks in (_BLANKS, _WIDE_BLANKS))
-        found.append((f"(?i){narrow}", f"(?i){_swelling()}|{wide}"))
-    return found
+    narrow, wide = ("|".join(map(blanks.join, quoted)) for blanks in (_BLANKS, _WIDE_BLANKS))
+    return f"(?i){narrow}", f"(?i){_swelling()}|{wide}"
 
 
 def _likely_together(texts: Any, spelled: Sequence[str]) -> Any:
@@ -181,6 +201,7 @@ def _quoted(word: str) -> str:
     return "".join(sign if sign.isalnum() or sign > "\x7f" else f"\\{sign}" for sign in word)
 
 
+@cache
 def _swelling() -> str:
     """Return the class of signs that case-folding makes longer, as ß: texts with one are always looked at."""
     return f"[{''.join(sign for sign in map(chr, range(0x80, 0x10000)) if len(sign.casefold()) > 1)}]"

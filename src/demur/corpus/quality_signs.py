@@ -8,6 +8,7 @@ else a letter, so that a script added later is never thrown away as symbols.
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -240,8 +241,9 @@ def lowered(codes: Codes) -> Codes:
 @lru_cache(maxsize=1)
 def classes() -> npt.NDArray[np.uint8]:
     """Return the class of each sign up to U+1FFFF; higher ones (rare ideographs) count as the last, a letter."""
-    category = unicodedata.ucd_3_2_0.category
-    table = np.array([_CLASSES.get(category(chr(code)), SYMBOL) for code in range(_LAST + 1)], np.uint8)
+    signs = map(chr, range(_LAST + 1))
+    known = defaultdict(lambda: SYMBOL, _CLASSES)
+    table = np.fromiter(map(known.__getitem__, map(unicodedata.ucd_3_2_0.category, signs)), np.uint8, _LAST + 1)
     for low, high in _PICTURES:
         table[low : high + 1] = PICTURE
     table[0x09:0x0E] = SPACE

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from demur.corpus import redact_numbers, redact_patterns, redact_places
 from demur.corpus.redact_gates import ALL_OPEN, GATES, gate_bits
-from demur.corpus.redact_names import NameFinder, name_finder
+from demur.corpus.redact_names import NameFinder, Names, name_finder
 from demur.corpus.redact_normal import normalise, normalise_batch, view, view_batch
 from demur.corpus.redact_patterns import MASK, Span
 from demur.corpus.redact_plugins import Recogniser, read_plugins
@@ -73,7 +73,7 @@ class Redacted:
     """Arrow ``list<struct<start: int32, end: int32, kind: string>>``, in code points, in order, without overlap."""
 
 
-def redact(texts: Any, names: Sequence[str] | None = None, plugins: Sequence[Recogniser] = ()) -> Redacted:
+def redact(texts: Any, names: Names = None, plugins: Sequence[Recogniser] = ()) -> Redacted:
     """Replace direct identifiers in a batch of texts.
 
     Args:
@@ -82,7 +82,7 @@ def redact(texts: Any, names: Sequence[str] | None = None, plugins: Sequence[Rec
         plugins: further recognisers, read once before the rules; their findings join with ours where they overlap.
     """
     normalised = normalise_batch(_one_array(texts))
-    finder = name_finder(names or ())
+    finder = name_finder(names)
     found: dict[int, list[Span]] = {}
     changed: dict[int, str] = {}
     _settle(normalised, range(len(normalised)), finder, found, changed)
@@ -100,7 +100,7 @@ def redact(texts: Any, names: Sequence[str] | None = None, plugins: Sequence[Rec
     )
 
 
-def redact_text(text: str, names: Sequence[str] | None = None) -> str:
+def redact_text(text: str, names: Names = None) -> str:
     """Replace direct identifiers in one text, every step reading it: the plain reading of :func:`redact`.
 
     Args:
@@ -111,14 +111,14 @@ def redact_text(text: str, names: Sequence[str] | None = None) -> str:
     return masked(text, find(text, names))
 
 
-def find(text: str, names: Sequence[str] | None = None) -> list[Span]:
+def find(text: str, names: Names = None) -> list[Span]:
     """Return the identifiers of one normalised text as spans in their order, without overlap.
 
     Args:
         text: a normalised text.
         names: full names and handles to take out exactly.
     """
-    finder = name_finder(names or ())
+    finder = name_finder(names)
     spans: list[Span] = []
     for _ in range(_PASSES):  # a replacement may bring its neighbours together: go on until nothing changes
         current = masked(text, spans)

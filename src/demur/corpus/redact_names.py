@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -30,7 +30,7 @@ class NameFinder:
     """Finds names and handles in texts.
 
     Args:
-        spelled: names as :func:`_spelling` writes them.
+        spelled: names case-folded, their spaces made one.
     """
 
     def __init__(self, spelled: Iterable[str]) -> None:
@@ -65,28 +65,31 @@ class NameFinder:
         return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
 
 
-def name_finder(names: Iterable[str]) -> NameFinder | None:
-    """Return what finds some names, ``None`` if none of them is to be looked for.
+Names = Iterable[str] | NameFinder | None
+"""Names of at least two words (single words are anybody's and are passed over) and handles with ``@``, or what finds
+them: many names take long to prepare."""
 
-    Args:
-        names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
-    """
+
+def name_finder(names: Names) -> NameFinder | None:
+    """Return what finds some names, ``None`` if none of them is to be looked for."""
+    if names is None or isinstance(names, NameFinder):
+        return names
     return _finder(tuple(sorted(set(names))))
 
 
 @lru_cache(maxsize=4)
 def _finder(names: tuple[str, ...]) -> NameFinder | None:
-    spelled = [_spelling(normalise(name))[0].strip() for name in names]
+    spelled = [" ".join(normalise(name).casefold().split()) for name in names]  # as _spelling, which counts places too
     sought = [name for name in spelled if name.startswith("@") or len(_NAME_WORD.findall(name)) >= 2]
     return NameFinder(sought) if sought else None
 
 
-def redact_names(texts: Any, names: Sequence[str]) -> Any:
+def redact_names(texts: Any, names: Names) -> Any:
     """Replace full names and handles of people who objected by ``<NAME>``.
 
     Args:
         texts: Arrow string array; nulls stay null.
-        names: names of at least two words (single words are anybody's and are passed over) and handles with ``@``.
+        names: as ``Names``.
 
     Returns:
         Arrow string array; equal whatever the order of ``names``.
@@ -98,7 +101,7 @@ def redact_names(texts: Any, names: Sequence[str]) -> Any:
     return pa.array(cut, pa.string())
 
 
-def contains_names(texts: Any, names: Sequence[str]) -> Any:
+def contains_names(texts: Any, names: Names) -> Any:
     """Say which texts :func:`redact_names` would change.
 
     Returns:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from demur.corpus.redact_names import NameFinder, name_finder
+from demur.corpus.redact_names import NameFinder, Names, name_finder
 from demur.corpus.redact_national import known_number, luhn
 from demur.corpus.redact_normal import view
 from demur.corpus.redact_patterns import Span
@@ -68,7 +68,7 @@ def _rows(normalised: Any, listed: Sequence[Sequence[Span]]) -> Any:
     return zip(normalised.to_pylist(), listed, strict=True)
 
 
-def kept_apart(normalised: Any, spans: Any, names: Sequence[str]) -> Any:
+def kept_apart(normalised: Any, spans: Any, names: Names) -> Any:
     """Return spans of a batch, as ``redact`` returns them, after whose dropping no text says one of some names."""
     finder = name_finder(names)
     if finder is None:

@@ -12,16 +12,19 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from demur.corpus.disk import writing
 from demur.corpus.measures import MEASURES, TEXTS
 from demur.corpus.mentions import objector_names, saying, suppressed_words
+from demur.corpus.redact_names import NameFinder, name_finder
 from demur.corpus.select import TEXTS_OF, WANTED
 from demur.corpus.shard import Placement
 from demur.corpus.similarity import BANDS, keyed_bands, measure
@@ -29,6 +32,7 @@ from demur.corpus.spill import read_bucket, write_bucket
 from demur.errors import ConfigError
 from demur.lineage import Suppressed
 from demur.store import KeyRing, commit_record
+from demur.store.files import canonical
 from demur.store.keys import mac_of, prefixed
 from demur.terms.manifests import CorpusRecipe
 from demur.terms.reasons import Exclusion
@@ -69,9 +73,15 @@ def prepare(
         upstream: call of the stage before, so that other inputs mean another run.
     """
     assert upstream
-    ready = Gauge.of(**gauge)
+    ready = _ready(canonical(gauge), upstream)
     rows = sum(_prepare(folder, Path(selected), bucket, ready) for bucket in buckets)
     commit_record(folder, {"rows": rows})
+
+
+@lru_cache(maxsize=1)
+def _ready(gauge: bytes, _inputs: str) -> Gauge:
+    """Return what measures, ready: preparing many names takes seconds, and one process measures many buckets."""
+    return Gauge.of(**orjson.loads(gauge))
 
 
 def _prepare(folder: Path, selected: Path, bucket: int, gauge: Gauge) -> int:
@@ -97,7 +107,8 @@ class Gauge:
     placement: Placement
     mac: Callable[[bytes], bytes]
     """HMAC under the key of the purpose ``records``: an item's record id and its tie are parts of one."""
-    names: list[str]
+    names: NameFinder | None
+    """Finds the names of people who objected; ``None`` = they are left in."""
     cut: Suppressed
     copy_min_words: int
     recognisers: tuple[Any, ...]
@@ -135,7 +146,7 @@ class Gauge:
             settings,
             Placement(ring.secret("placement"), ring.secret("records"), settings.shards, settings.slices),
             mac_of(ring.secret("records")),
-            objector_names(people) if mentions else [],
+            name_finder(objector_names(people)) if mentions else None,
             Suppressed(suppressed_words(people), ring.secret("suppression")),
             copy_min_words,
             tuple(_recogniser(name, version) for name, version in sorted(settings.recognisers.items())),

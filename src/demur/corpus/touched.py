@@ -152,11 +152,17 @@ def _evenly(tables: Iterator[Any]) -> Iterator[Any]:
     """Yield the same rows in tables of one size."""
     left = DECIDED.empty_table()
     for table in tables:
-        table = table.cast(DECIDED)  # noqa: PLW2901
-        left = pa.concat_tables([left, table]).combine_chunks() if left.num_rows else table
-        while left.num_rows >= _ROWS:
-            yield left.slice(0, _ROWS)
-            left = left.slice(_ROWS)
+        table, begin = table.cast(DECIDED), 0  # noqa: PLW2901
+        if left.num_rows:
+            begin = min(_ROWS - left.num_rows, table.num_rows)
+            left = pa.concat_tables([left, table.slice(0, begin)]).combine_chunks()
+            if left.num_rows < _ROWS:
+                continue
+            yield left
+        while table.num_rows - begin >= _ROWS:
+            yield table.slice(begin, _ROWS)
+            begin += _ROWS
+        left = table.slice(begin)
     if left.num_rows:
         yield left
 

@@ -10,7 +10,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from itertools import chain, pairwise
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +110,35 @@ def content_digest(records: Any) -> str:
     digest = hashlib.sha256()
     for batch in records.combine_chunks().to_batches():
         fields = []
-        for name in _BARE.names:
-            column = batch.column(name)
-            lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
-            raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
-            size = pc.if_else(column.is_valid(), raw.cast(pa.large_binary()), pa.scalar(_NULL, pa.large_binary()))
-            fields += [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
+        for name in _BARE.names[: -len(_REPEATING)]:
+            fields += _sized(batch.column(name))
+        fields.append(_repeated([batch.column(name) for name in _REPEATING]))
         joined = pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary()))
         ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1]
         digest.update(memoryview(joined.buffers()[2])[int(ends[0]) : int(ends[-1])])
     return digest.hexdigest()
+
+
+def _sized(column: Any) -> list[Any]:
+    """Return a column as two: the length of each value, eight bytes, and its UTF-8 bytes."""
+    lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
+    raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
+    size = raw.cast(pa.large_binary())
+    if not column.null_count:
+        return [size, column.cast(pa.large_binary())]
+    size = pc.if_else(column.is_valid(), size, pa.scalar(_NULL, pa.large_binary()))
+    return [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
+
+
+def _repeated(columns: list[Any]) -> Any:
+    """Return the same of columns whose values repeat, joined: made once for each combination that there is."""
+    encoded = [column.dictionary_encode("encode") for column in columns]
+    codes = np.zeros(len(columns[0]), np.int64)
+    for one in encoded:
+        codes = codes * len(one.dictionary) + one.indices.to_numpy()
+    _, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    fields = [field for column in columns for field in _sized(column.take(pa.array(first)))]
+    return pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary())).take(pa.array(places))
 
 
 class _Slicing:
@@ -265,29 +285,38 @@ class _Sealing:
         folder, schema = self._folder / "parts" / name, pa.schema([*_OPENED[name], ("part", pa.int32())])
         if not folder.exists():
             with Spill(folder, schema, self._buckets) as spill:
-                for parts, table in chain(self._staying(name), self._coming(name)):
+                for parts, table in self._coming(name):
                     numbers = pa.array(parts.astype(np.int32))
                     spill.add(table.append_column("part", numbers), parts * self._buckets // self._parts)
-        for _, rows in streamed(folder, schema, self._buckets):
-            for part, some in _runs(rows.drop_columns("part"), rows["part"].to_numpy()):
-                yield part, form(some)
+        for bucket, new in streamed(folder, schema, self._buckets):
+            coming, numbers = new.drop_columns("part"), new["part"].to_numpy()
+            here = [part for part in sorted(self._opened) if part * self._buckets // self._parts == bucket]
+            for parts, staying in self._staying(name, here):
+                beside = np.isin(numbers, parts)
+                both = pa.concat_tables([staying, coming.filter(pa.array(beside))])
+                yield from _formed(both, np.concatenate([parts, numbers[beside]]), form)
+                coming, numbers = coming.filter(pa.array(~beside)), numbers[~beside]
+            yield from _formed(coming, numbers, form)
 
     def _coming(self, name: str) -> Iterator[tuple[Any, Any]]:
         """Yield (part of each row, rows) of what was looked at."""
         for _, table in streamed(self._placed / name, _OPENED[name], self._buckets):
             yield parts_of(table, self._parts), table
 
-    def _staying(self, name: str) -> Iterator[tuple[Any, Any]]:
-        """Yield (part of each row, rows) of what lies in opened parts and was not looked at."""
+    def _staying(self, name: str, parts: list[int]) -> Iterator[tuple[Any, Any]]:
+        """Yield (part of each row, rows) of what lies in opened parts and was not looked at, no part divided."""
         if self._whole:
             return
+        rows = self._earlier.measures(parts) if name == "measures" else self._earlier.rows(name, parts)
+        for there, table in rows:
+            stays = pc.invert(pc.is_in(table["item_id"], self._looked))
+            yield there[stays.to_numpy()], table.filter(stays).cast(_OPENED[name])
+
+    @cached_property
+    def _looked(self) -> Any:
+        """Ids of the items that were looked at."""
         items = [table.select(["item_id"]) for _, table in streamed(self._placed / "fates", FATES, self._buckets)]
-        looked = pa.concat_tables(items)["item_id"].combine_chunks()
-        opened = sorted(self._opened)
-        rows = self._earlier.measures(opened) if name == "measures" else self._earlier.rows(name, opened)
-        for parts, table in rows:
-            stays = pc.invert(pc.is_in(table["item_id"], looked))
-            yield parts[stays.to_numpy()], table.filter(stays)
+        return pa.concat_tables(items)["item_id"].combine_chunks()
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:
         """Yield the lineage by part: what the corpus before says of records that stayed, and what is new."""
@@ -328,6 +357,10 @@ def _alike(old: Any, new: Any) -> bool:
 
 def _banded(measures: Any) -> Any:
     return pa.table([pa.array(live(measures)), measures["bands"]], schema=BANDED)
+
+
+def _formed(rows: Any, numbers: Any, form: Callable[[Any], Any]) -> Iterator[tuple[int, Any]]:
+    yield from ((part, form(some)) for part, some in _runs(rows, numbers))
 
 
 def _runs(rows: Any, numbers: Any) -> Iterator[tuple[int, Any]]:

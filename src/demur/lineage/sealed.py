@@ -38,7 +38,7 @@ FORMER = (b"DEMURSE1", b"DEMURSE2")
 CHUNK_ROWS = 50_000
 READ_BYTES = 8 << 20
 """What lies side by side is read and copied together."""
-_CODEC = "lz4_raw"
+_CODEC: Any = pa.Codec("lz4_raw")
 """Half the time of zstd to write small chunks, a quarter to read them, for half as many bytes again."""
 _WORTH = 0.8
 """What compression does not make smaller than that is sealed as it is: it is opened sooner."""
@@ -211,7 +211,8 @@ class SealedFile:
 
     def parts(self, buckets: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """Yield (bucket, table) of some buckets, in the order asked for."""
-        yield from self._tables(self._numbers(buckets))
+        for bucket, batch in self._batches(self._numbers(buckets)):
+            yield bucket, pa.Table.from_batches([batch])
 
     def gathered(self, buckets: Iterable[int]) -> Iterator[tuple[Any, Any]]:
         """Yield (bucket of each row, table) of some buckets, many together; a bucket is never divided.
@@ -219,25 +220,25 @@ class SealedFile:
         Files with as many rows in each bucket are divided alike.
         """
         waiting = _Waiting()
-        for bucket, table in self.parts(buckets):
+        for bucket, batch in self._batches(self._numbers(buckets)):
             if waiting.rows >= CHUNK_ROWS and bucket != waiting.buckets[-1]:
                 yield waiting.taken()
-            waiting.add(bucket, table)
-        if waiting.tables:
+            waiting.add(bucket, batch)
+        if waiting.batches:
             yield waiting.taken()
 
     def all(self) -> Iterator[Any]:
         """Yield every row, many chunks together."""
         waiting, size = _Waiting(), 0
         lengths = self._index["length"].tolist()
-        for (bucket, table), length in zip(self._tables(np.arange(len(lengths))), lengths, strict=True):
+        for (bucket, batch), length in zip(self._batches(np.arange(len(lengths))), lengths, strict=True):
             enough = waiting.rows >= CHUNK_ROWS or size >= READ_BYTES
-            if enough or (waiting.tables and table.schema != waiting.tables[0].schema):
+            if enough or (waiting.batches and batch.schema != waiting.batches[0].schema):
                 yield waiting.taken()[1]
                 size = 0
-            waiting.add(bucket, table)
+            waiting.add(bucket, batch)
             size += length
-        if waiting.tables:
+        if waiting.batches:
             yield waiting.taken()[1]
 
     def copied(self, buckets: Iterable[int], target: BinaryIO) -> Any:
@@ -277,27 +278,27 @@ class SealedFile:
                 yield numbers[begin:end], content
                 begin = end
 
-    def _tables(self, numbers: Any) -> Iterator[tuple[int, Any]]:
+    def _batches(self, numbers: Any) -> Iterator[tuple[int, Any]]:
         for some, content in self._read(numbers):
-            chunks, at = self._index[some], 0
+            chunks, whole, at = self._index[some], memoryview(content), 0
             columns = (chunks[name].tolist() for name in ("bucket", "length"))
             for number, bucket, length, key in zip(some.tolist(), *columns, chunks["key"], strict=True):
-                sealed, at = content[at : at + length], at + length
+                sealed, at = whole[at : at + length], at + length
                 yield bucket, self._unpacked(self._opened(sealed, bucket, number, key.tobytes()))
 
-    def _opened(self, sealed: bytes, bucket: int, number: int, key: bytes) -> bytes:
+    def _opened(self, sealed: memoryview, bucket: int, number: int, key: bytes) -> bytes:
         if self._magic == FORMER[0]:
             return self._unseal(self._cipher, sealed, _bound(self._header, bucket, number))
         return self._unseal(AESGCM(key), sealed, _chunk_bound(self._kind, bucket))
 
     def _unpacked(self, clear: bytes) -> Any:
         if self._magic == FORMER[0]:
-            return pa.ipc.open_stream(clear).read_all()
+            return _one_batch(pa.ipc.open_stream(clear))
         size, content = int.from_bytes(clear[:8], "big"), memoryview(clear)[8:]
         if self._magic in FORMER:
-            return pa.ipc.open_stream(pa.Codec("zstd").decompress(content, size)).read_all()
-        whole = pa.Codec(_CODEC).decompress(content, size) if size else pa.py_buffer(content)
-        return pa.Table.from_batches([pa.ipc.read_record_batch(whole, self.schema)])
+            return _one_batch(pa.ipc.open_stream(pa.Codec("zstd").decompress(content, size)))
+        whole = _CODEC.decompress(content, size) if size else pa.py_buffer(content)
+        return pa.ipc.read_record_batch(whole, self.schema)
 
     def _open(self) -> BinaryIO:
         try:
@@ -338,7 +339,7 @@ class SealedFile:
         schema = pa.ipc.read_schema(pa.py_buffer(clear[4 : 4 + size])) if size else None
         return schema, np.frombuffer(clear, _CHUNK, offset=4 + size)
 
-    def _unseal(self, cipher: AESGCM, sealed: bytes, bound: bytes) -> bytes:
+    def _unseal(self, cipher: AESGCM, sealed: bytes | memoryview, bound: bytes) -> bytes:
         try:
             return cipher.decrypt(sealed[:12], sealed[12:], bound)
         except (InvalidTag, ValueError) as error:
@@ -352,25 +353,31 @@ class SealedFile:
 
 
 class _Waiting:
-    """Tables of chunks that will be one."""
+    """Chunks that will be one table."""
 
     def __init__(self) -> None:
         self.buckets: list[int] = []
-        self.tables: list[Any] = []
+        self.batches: list[Any] = []
         self.rows = 0
 
-    def add(self, bucket: int, table: Any) -> None:
-        """Take a table in."""
+    def add(self, bucket: int, batch: Any) -> None:
+        """Take a chunk in."""
         self.buckets.append(bucket)
-        self.tables.append(table)
-        self.rows += table.num_rows
+        self.batches.append(batch)
+        self.rows += batch.num_rows
 
     def taken(self) -> tuple[Any, Any]:
         """Return (bucket of each row, table) and begin anew."""
-        buckets = np.repeat(self.buckets, [table.num_rows for table in self.tables])
-        table = pa.concat_tables(self.tables).combine_chunks()
-        self.buckets, self.tables, self.rows = [], [], 0
+        buckets = np.repeat(self.buckets, [batch.num_rows for batch in self.batches])
+        table = pa.Table.from_batches([pa.concat_batches(self.batches)])
+        self.buckets, self.batches, self.rows = [], [], 0
         return buckets, table
+
+
+def _one_batch(stream: Any) -> Any:
+    """Return everything in a stream as one record batch."""
+    batches = list(stream)
+    return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=stream.schema)
 
 
 def _cipher(secret: bytes, header: bytes) -> AESGCM:
@@ -394,5 +401,5 @@ def _seal(cipher: AESGCM, clear: bytes, bound: bytes) -> bytes:
 def _packed(table: Any) -> bytes:
     """Return a table as a record batch, compressed whole: column by column takes thrice the time in small chunks."""
     clear = table.combine_chunks().to_batches()[0].serialize().to_pybytes()
-    packed: bytes = pa.Codec(_CODEC).compress(clear, asbytes=True)
+    packed: bytes = _CODEC.compress(clear, asbytes=True)
     return len(clear).to_bytes(8, "big") + packed if len(packed) <= len(clear) * _WORTH else bytes(8) + clear

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -42,20 +43,28 @@ def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
 class Child:
     """A runner of stages in one child process, one after another; one that died is replaced by another.
 
-    A context: leaving it ends the process, at once after an error; it also ends when we die. Not for several threads.
+    A context: leaving it ends the process, at once after an error, whatever another thread has it do; it also ends
+    when we die. For one thread at a time.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._words: IO[bytes] | None = None
+        self._over, self._used = False, threading.Lock()
 
     def __call__(self, target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run a stage as ``run_stage`` does."""
+        with self._used:
+            return self._run(target, folder, arguments)
+
+    def _run(self, target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
         call = digest_json({"target": target, "arguments": arguments})
         done = read_commit(folder)
         if done is not None and done.get("call") == call:
             return done
         for _attempt in range(2):
+            if self._over:
+                raise BrokenError(f"the stage {target} was ended with the run that it belongs to; run it again")
             remove_tree(folder)
             folder.mkdir(parents=True)
             write_json(folder / _CALL, {"target": target, "arguments": arguments, "call": call})
@@ -108,9 +117,30 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process."""
-        if error is not None and self._process is not None:
-            self._process.kill()
-        self._end()
+        self._over = True
+        process = self._process
+        if error is not None and process is not None:
+            process.kill()
+        with self._used:
+            self._end()
+
+
+@contextlib.contextmanager
+def children(count: int) -> Iterator[Callable[[str, Path, dict[str, Any]], dict[str, Any]]]:
+    """Yield a runner of stages for as many threads, in a child process each."""
+    free: queue.SimpleQueue[Child] = queue.SimpleQueue()
+
+    def run(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        child = free.get()
+        try:
+            return child(target, folder, arguments)
+        finally:
+            free.put(child)
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(max(1, count)):
+            free.put(stack.enter_context(Child()))
+        yield run
 
 
 def _raise(fault: dict[str, Any]) -> None:

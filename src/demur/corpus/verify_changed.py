@@ -43,10 +43,22 @@ from demur.corpus.verify import (
     objector_names,
     table,
 )
-from demur.corpus.verify_changed_rules import AGAIN, FRESH, LINKED, NEEDED, OWNERS, REACHED, ROWWISE, SETS, WANTED
+from demur.corpus.verify_changed_rules import (
+    AGAIN,
+    BESIDE,
+    CHANGED,
+    FRESH,
+    LINKED,
+    NEEDED,
+    OWNERS,
+    REACHED,
+    ROWWISE,
+    SETS,
+    WANTED,
+)
 from demur.corpus.verify_rows import Block, UnclearError, blocks, compared, divided, gathered, numbered, times, unpaired
-from demur.corpus.verify_rules import CHECKS, PRINTS
-from demur.corpus.verify_texts import Search, measured_otherwise, saying_names
+from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
+from demur.corpus.verify_texts import measured_otherwise, saying_names
 from demur.corpus.verify_where import COLUMNS, WHERE, Where
 from demur.corpus.write import SEALED
 from demur.lineage import SealedFile, buckets_of, write_sealed
@@ -147,8 +159,8 @@ class _Changes:
         self._files: dict[tuple[str, bool], SealedFile] = {}
         self._alike: list[str] = []
         """Paths of slices that have the same bytes."""
-        self._saying = 0
-        """Records that say a name, in the others."""
+        self._other: list[str] = []
+        """Paths of the others."""
         self._held: list[Any] = []
         """Fates of parts that were opened, as far as they fit."""
         self.where = Where()
@@ -162,7 +174,7 @@ class _Changes:
         if any(self._file(kind, True).buckets != self._file(kind, False).buckets for kind in READ):
             return None
         for kind in COLUMNS:
-            self.where.carry(self._file(WHERE, False), kind, self._file(kind, False).present, self._differing(kind))
+            self.where.carry(self._file(WHERE, False), kind, self._file(kind, False).present)
         self._engine.execute("SET threads = 1; SET preserve_insertion_order = true")  # rows as they come
         load_settings(self._engine, self._manifest, self._manifest.inputs["policy_facts"])
         load_people(self._engine, self._standing)
@@ -177,11 +189,15 @@ class _Changes:
         self._load_measures()
         self._engine.execute(NEEDED.format(columns=ITEM_COLUMNS))
         self._load_asked_fates(held)
+        names, fresh = (objector_names(self._engine, self._manifest, query) for query in (NAMES, FRESH))
+        self._engine.execute(BESIDE)
         checks, recounted = among_items(self._engine)
         for name, query in {**{name: CHECKS[name] for name in ROWWISE}, **SETS}.items():
             checks[name] = count(self._engine, f"({query})")
-        fresh = objector_names(self._engine, self._manifest, FRESH)
-        checks["record_says_objector"] = self._saying + saying_names(fresh, map(self._folder.joinpath, self._alike))
+        checks["record_says_objector"] = sum(
+            saying_names(some, map(self._folder.joinpath, paths))
+            for some, paths in ((names, self._other), (fresh, self._alike))
+        )
         checks["measured_otherwise"], measured = measured_otherwise(
             self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
             most_read=_MOST_READ, rows=0,
@@ -208,7 +224,8 @@ class _Changes:
     def _blocks(self, kind: str) -> Iterator[Block]:
         """Yield what of a sealed file differs; enter it where the verifier finds it again."""
         for block in blocks(self._engine, self._file(kind, False), self._file(kind, True), READ[kind]):
-            self.where.add(kind, block.parts, block.rows)
+            self.where.remove(kind, block.went_from, block.went)
+            self.where.add(kind, block.came_to, block.came)
             yield block
 
     def _differing(self, kind: str) -> set[int]:
@@ -216,15 +233,9 @@ class _Changes:
 
     def _load_changed(self) -> bool:
         """Load whose prints are others than before; say whether those of everybody are the same."""
-        now = self._engine.sql("SELECT what, name, print FROM prints").to_arrow_table().cast(_PRINTS).combine_chunks()
-        then = pa.concat_tables([_PRINTS.empty_table(), *self._file(JUDGED, False).all()]).combine_chunks()
-        mine, theirs = (pc.binary_join_element_wise(one["what"], one["name"], " ") for one in (now, then))
-        place = pc.index_in(mine, theirs.combine_chunks())
-        same = pc.fill_null(pc.equal(then["print"].take(place), now["print"]), fill_value=False)
-        gone = pc.invert(pc.is_in(theirs, mine.combine_chunks()))
-        changed = pa.concat_tables([now.filter(pc.invert(same)), then.filter(gone)]).select(["what", "name"])
-        table(self._engine, "changed", changed)
-        return not pc.any(pc.equal(changed["what"], "everybody")).as_py()
+        table(self._engine, "former", pa.concat_tables([_PRINTS.empty_table(), *self._file(JUDGED, False).all()]))
+        self._engine.execute(CHANGED)
+        return not count(self._engine, "changed WHERE what = 'everybody'")
 
     def _name(self, variable: str, files: Iterable[object]) -> None:
         """Give the engine a list of files under a name."""
@@ -232,12 +243,11 @@ class _Changes:
         self._engine.execute(f"SET VARIABLE {variable} = [{quoted}]")
 
     def _load_records(self) -> None:
-        """Load the ids of records that came and went where the bytes of a slice are others; search these for names."""
+        """Load the ids of records that came and went where the bytes of a slice are others."""
         listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
         table(self._engine, "slices", pa.Table.from_pylist(listed))
         self._name("slices", (one["file"] for one in listed))
         self._name("items", self._snapshot)
-        search = Search(objector_names(self._engine, self._manifest))
         old = {one.path: one for one in self._earlier.slices}
         new = {one.path: one for one in self._manifest.slices}
         found: dict[str, list[Any]] = {name: [_SLICED.empty_table()] for name in ("came", "went", "twice")}
@@ -246,16 +256,15 @@ class _Changes:
             if one is not None and other is not None and one.file_digest == other.file_digest:
                 self._alike.append(path)
                 continue
-            here, there = _read(self._folder, one, "record_id", "text"), _read(self._before, other, "record_id")
-            search.add(here["text"])
+            if one is not None and one.records:
+                self._other.append(path)
             ref = one or other
             assert ref is not None
             where = f"{ref.region}/{ref.shard}/{ref.slice}"
-            for name, ids in compared(here["record_id"].combine_chunks(), there["record_id"].combine_chunks()):
+            for name, ids in compared(_records(self._folder, one), _records(self._before, other)):
                 found[name].append(pa.table([ids, pa.repeat(where, len(ids))], schema=_SLICED))
         for name, tables in found.items():
             table(self._engine, name, pa.concat_tables(tables))
-        self._saying = search.found()
 
     def _load_fates(self) -> list[int]:
         """Load the fates that differ; return the parts whose fates are at hand, as many as fit."""
@@ -349,16 +358,21 @@ class _Changes:
     def _load_asked_fates(self, held: list[int]) -> None:
         """Load the fates asked for: at hand, or from the parts of whoever may have made the items, or from all."""
         file, wanted = self._file("fates", True), self._column(WANTED)
-        parts = self._near | set(buckets_of(self._column(OWNERS), file.buckets).tolist())
         found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in self._held]
-        for some in (parts & file.present, file.present - parts):
+        looked = set(held)
+        owners: Iterator[Any] = (self._column(OWNERS), wanted)  # an item of nobody has a part of its own
+        for parts in (*(self._near | self._parts_of(some) for some in owners), file.present):
             missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))
-            for numbers in divided(some - set(held)) if len(missing) else ():
+            for numbers in divided(parts & file.present - looked) if len(missing) else ():
+                looked |= set(numbers)
                 rows = gathered(file, numbers, SEALED["fates"])[1]
                 found.append(rows.filter(pc.is_in(rows["item_id"], missing)))
         self._load("some_fates", found, SEALED["fates"])
         self._engine.execute("CREATE TABLE fates AS SELECT DISTINCT * FROM some_fates")
         self._held.clear()
+
+    def _parts_of(self, owners: Any) -> set[int]:
+        return set(buckets_of(owners, self._file("fates", True).buckets).tolist())
 
     def _column(self, query: str) -> Any:
         found = self._engine.sql(query).to_arrow_table().column(0)
@@ -376,7 +390,8 @@ _EMPTY = pa.array([], pa.string())
 _SLICED: Any = pa.schema([("record_id", pa.string()), ("slice", pa.string())])
 
 
-def _read(folder: Path, one: SliceDigest | None, *columns: str) -> Any:
+def _records(folder: Path, one: SliceDigest | None) -> Any:
     if one is None or not one.records:
-        return pa.table({name: pa.chunked_array([_EMPTY]) for name in columns})
-    return pq.ParquetFile(folder / one.path).read(columns=list(columns), use_threads=False)
+        return _EMPTY
+    found = pq.ParquetFile(folder / one.path).read(columns=["record_id"], use_threads=False)
+    return found["record_id"].combine_chunks()

@@ -24,6 +24,15 @@ ROWWISE = (
 )
 """Checks that look at one row and what it points to: the same words, over the rows at hand."""
 
+CHANGED = """
+CREATE TABLE changed AS
+    SELECT DISTINCT coalesce(p.what, f.what) AS what, coalesce(p.name, f.name) AS name
+    FROM prints p FULL JOIN former f ON f.name = p.name AND f.what = p.what AND f.print = p.print
+    WHERE p.print IS NULL OR f.print IS NULL;
+DROP TABLE former;
+"""
+"""Whose prints are others, came or went."""
+
 REACHED = """
 CREATE TABLE changed_accounts AS
     SELECT name AS account_id FROM changed WHERE what = 'account'
@@ -83,11 +92,20 @@ WANTED = "SELECT item_id FROM needed UNION SELECT item_id FROM measures UNION SE
 """Items whose fates are asked for."""
 
 OWNERS = """
-SELECT DISTINCT coalesce(a.person_id, i.item_id)
-FROM items i LEFT JOIN accounts a ON a.account_id = i.account_id
-UNION SELECT item_id FROM items WHERE account_id IS NOT NULL
+SELECT DISTINCT a.person_id FROM items i JOIN accounts a ON a.account_id = i.account_id WHERE a.person_id IS NOT NULL
 """
 """In whose parts the fates of the items may lie."""
+
+BESIDE = """
+CREATE TABLE beside AS
+    SELECT person_id FROM lineage
+    UNION SELECT person_id FROM accounts WHERE account_id IN (
+        SELECT account_id FROM items UNION SELECT unnest(co_account_ids) FROM items WHERE co_account_ids IS NOT NULL);
+CREATE OR REPLACE TABLE standing AS FROM standing SEMI JOIN beside USING (person_id);
+CREATE OR REPLACE TABLE residence AS FROM residence SEMI JOIN beside USING (person_id);
+CREATE OR REPLACE TABLE notices AS FROM notices SEMI JOIN beside USING (person_id);
+"""
+"""Nobody else is asked about: not all people have to be joined with a few items."""
 
 FRESH = f"{NAMES} AND account_id IN (SELECT name FROM changed WHERE what = 'names')"  # noqa: S608  (our own words)
 """Names that were not looked for before."""

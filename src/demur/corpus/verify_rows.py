@@ -7,6 +7,7 @@ parts, and what differs. Does not know what rows mean.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from demur.lineage import SealedFile
 
 _DIGITS = 32
 _ONES = np.uint64(0x0101010101010101)
+_ELSEWHERE = np.uint64(0x9E3779B97F4A7C15)
+"""A row that stands in another part is another row."""
 TOGETHER = 512
 """Parts that are open at a time; some hundred rows each."""
 
@@ -33,6 +36,10 @@ class Block:
     """Rows that the earlier file has not, or not as often."""
     went: Any
     """Rows that the later file has not, or not as often."""
+    came_to: Any
+    """Part of each."""
+    went_from: Any
+    """Part of each."""
 
 
 def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any) -> Iterator[Block]:
@@ -46,10 +53,14 @@ def blocks(engine: Any, then: SealedFile, now: SealedFile, schema: Any) -> Itera
     """
     for some in divided(now.differing(then)):
         parts, rows = gathered(now, some, schema)
-        went = gathered(then, some, schema)[1]
-        here, there = unlike(prints(engine, rows), prints(engine, went))
-        came, went = rows.filter(pa.array(here)), went.filter(pa.array(there))
-        yield Block(parts, rows, came, went)
+        former_parts, former = gathered(then, some, schema)
+        placed = (
+            prints(engine, table) ^ there.astype(np.uint64) * _ELSEWHERE
+            for there, table in ((parts, rows), (former_parts, former))
+        )
+        here, there = unlike(*placed)
+        came, went = rows.filter(pa.array(here)), former.filter(pa.array(there))
+        yield Block(parts, rows, came, went, parts[here], former_parts[there])
 
 
 def divided(parts: Iterable[int]) -> Iterator[list[int]]:
@@ -60,11 +71,14 @@ def divided(parts: Iterable[int]) -> Iterator[list[int]]:
 
 
 def gathered(file: SealedFile, parts: Iterable[int], schema: Any) -> tuple[Any, Any]:
-    """Return the part of each row and the rows of some parts."""
-    found = list(file.gathered(parts))
-    numbers = np.concatenate([np.zeros(0, np.int64), *(there for there, _ in found)])
-    together = pa.concat_tables([schema.empty_table(), *(rows.select(schema.names).cast(schema) for _, rows in found)])
-    return numbers, together.combine_chunks()
+    """Return the part of each row and the rows of some parts; columns that are not asked for are dropped at once."""
+    numbers, sizes, found = [], [], []
+    for part, rows in file.parts(parts):
+        numbers.append(part)
+        sizes.append(rows.num_rows)
+        found.append(rows.select(schema.names))
+    together = pa.concat_tables(found).cast(schema) if found else schema.empty_table()
+    return np.repeat(np.array(numbers, np.int64), sizes), together.combine_chunks()
 
 
 def prints(engine: Any, rows: Any) -> Any:
@@ -86,11 +100,22 @@ def unpaired(one: SealedFile, other: SealedFile) -> int:
 
 def compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
     """Yield the ids that came, that went, and that stand twice."""
+    with suppress(UnclearError):
+        mine, theirs = numbered(here), numbered(there)
+        if all(np.all(one[1:] > one[:-1]) for one in (mine, theirs)):  # in order each is another
+            stays = np.searchsorted(theirs, mine)
+            stays[stays == len(theirs)] = 0
+            same = theirs[stays] == mine if len(theirs) else np.zeros(len(mine), bool)
+            same[same] = np.all(_digits(here)[same] == _digits(there)[stays[same]], axis=1)
+            gone = np.ones(len(theirs), bool)
+            gone[stays[same]] = False
+            yield "came", here.filter(pa.array(~same))
+            yield "went", there.filter(pa.array(gone))
+            return
     yield "came", here.filter(pc.invert(pc.is_in(here, there)))
     yield "went", there.filter(pc.invert(pc.is_in(there, here)))
-    if not pc.all(pc.less(here[:-1], here[1:])).as_py():  # in order each is another
-        counted = pc.value_counts(here)
-        yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
+    counted = pc.value_counts(here)
+    yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
 
 
 class UnclearError(Exception):
@@ -98,20 +123,30 @@ class UnclearError(Exception):
 
 
 def numbered(records: Any) -> Any:
-    """Return a number for each record id: the first half of its digits, so that equal ids have equal ones.
+    """Return a number for each record id, the first half of its digits: equal ids have equal ones, and ids their order.
+
+    >>> [hex(one) for one in numbered(pa.array(["0123456789abcdef" * 2, "f" * 32])).tolist()]
+    ['0x123456789abcdef', '0xffffffffffffffff']
 
     Raises:
         UnclearError: an id is no record id, which has 32 digits.
     """
     if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
         raise UnclearError
-    if not len(records):
-        return np.zeros(0, np.uint64)
-    places = np.frombuffer(records.buffers()[1], np.int32)[records.offset :]
-    digits = np.frombuffer(records.buffers()[2], np.uint8)[places[0] : places[0] + _DIGITS * len(records)]
-    halves = np.ascontiguousarray(digits.reshape(-1, _DIGITS)[:, :16]).view(np.uint64)
+    halves = np.ascontiguousarray(_digits(records)[:, :16]).view(">u8").astype(np.uint64)
     values = (halves & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((halves >> np.uint64(6)) & _ONES)
-    return values[:, 0] | (values[:, 1] << np.uint64(4))
+    for far, kept in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
+        values = (values | values >> np.uint64(far)) & np.uint64(kept)
+    return values[:, 0] << np.uint64(32) | values[:, 1]
+
+
+def _digits(records: Any) -> Any:
+    """Return the digits of some ids of which each has as many, uint8 [ids, 32]."""
+    if not len(records):
+        return np.zeros((0, _DIGITS), np.uint8)
+    begin = int(np.frombuffer(records.buffers()[1], np.int32)[records.offset])
+    found = np.frombuffer(records.buffers()[2], np.uint8)[begin : begin + _DIGITS * len(records)]
+    return found.reshape(-1, _DIGITS)
 
 
 def unlike(here: Any, there: Any) -> tuple[Any, Any]:

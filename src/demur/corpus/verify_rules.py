@@ -281,7 +281,7 @@ CHECKS: dict[str, str] = {
 NAMES = """SELECT DISTINCT unnest(names) FROM accounts JOIN standing USING (person_id) WHERE objected"""
 """Names, now and before, of people with an objection in force."""
 
-ROW_SUM = "(sum(h::HUGEINT) % 18446744073709551616)::UBIGINT"
+ROW_SUM = "(sum(h) & 18446744073709551615)::UBIGINT"
 PRINTS = f"""
 -- what of an account, of a person and of everybody the rules above read: one number each, another when it changed
 CREATE TABLE prints AS

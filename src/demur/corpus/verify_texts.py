@@ -32,8 +32,8 @@ MOST_MEASURED = 1_000
 """Texts that a verdict has measured again, at most: half of them protected, if there are so many."""
 _SPREAD = 4
 """From so many times more rows they are drawn."""
-_ROWS = 50_000
-"""Records that are searched at once, about."""
+_ROWS = 8_192
+"""Records that are searched at once: their texts stay in the processor's cache."""
 _WIDTH = 4
 """Signs that are compared on each side of a space."""
 _KEY_BITS = 22
@@ -140,8 +140,9 @@ class Names:
         folded = np.zeros((128, 128), bool)
         folded[signs[0], signs[_WIDTH]] = True
         self._near = folded[_FOLDED][:, _FOLDED].reshape(-1)
-        self._nearer = np.zeros((128, 128, 128), bool)
-        self._nearer[signs[0], signs[_WIDTH], signs[_WIDTH + 1]] = True
+        nearer = np.zeros((128, 128, 128), bool)
+        nearer[signs[0], signs[_WIDTH], signs[_WIDTH + 1]] = True
+        self._nearer = nearer.reshape(-1)
         self._keys = np.zeros(1 << _KEY_BITS, bool)
         self._keys[_key(signs)] = True
 
@@ -155,24 +156,13 @@ class Names:
 
     def _likely(self, texts: Any) -> list[int]:
         """Return the rows in which a space stands between such signs as in a name."""
-        flat = pc.fill_null(texts, "")
-        whole = _body(flat)[1].tobytes()
-        for sign, letter in _LETTERS.items():
-            if sign.encode() in whole:
-                flat = pc.replace_substring(flat, sign, letter)
-        if np.any(np.diff(np.flatnonzero(_body(flat)[1] == ord("\n"))) == 1):
-            flat = pc.replace_substring(flat, "\n\n", " ")
-        flat = pc.binary_join_element_wise(flat, "", "\n")  # so that no word reaches into the next text
-        places, body = _body(flat)
-        around = np.full(_WIDTH, _APART, np.uint8)
-        body = np.concatenate([around, body, around])
-        spaces = np.flatnonzero((body == ord(" ")) | (body == ord("\n")))[_WIDTH:-_WIDTH]
+        places, body, spaces = _spaced(texts)
         before, after = body.take(spaces - 1), body.take(spaces + 1)
-        spaces = spaces[self._near[before.astype(np.uint16) << np.uint16(8) | after]]
-        spaces = spaces[self._nearer[*_signs(body, spaces, before=1, after=2)]]
+        spaces = spaces[np.flatnonzero(self._near.take(before.astype(np.uint16) << np.uint16(8) | after))]
+        last, first, second = _signs(body, spaces, before=1, after=2)
+        spaces = spaces[self._nearer.take((last.astype(np.int32) * 128 + first) * 128 + second)]
         spaces = spaces[self._keys[_key(_signs(body, spaces))]]
-        rows = np.searchsorted(places, spaces - _WIDTH + places[0], "right") - 1
-        found: list[int] = np.unique(rows).tolist()
+        found: list[int] = np.unique(np.searchsorted(places, spaces, "right") - 1).tolist()
         return found
 
     def _stands_in(self, text: str) -> bool:
@@ -212,10 +202,38 @@ for _one, _other in ("ss", "st", "ff", "fi", "fl"):
     _LIGATURES[ord(_one), ord(_other)] = _LIGATURES[ord(_other), ord(_one)] = True
 
 
-def _body(flat: Any) -> tuple[Any, Any]:
-    """Return where the texts of an array begin and end, and all their bytes."""
+def _spaced(texts: Any) -> tuple[Any, Any, Any]:
+    """Return where texts begin in their bytes, these, and where in them a space stands, or the end of a text.
+
+    Letters beyond ASCII that are one of it stand as that one, two line feeds as a space.
+    """
+    flat = pc.fill_null(texts, "")
+    body = _body(flat)
+    for sign, letter in _LETTERS.items():
+        if _holds(body, sign.encode()):
+            flat = pc.replace_substring(flat, sign, letter)
+            body = _body(flat)
+    lines = body == ord("\n")
+    if np.any(lines[1:] & lines[:-1]):
+        flat = pc.replace_substring(flat, "\n\n", " ")
+    around = pa.array([" " * _WIDTH])
+    apart = pa.ListArray.from_arrays(pa.array([0, len(flat) + 2], pa.int32()), pa.concat_arrays([around, flat, around]))
+    body = _body(pc.binary_join(apart, "\n"))  # so that no word reaches into the next text
+    lengths = pc.binary_length(flat).to_numpy()
+    places = _WIDTH + 1 + np.concatenate([[0], np.cumsum(lengths + 1, dtype=np.int64)])
+    return places, body, np.flatnonzero(body <= ord(" "))[_WIDTH + 1 : -_WIDTH]
+
+
+def _holds(body: Any, sign: bytes) -> bool:
+    """Say whether two signs stand side by side, by the first two bytes of what is looked for."""
+    both = int.from_bytes(sign[:2], "little")
+    return any(bool(np.any(np.frombuffer(body[at:], "<u2", (len(body) - at) // 2) == both)) for at in (0, 1))
+
+
+def _body(flat: Any) -> Any:
+    """Return all bytes of the texts of an array."""
     places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
-    return places, np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
+    return np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
 
 
 def _signs(body: Any, places: Any, *, before: int = _WIDTH, after: int = _WIDTH) -> list[Any]:
@@ -291,7 +309,7 @@ class Search:
     def add(self, texts: Any) -> None:
         """Take the texts of some records, a chunked array."""
         if self._names:
-            self._waiting += texts.chunks
+            self._waiting += [chunk.slice(at, _ROWS) for chunk in texts.chunks for at in range(0, len(chunk), _ROWS)]
             if sum(map(len, self._waiting)) >= _ROWS:
                 self._search()
 

@@ -360,7 +360,7 @@ class _Changes:
         file, wanted = self._file("fates", True), self._column(WANTED)
         found = [rows.filter(pc.is_in(rows["item_id"], wanted)) for rows in self._held]
         looked = set(held)
-        owners: Iterator[Any] = (self._column(OWNERS), wanted)  # an item of nobody has a part of its own
+        owners = (self._column(OWNERS), wanted)  # an item of nobody has a part of its own
         for parts in (*(self._near | self._parts_of(some) for some in owners), file.present):
             missing = wanted.filter(pc.invert(pc.is_in(wanted, _ids(found))))
             for numbers in divided(parts & file.present - looked) if len(missing) else ():

@@ -242,12 +242,13 @@ def test_a_channel_that_breaks_leaves_its_messages_on_the_wire(book: NoticeBook,
 
 def test_two_workers_send_nothing_twice(book: NoticeBook, enrolled: Any) -> None:
     enrolled(500)
-    both_hold_some = threading.Barrier(2, timeout=60)
+    begun = [threading.Event(), threading.Event()]
 
     class Waiting(Gathering):
         async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Result]:
-            if not self.batches:
-                await asyncio.to_thread(both_hold_some.wait)
+            begun[ones.index(self)].set()
+            for both in begun:
+                assert await asyncio.to_thread(both.wait, 60)
             async for result in super().send(batch):
                 yield result
 

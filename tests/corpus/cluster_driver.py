@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -54,6 +55,50 @@ def met(folder: Path, *, target: str, arguments: dict[str, Any], meeting: str) -
         time.sleep(0.05)
     module, function = target.split(":")
     getattr(importlib.import_module(module), function)(folder, **arguments)
+
+
+def late(folder: Path, *, told: str) -> None:
+    """A stage that starts a program and writes, whatever becomes of who asked."""
+    from demur.store import write_bytes
+
+    child = subprocess.Popen(["sleep", "600"])
+    write_bytes(folder / "here", b"x")
+    write_bytes(Path("/", told), f"{os.getpid()} {child.pid}".encode())
+    while True:
+        write_bytes(folder / "here", b"x")
+
+
+ASKING = """
+import sys
+from pathlib import Path
+from demur.store.cluster import Cluster
+with Cluster(sys.argv[1]) as cluster:
+    cluster("cluster_driver:late", Path(sys.argv[2]), {"told": sys.argv[3]})
+"""
+
+
+def orphaned(address: str, folder: Path) -> dict[str, Any]:
+    """Kill who asked for a stage in the middle of it, and take the workspace as the next command does."""
+    from demur.flows.left import alone, run_folder
+    from demur.store import Workspace
+
+    space, told = Workspace(folder / "home"), folder / "told"
+    stage = run_folder(space) / "corpus-1" / "stage"
+    with subprocess.Popen([sys.executable, "-c", ASKING, address, stage, str(told)[1:]]) as asking:
+        while not told.exists():
+            assert asking.poll() is None
+            time.sleep(0.05)
+        worker, child = (Path("/proc", number) for number in told.read_text().split())
+        lived = worker.exists() and child.exists() and any(stage.parent.glob(".stage.*/here"))
+        asking.kill()
+    with alone(space):
+        stays = sorted(path.name for path in run_folder(space).rglob("*"))
+        until = time.monotonic() + 60
+        while (worker.exists() or child.exists()) and time.monotonic() < until:
+            time.sleep(0.05)
+        gone = not worker.exists() and not child.exists()
+        stays += sorted(path.name for path in run_folder(space).rglob("*"))
+    return {"lived": lived, "gone": gone, "stays": stays}
 
 
 def nodes_of() -> Any:
@@ -147,8 +192,10 @@ def main(folder: Path, *, whole: bool) -> None:
 
     nodes = nodes_of()
     try:
+        orphan = orphaned(nodes.address, folder / "orphan")
         with Cluster(nodes.address) as cluster:
             told: dict[str, Any] = {"workers": cluster.workers, "fault": faults(cluster, folder / "faults")}
+            told["orphan"] = orphan
             if whole:
                 told["decided"] = decided(nodes.address, folder / "decided")
             told |= built(nodes, cluster, folder / "cluster", whole=whole)

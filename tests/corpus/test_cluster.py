@@ -176,6 +176,12 @@ def test_a_cluster_builds_the_embedded_corpus_even_when_a_worker_dies(told: dict
     assert told["corpus"] == embedded.corpus_id
 
 
+def test_a_stage_ends_with_who_asked_for_it_and_writes_nothing_once_the_next_command_has_begun(
+    told: dict[str, Any],
+) -> None:
+    assert told["orphan"] == {"lived": True, "gone": True, "stays": []}
+
+
 def test_no_process_of_the_cluster_stays(loopback: Loopback, told: dict[str, Any]) -> None:
     until = time.monotonic() + 60
     while loopback.alive() and time.monotonic() < until:

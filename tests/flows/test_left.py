@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +40,21 @@ with alone(space), fresh(space, "decided-x") as run, beside(space, "mine") as as
         (folder / "part").write_text("what somebody wrote")
     print("ready", flush=True)
     time.sleep(600)
+"""
+
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from demur.store import write_bytes
+from demur.store.stage import alive
+
+stage = Path(sys.argv[1])
+stage.mkdir(parents=True)
+with alive(stage):
+    print("ready", flush=True)
+    while True:
+        write_bytes(stage / "part", b"what somebody wrote")
 """
 
 
@@ -103,6 +120,32 @@ def test_nothing_of_a_running_command_is_removed_and_all_of_a_killed_one(tmp_pat
     with alone(space):
         assert [path for path in space.work.rglob("*") if path.is_file()] == []
     assert not list((space.work / "beside").iterdir())
+
+
+@pytest.mark.parametrize("builds", [False, True])
+def test_the_next_command_waits_for_the_stages_of_a_killed_one(tmp_path, monkeypatch, builds):
+    """The workspace's lock is free at once; a stage lives until it hears of it, on a cluster on another machine."""
+    monkeypatch.setattr(left, "DYING_SECONDS", 0.2)
+    space = Workspace(tmp_path / "home")
+    stage = run_folder(space) / "corpus-1" / "text"
+    with subprocess.Popen([sys.executable, "-c", STAGE, stage], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        for again in (alone(space, builds=builds), _purge(space)):
+            with pytest.raises(RefusedError, match="still works in"), again:
+                pass
+        assert stage.is_dir()
+        process.kill()
+    with alone(space, builds=builds):
+        assert stage.is_dir() == builds
+    with _purge(space):
+        assert not space.work.exists()
+
+
+@contextlib.contextmanager
+def _purge(space: Workspace) -> Iterator[None]:
+    with space.lock():
+        left.clear_all(space)
+        yield
 
 
 def test_the_worker_leaves_a_build_for_an_hour(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
     work/run/<name>/       of the command that holds the workspace's lock: whoever holds it next removes what is there
     work/run/corpus-*/     a build's stages, from which the same command goes on: removed by every other command
+    work/run/**/.*.alive   locked by each stage's process: nothing is removed before the last of them is gone
     work/beside/<name>-*/  of commands beside it, each locked by its own process: whoever comes next removes the dead
 
 A lock goes with its process, so nobody's folder is removed under them, and a command that only reads removes nothing
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from demur.errors import RefusedError
 from demur.store import Workspace, remove_tree
+from demur.store.stage import living
 
 if TYPE_CHECKING:
     from demur.flows.service import Service
@@ -32,6 +34,8 @@ FAULT = "FAULT.json"
 REST_SECONDS = 3_600.0
 """A build that was killed so long ago is not gone on with: the worker removes it."""
 LOOK_EVERY_SECONDS = 60.0
+DYING_SECONDS = 60.0
+"""So long the stages of a killed command may go on; a cluster ends them when who asked is gone."""
 _LOOK_AGAIN: dict[Path, float] = {}
 _FORMER = ("corpus-*", "decided-*", "mine-*", "media", "media-*", "export", "feed", "rehearsal", "clean*")
 """Where runs worked before there was ``work/run/``."""
@@ -95,8 +99,13 @@ def beside(space: Workspace, name: str) -> Iterator[Path]:
 
 
 def clear(space: Workspace, *, builds: bool) -> int:
-    """Remove what killed runs left; the caller holds the lock. ``builds`` = leave what a build goes on from."""
+    """Remove what killed runs left; the caller holds the lock. ``builds`` = leave what a build goes on from.
+
+    Raises:
+        RefusedError: a stage of a killed command goes on, on this machine or another.
+    """
     gone = _clear_dead(space)
+    _await_the_dying(space)
     begun = [path for path in _of_runs(space) if path.name.startswith(BUILD)]
     for path in sorted({*_former(space), *_of_runs(space)}.difference(begun)):
         _remove(path)
@@ -105,8 +114,13 @@ def clear(space: Workspace, *, builds: bool) -> int:
 
 
 def clear_all(space: Workspace) -> None:
-    """Remove all of ``work/`` that nobody uses: what it links would keep bytes alive. The caller holds the lock."""
+    """Remove all of ``work/`` that nobody uses: what it links would keep bytes alive. The caller holds the lock.
+
+    Raises:
+        RefusedError: as above.
+    """
     _clear_dead(space)
+    _await_the_dying(space)
     for path in sorted(space.work.glob("*")):
         if path.name not in _STAYS:
             _remove(path)
@@ -134,6 +148,18 @@ def step(service: Service) -> int:
             return clear(space, builds=not old)
     except RefusedError:
         return 0
+
+
+def _await_the_dying(space: Workspace) -> None:
+    """Wait until no stage of a killed command writes any more: it outlives the command's lock for a moment."""
+    until = time.monotonic() + DYING_SECONDS
+    while found := living(run_folder(space)):
+        if time.monotonic() > until:
+            raise RefusedError(
+                f"a stage of a command that was killed still works in {found[0].parent}; end its process (on a cluster,"
+                " its worker), then run this again"
+            )
+        time.sleep(0.05)
 
 
 def _of_runs(space: Workspace) -> list[Path]:

@@ -31,6 +31,7 @@ from typing import Any
 from demur import errors
 from demur.errors import BrokenError, ConfigError, DemurError, OutsideError
 from demur.store.files import COMMIT, digest_json, read_commit, remove_tree, write_json
+from demur.store.stage import alive
 
 RETRIES = 3
 """How often a stage is run again because its worker died."""
@@ -180,7 +181,8 @@ def run_apart(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
     apart.mkdir()
     try:
         module, function = target.split(":")
-        getattr(importlib.import_module(module), function)(apart, **arguments)
+        with alive(apart):
+            getattr(importlib.import_module(module), function)(apart, **arguments)
         facts = read_commit(apart)
         if facts is not None:
             write_json(apart / COMMIT, {**facts, "call": call})

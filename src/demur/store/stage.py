@@ -9,6 +9,7 @@ A child serves one stage, or, where starting it would cost more than the work, s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import os
 import queue
@@ -27,6 +28,8 @@ from demur.store.files import digest_json, read_commit, read_json, remove_tree, 
 
 _FAULT = "FAULT.json"
 _CALL = "CALL.json"
+_ALIVE = ".alive"
+"""What the file beside a stage's folder ends with that its process keeps locked."""
 
 
 def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +146,34 @@ def children(count: int) -> Iterator[Callable[[str, Path, dict[str, Any]], dict[
         yield run
 
 
+@contextlib.contextmanager
+def alive(folder: Path) -> Iterator[None]:
+    """Show that a process works on a stage, as long as it lives: the lock goes with it, on whatever machine.
+
+    A stage may live for a moment longer than who asked for it, and whose lock is free by then.
+    """
+    path = folder.with_name(f".{folder.name}{_ALIVE}")
+    with path.open("w") as handle:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def living(folder: Path) -> list[Path]:
+    """Return what stages keep locked somewhere below a folder: their processes live."""
+    found = []
+    for path in sorted(folder.rglob(f".*{_ALIVE}")):
+        with contextlib.suppress(FileNotFoundError), path.open("r+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                found.append(path)
+    return found
+
+
 def _raise(fault: dict[str, Any]) -> None:
     kind = getattr(errors, fault["type"], BrokenError)
     raise kind(fault["message"], fault["faults"])
@@ -153,7 +184,8 @@ def perform(folder: Path) -> int:
     call = read_json(folder / _CALL)
     module, function = call["target"].split(":")
     try:
-        facts = getattr(importlib.import_module(module), function)(folder, **call["arguments"])
+        with alive(folder):
+            facts = getattr(importlib.import_module(module), function)(folder, **call["arguments"])
     except DemurError as error:
         message = str(error).split("\n", maxsplit=1)[0]
         write_json(folder / _FAULT, {"type": type(error).__name__, "message": message, "faults": error.faults})

@@ -110,35 +110,16 @@ def content_digest(records: Any) -> str:
     digest = hashlib.sha256()
     for batch in records.combine_chunks().to_batches():
         fields = []
-        for name in _BARE.names[: -len(_REPEATING)]:
-            fields += _sized(batch.column(name))
-        fields.append(_repeated([batch.column(name) for name in _REPEATING]))
+        for name in _BARE.names:
+            column = batch.column(name)
+            lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
+            raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
+            size = pc.if_else(column.is_valid(), raw.cast(pa.large_binary()), pa.scalar(_NULL, pa.large_binary()))
+            fields += [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
         joined = pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary()))
         ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1]
         digest.update(memoryview(joined.buffers()[2])[int(ends[0]) : int(ends[-1])])
     return digest.hexdigest()
-
-
-def _sized(column: Any) -> list[Any]:
-    """Return a column as two: the length of each value, eight bytes, and its UTF-8 bytes."""
-    lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
-    raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
-    size = raw.cast(pa.large_binary())
-    if not column.null_count:
-        return [size, column.cast(pa.large_binary())]
-    size = pc.if_else(column.is_valid(), size, pa.scalar(_NULL, pa.large_binary()))
-    return [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
-
-
-def _repeated(columns: list[Any]) -> Any:
-    """Return the same of columns whose values repeat, joined: made once for each combination that there is."""
-    encoded = [column.dictionary_encode("encode") for column in columns]
-    codes = np.zeros(len(columns[0]), np.int64)
-    for one in encoded:
-        codes = codes * len(one.dictionary) + one.indices.to_numpy()
-    _, first, places = np.unique(codes, return_index=True, return_inverse=True)
-    fields = [field for column in columns for field in _sized(column.take(pa.array(first)))]
-    return pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary())).take(pa.array(places))
 
 
 class _Slicing:

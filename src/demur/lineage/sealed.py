@@ -20,6 +20,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -263,20 +264,19 @@ class SealedFile:
     def _read(self, numbers: Any) -> Iterator[tuple[Any, bytes]]:
         """Yield (chunks, their bytes), as many together as lie side by side."""
         offsets, lengths = (self._index[name][numbers].astype(np.int64) for name in ("offset", "length"))
+        before = np.cumsum(lengths) - lengths
+        apart = np.flatnonzero(offsets[1:] != (offsets + lengths)[:-1]) + 1
+        runs = np.concatenate([apart[:0] if not len(numbers) else [0], apart])
+        within = before - np.repeat(before[runs], np.diff(runs, append=len(numbers)))
+        pieces = np.flatnonzero(np.diff(within // READ_BYTES)) + 1
+        begins = np.union1d(runs, pieces).astype(np.int64)
         with self._open() as stream:
-            begin = 0
-            while begin < len(numbers):
-                apart = np.flatnonzero(offsets[begin + 1 :] != (offsets + lengths)[begin:-1])
-                end = begin + 1 + int(apart[0]) if len(apart) else len(numbers)
-                fits = int(np.searchsorted(np.cumsum(lengths[begin:end]), READ_BYTES, side="right"))
-                end = begin + max(1, min(end - begin, fits))
-                stream.seek(int(offsets[begin]))
-                size = int(lengths[begin:end].sum())
-                content = stream.read(size)
+            for begin, end in pairwise([*begins.tolist(), len(numbers)]):
+                size = int(before[end - 1] + lengths[end - 1] - before[begin])
+                content = os.pread(stream.fileno(), size, int(offsets[begin]))
                 if len(content) != size:
                     raise self._damaged("a cut file")
                 yield numbers[begin:end], content
-                begin = end
 
     def _batches(self, numbers: Any) -> Iterator[tuple[int, Any]]:
         for some, content in self._read(numbers):

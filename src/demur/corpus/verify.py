@@ -20,6 +20,7 @@ import pyarrow as pa
 from demur.clock import parse
 from demur.corpus.manifest import check_files, read_manifest
 from demur.corpus.measures import UNBANDED
+from demur.corpus.verify_near import Near
 from demur.corpus.verify_rows import unpaired
 from demur.corpus.verify_rules import (
     AUTHORS,
@@ -35,7 +36,7 @@ from demur.corpus.verify_rules import (
     SAID,
     TERMS,
 )
-from demur.corpus.verify_texts import measured_otherwise, saying_names
+from demur.corpus.verify_texts import Measured, measured_otherwise, saying_names
 from demur.corpus.write import SEALED
 from demur.errors import BrokenError, OutsideError
 from demur.lineage import SealedFile
@@ -59,7 +60,7 @@ READ = SEALED | {
     "measures": pa.schema([*(UNBANDED.field(name) for name in ("item_id", "record_id", "words", "exact"))])
 }
 """Sealed files that are judged, with the columns that are looked at."""
-_OTHERS = ("record_says_objector", "measured_otherwise", "bands_beside_nothing")
+_OTHERS = ("record_says_objector", "record_near_protected_text", "measured_otherwise", "bands_beside_nothing")
 ASSERTED = frozenset([*(f"allowed_although_{reason}" for reason in FOUND), *CHECKS, *_OTHERS])
 """Names of all checks."""
 PAIRED = ("measures", "bands")
@@ -86,6 +87,10 @@ class Verdict:
     """How many items were judged again then."""
     measured: int | None = None
     """How many texts were measured again; ``None`` = none could be, by the rules of this code."""
+    sought: int = 0
+    """Of how many protected texts near copies were looked for in the records."""
+    unmet: int = 0
+    """Records as much alike to one of them as a near copy is, that share no band with it: known to be missed."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain form for the manifest."""
@@ -136,8 +141,7 @@ def judge(
     checks, recounted = among_items(connection)
     checks |= {name: count(connection, f"({query})") for name, query in CHECKS.items()}
     slices = [folder / one.path for one in manifest.slices if one.records]
-    checks["record_says_objector"] = saying_names(objector_names(connection, manifest), slices)
-    checks["measured_otherwise"], measured = measured_otherwise(
+    measured = measured_otherwise(
         connection,
         manifest,
         snapshot=sorted(items.rglob("*.parquet")),
@@ -146,6 +150,10 @@ def judge(
         most_read=_MOST_READ,
         rows=count(connection, "measures"),
     )
+    near = near_copies(manifest, measured)
+    checks["measured_otherwise"] = measured.otherwise
+    checks["record_says_objector"] = saying_names(objector_names(connection, manifest), slices, near)
+    checks["record_near_protected_text"] = near.found
     sealed = (SealedFile(folder / f"sealed/{kind}.sealed", kind, secret=keys.secret("lineage")) for kind in PAIRED)
     checks["bands_beside_nothing"] = unpaired(*sealed)
     return Verdict(
@@ -155,8 +163,20 @@ def judge(
         records=count(connection, "records"),
         items=count(connection, "items"),
         engine=ENGINE,
-        measured=measured,
+        measured=measured.texts,
+        sought=near.sought,
+        unmet=near.unmet,
     )
+
+
+def near_copies(manifest: CorpusManifest, measured: Measured) -> Near:
+    """Return the search for near copies of protected texts that were measured again.
+
+    None are looked for where something else than placeholders stands in records: there they are not what was compared.
+    """
+    recipe, facts = manifest.inputs["recipe"], manifest.inputs["policy_facts"]
+    texts = measured.protected if recipe["redaction_mode"] == "mask" else ()
+    return Near(texts, recipe["near_duplicate_jaccard"], facts["copy_min_words"])
 
 
 def objector_names(connection: Any, manifest: CorpusManifest, query: str = NAMES) -> list[str]:

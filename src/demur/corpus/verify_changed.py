@@ -40,6 +40,7 @@ from demur.corpus.verify import (
     judge,
     load_people,
     load_settings,
+    near_copies,
     objector_names,
     table,
 )
@@ -194,14 +195,17 @@ class _Changes:
         checks, recounted = among_items(self._engine)
         for name, query in {**{name: CHECKS[name] for name in ROWWISE}, **SETS}.items():
             checks[name] = count(self._engine, f"({query})")
-        checks["record_says_objector"] = sum(
-            saying_names(some, map(self._folder.joinpath, paths))
-            for some, paths in ((names, self._other), (fresh, self._alike))
-        )
-        checks["measured_otherwise"], measured = measured_otherwise(
+        measured = measured_otherwise(
             self._engine, self._manifest, snapshot=self._snapshot, standing=self._standing, keys=self._keys,
             most_read=_MOST_READ, rows=0,
         )  # fmt: skip
+        near = near_copies(self._manifest, measured)
+        checks["measured_otherwise"] = measured.otherwise
+        checks["record_says_objector"] = sum(
+            saying_names(some, map(self._folder.joinpath, paths), near)
+            for some, paths in ((names, self._other), (fresh, self._alike))
+        )
+        checks["record_near_protected_text"] = near.found
         checks["bands_beside_nothing"] = unpaired(*(self._file(kind, True) for kind in PAIRED))
         return Verdict(
             agrees=not any(checks.values()),
@@ -212,7 +216,9 @@ class _Changes:
             engine=ENGINE,
             upon=self._earlier.digest,
             judged=count(self._engine, "again"),
-            measured=measured,
+            measured=measured.texts,
+            sought=near.sought,
+            unmet=near.unmet,
         )
 
     def _file(self, kind: str, now: bool) -> SealedFile:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ import pyarrow.parquet as pq
 from demur.corpus.recipe import of_this_code
 from demur.corpus.similarity import SIMILARITY, measure
 from demur.corpus.text import Gauge
+from demur.corpus.verify_near import Near
+from demur.corpus.verify_spaces import APART, BEYOND, FOLDED, Spaced, beside
 from demur.store import KeyRing
 from demur.terms.manifests import CorpusManifest, CorpusRecipe
 
@@ -37,8 +39,6 @@ _ROWS = 8_192
 _WIDTH = 4
 """Signs that are compared on each side of a space."""
 _KEY_BITS = 22
-_APART = 32
-"""What stands for every sign that is in no word."""
 
 _DRAWN = """
 SELECT i.item_id, i.text, m.words, m.exact, NOT f.allowed AND f.reason_bits & s.protecting <> 0 AS protected,
@@ -46,6 +46,18 @@ SELECT i.item_id, i.text, m.words, m.exact, NOT f.allowed AND f.reason_bits & s.
 FROM (SELECT item_id, text FROM read_parquet(?) WHERE hash({seed}, item_id) % 1000000 < {share}) i
 JOIN measures m USING (item_id) JOIN fates f USING (item_id), settings s
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Texts that were measured again."""
+
+    otherwise: int = 0
+    """How many are not as their measures say."""
+    texts: int | None = None
+    """How many there were; ``None`` = nothing can be measured: the corpus was built by other rules than these."""
+    protected: tuple[str, ...] = ()
+    """Those of them that are protected and may have copies, as they are compared."""
 
 
 def measured_otherwise(
@@ -57,10 +69,8 @@ def measured_otherwise(
     keys: KeyRing,
     most_read: int,
     rows: int,
-) -> tuple[int, int | None]:
-    """Have texts measured again whose measures are at hand; return how many are not as they say, and how many were.
-
-    ``None`` instead of a number where nothing can be measured: the corpus was built by other rules than these.
+) -> Measured:
+    """Have texts measured again whose measures are at hand.
 
     Args:
         connection: the engine, with measures, fates and settings.
@@ -74,7 +84,7 @@ def measured_otherwise(
     recipe = CorpusRecipe(**manifest.inputs["recipe"])
     here = (SIMILARITY, unicodedata.unidata_version)
     if recipe != of_this_code(recipe) or tuple(map(manifest.versions.get, ("similarity", "unicode"))) != here:
-        return 0, None
+        return Measured()
     seed = int(manifest.digest[:15], 16)
     share = min(1_000_000, -(-_SPREAD * MOST_MEASURED * 1_000_000 // max(1, rows)))
     drawn = f"CREATE OR REPLACE TEMP TABLE drawn AS {_DRAWN.format(seed=seed, share=share)}"
@@ -89,7 +99,7 @@ def measured_otherwise(
         copy_min_words=manifest.inputs["policy_facts"]["copy_min_words"],
         toxicity=None,
     )
-    return _differing(table, gauge) if table.num_rows else 0, table.num_rows
+    return _measured(table, gauge) if table.num_rows else Measured(texts=0)
 
 
 def _chosen(snapshot: Sequence[Path], seed: int, most_read: int) -> list[str]:
@@ -108,13 +118,14 @@ def _first(connection: Any, which: str) -> Any:
     return connection.sql(query).to_arrow_table()
 
 
-def _differing(drawn: Any, gauge: Gauge) -> int:
-    """Return how many texts have other measures than they should."""
+def _measured(drawn: Any, gauge: Gauge) -> Measured:
     plain = gauge.texts(drawn["text"], drawn["item_id"], drawn["protected"])["plain"].combine_chunks()
     exact, _, words = measure(plain)
     keyed = [gauge.mac(b"exact" + key)[:16] for key in exact.to_pylist()]
     rows = zip(drawn["exact"].to_pylist(), keyed, drawn["words"].to_pylist(), words.tolist(), strict=True)
-    return sum(counted != now or known not in {None, key} for known, key, counted, now in rows)
+    otherwise = sum(counted != now or known not in {None, key} for known, key, counted, now in rows)
+    copied = pc.and_(drawn["protected"], pc.is_valid(drawn["exact"]))
+    return Measured(otherwise, len(plain), tuple(plain.filter(copied.combine_chunks()).to_pylist()))
 
 
 class Names:
@@ -139,7 +150,7 @@ class Names:
         signs = _spellings(_signs(body, places, before=_WIDTH + 1, after=_WIDTH + 1))
         folded = np.zeros((128, 128), bool)
         folded[signs[0], signs[_WIDTH]] = True
-        self._near = folded[_FOLDED][:, _FOLDED].reshape(-1)
+        self._near = beside(folded)
         nearer = np.zeros((128, 128, 128), bool)
         nearer[signs[0], signs[_WIDTH], signs[_WIDTH + 1]] = True
         self._nearer = nearer.reshape(-1)
@@ -152,17 +163,19 @@ class Names:
 
     def said(self, texts: Any) -> int:
         """Return how many texts of an Arrow array say one."""
-        return sum(self._stands_in(texts[row].as_py()) for row in self._likely(texts))
+        return self.said_at(texts, Spaced.of(texts))
 
-    def _likely(self, texts: Any) -> list[int]:
+    def said_at(self, texts: Any, spaced: Spaced) -> int:
+        """Return the same, with the spaces of the texts at hand."""
+        return sum(self._stands_in(texts[row].as_py()) for row in self._likely(spaced))
+
+    def _likely(self, spaced: Spaced) -> list[int]:
         """Return the rows in which a space stands between such signs as in a name."""
-        places, body, spaces = _spaced(texts)
-        before, after = body.take(spaces - 1), body.take(spaces + 1)
-        spaces = spaces[np.flatnonzero(self._near.take(before.astype(np.uint16) << np.uint16(8) | after))]
+        body, spaces = spaced.body, spaced.between(self._near)
         last, first, second = _signs(body, spaces, before=1, after=2)
         spaces = spaces[self._nearer.take((last.astype(np.int32) * 128 + first) * 128 + second)]
         spaces = spaces[self._keys[_key(_signs(body, spaces))]]
-        found: list[int] = np.unique(np.searchsorted(places, spaces, "right") - 1).tolist()
+        found: list[int] = np.unique(spaced.rows(spaces)).tolist()
         return found
 
     def _stands_in(self, text: str) -> bool:
@@ -188,52 +201,10 @@ def _is_mark(sign: str) -> bool:
     return unicodedata.category(sign).startswith("M")
 
 
-_LETTERS = {"\u017f": "s", "\u212a": "k"}
-"""Signs beyond ASCII that are one letter of it: the long s, wherever it stands, and the sign of the kelvin."""
-_BEYOND = 1
-_FOLDED = np.array(
-    [_BEYOND if sign > 127 else ord(chr(sign).lower()) if chr(sign).isalnum() else _APART for sign in range(256)],
-    np.uint8,
-)
-"""Letters in lower case; all that is not ASCII is one sign, and so is all that is in no word."""
 _LIGATURES = np.zeros((256, 256), bool)
 """Two letters, from the space on, that may be written as one sign beyond ASCII, as ss is \u00df."""
 for _one, _other in ("ss", "st", "ff", "fi", "fl"):
     _LIGATURES[ord(_one), ord(_other)] = _LIGATURES[ord(_other), ord(_one)] = True
-
-
-def _spaced(texts: Any) -> tuple[Any, Any, Any]:
-    """Return where texts begin in their bytes, these, and where in them a space stands, or the end of a text.
-
-    Letters beyond ASCII that are one of it stand as that one, two line feeds as a space.
-    """
-    flat = pc.fill_null(texts, "")
-    body = _body(flat)
-    for sign, letter in _LETTERS.items():
-        if _holds(body, sign.encode()):
-            flat = pc.replace_substring(flat, sign, letter)
-            body = _body(flat)
-    lines = body == ord("\n")
-    if np.any(lines[1:] & lines[:-1]):
-        flat = pc.replace_substring(flat, "\n\n", " ")
-    around = pa.array([" " * _WIDTH])
-    apart = pa.ListArray.from_arrays(pa.array([0, len(flat) + 2], pa.int32()), pa.concat_arrays([around, flat, around]))
-    body = _body(pc.binary_join(apart, "\n"))  # so that no word reaches into the next text
-    lengths = pc.binary_length(flat).to_numpy()
-    places = _WIDTH + 1 + np.concatenate([[0], np.cumsum(lengths + 1, dtype=np.int64)])
-    return places, body, np.flatnonzero(body <= ord(" "))[_WIDTH + 1 : -_WIDTH]
-
-
-def _holds(body: Any, sign: bytes) -> bool:
-    """Say whether two signs stand side by side, by the first two bytes of what is looked for."""
-    both = int.from_bytes(sign[:2], "little")
-    return any(bool(np.any(np.frombuffer(body[at:], "<u2", (len(body) - at) // 2) == both)) for at in (0, 1))
-
-
-def _body(flat: Any) -> Any:
-    """Return all bytes of the texts of an array."""
-    places = np.frombuffer(flat.buffers()[1], np.int32)[flat.offset : flat.offset + len(flat) + 1]
-    return np.frombuffer(flat.buffers()[2] or b"", np.uint8)[places[0] : places[-1]]
 
 
 def _signs(body: Any, places: Any, *, before: int = _WIDTH, after: int = _WIDTH) -> list[Any]:
@@ -244,11 +215,11 @@ def _signs(body: Any, places: Any, *, before: int = _WIDTH, after: int = _WIDTH)
     """
     found = []
     for way, most in ((-1, before), (1, after)):
-        last = _FOLDED.take(body.take(places + way))
+        last = FOLDED.take(body.take(places + way))
         found.append(last)
         for far in range(2, most + 1):
-            ended = (last == _APART) | (last == _BEYOND)
-            last = np.where(ended, last, _FOLDED.take(body.take(places + way * far)))
+            ended = (last == APART) | (last == BEYOND)
+            last = np.where(ended, last, FOLDED.take(body.take(places + way * far)))
             found.append(last)
     return found
 
@@ -270,10 +241,10 @@ def _spellings(signs: list[Any]) -> list[Any]:
         for far in range(width - 1):
             at = side * width + far
             sign, behind = table[:, at], table[:, at + 1]
-            swallows, marked = _LIGATURES[sign, behind], (behind == _BEYOND) & (sign > _APART)
+            swallows, marked = _LIGATURES[sign, behind], (behind == BEYOND) & (sign > APART)
             chosen = marked | (swallows if far else swallows & ~begun[:, 0])
             other, also = table[chosen], begun[chosen]
-            other[:, at : (side + 1) * width] = _BEYOND
+            other[:, at : (side + 1) * width] = BEYOND
             also[:, side] |= far == 0
             tables.append(other)
             all_begun.append(also)
@@ -291,24 +262,26 @@ def _key(signs: list[Any]) -> Any:
 
 
 class Search:
-    """Counts records that say one of some names; takes texts as they come, and searches many at once.
+    """Reads records once: counts those that say one of some names, and looks for near copies; many texts at once.
 
     Args:
         names: as people wrote them.
+        near: near copies of some texts; it keeps what it finds.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], near: Near | None = None) -> None:
         self._names = Names(names)
+        self._near = near if near is not None else Near()
         self._waiting: list[Any] = []
         self._found = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
-        return bool(self._names)
+        return bool(self._names) or bool(self._near)
 
     def add(self, texts: Any) -> None:
         """Take the texts of some records, a chunked array."""
-        if self._names:
+        if self:
             self._waiting += [chunk.slice(at, _ROWS) for chunk in texts.chunks for at in range(0, len(chunk), _ROWS)]
             if sum(map(len, self._waiting)) >= _ROWS:
                 self._search()
@@ -319,14 +292,20 @@ class Search:
         return self._found
 
     def _search(self) -> None:
-        if self._waiting:
-            self._found += self._names.said(pa.concat_arrays(self._waiting))
-            self._waiting = []
+        if not self._waiting:
+            return
+        texts = pa.concat_arrays(self._waiting)
+        spaced = Spaced.of(texts)
+        if self._names:
+            self._found += self._names.said_at(texts, spaced)
+        if self._near:
+            self._near.look(texts, spaced)
+        self._waiting = []
 
 
-def saying_names(names: Iterable[str], paths: Iterable[Path]) -> int:
-    """Return how many records of some slices say one of some names."""
-    search = Search(names)
+def saying_names(names: Iterable[str], paths: Iterable[Path], near: Near | None = None) -> int:
+    """Return how many records of some slices say one of some names; look for near copies in the same reading."""
+    search = Search(names, near)
     for path in paths if search else ():
         search.add(pq.ParquetFile(path).read(columns=["text"], use_threads=False)["text"])
     return search.found()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 import demur
 from demur.errors import BrokenError, InputError
 from demur.store import commit_record, write_bytes
-from demur.store.stage import Child, run_stage
+from demur.store.stage import Child, children, run_stage
 
 HERE = Path(__file__).parent
 
@@ -113,6 +115,30 @@ def test_a_stage_does_not_outlive_who_asked_for_it(tmp_path: Path) -> None:
     while stage.exists():
         assert time.monotonic() < until, "it goes on"
         time.sleep(0.05)
+
+
+def test_children_serve_several_threads_and_are_kept(tmp_path: Path) -> None:
+    with children(2) as run, ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda word: run("test_stage:told", tmp_path / word, {"word": word}), "abcdef"))
+    assert [one["word"] for one in found] == list("abcdef")
+    assert len({one["process"] for one in found}) <= 2
+
+
+def test_an_error_ends_what_another_thread_has_a_child_do(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with ThreadPoolExecutor(1) as pool:
+
+        def interrupted() -> Future[object]:
+            with contextlib.suppress(KeyboardInterrupt), children(1) as run:
+                waiting = pool.submit(run, "test_stage:late", tmp_path / "a", {"told": str(told)})
+                while not (told.exists() and told.read_text()):
+                    time.sleep(0.05)
+                raise KeyboardInterrupt
+            return waiting
+
+        with pytest.raises(BrokenError, match="ended with the run"):
+            interrupted().result()
+    assert not Path(f"/proc/{told.read_text()}").exists()
 
 
 def test_an_error_of_ours_leaves_no_child(tmp_path: Path) -> None:

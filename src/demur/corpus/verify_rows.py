@@ -102,10 +102,8 @@ def compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
     """Yield the ids that came, that went, and that stand twice."""
     with suppress(UnclearError):
         mine, theirs = numbered(here), numbered(there)
-        if all(np.all(one[1:] > one[:-1]) for one in (mine, theirs)):  # in order each is another
-            stays = np.searchsorted(theirs, mine)
-            stays[stays == len(theirs)] = 0
-            same = theirs[stays] == mine if len(theirs) else np.zeros(len(mine), bool)
+        if _rising(mine) and _rising(theirs):
+            same, stays = _found(mine, theirs)
             same[same] = np.all(_digits(here)[same] == _digits(there)[stays[same]], axis=1)
             gone = np.ones(len(theirs), bool)
             gone[stays[same]] = False
@@ -155,10 +153,29 @@ def unlike(here: Any, there: Any) -> tuple[Any, Any]:
     >>> [mask.tolist() for mask in unlike(np.array([1, 2, 2, 3]), np.array([3, 2, 4]))]
     [[True, True, True, False], [False, True, True]]
     """
-    names, places = np.unique(np.concatenate([here, there]), return_inverse=True)
-    mine, theirs = places[: len(here)], places[len(here) :]
-    differ = np.bincount(mine, minlength=len(names)) != np.bincount(theirs, minlength=len(names))
-    return differ[mine], differ[theirs]
+    orders = np.argsort(here), np.argsort(there)
+    mine, theirs = here[orders[0]], there[orders[1]]
+    if _rising(mine) and _rising(theirs):
+        same, places = _found(mine, theirs)
+        masks = np.ones(len(here), bool), np.ones(len(there), bool)
+        masks[0][orders[0][same]] = masks[1][orders[1][places[same]]] = False
+        return masks
+    names, numbers = np.unique(np.concatenate([here, there]), return_inverse=True)
+    first, second = numbers[: len(here)], numbers[len(here) :]
+    differ = np.bincount(first, minlength=len(names)) != np.bincount(second, minlength=len(names))
+    return differ[first], differ[second]
+
+
+def _rising(numbers: Any) -> bool:
+    """Say whether each number is another, and in order."""
+    return bool(np.all(numbers[1:] > numbers[:-1]))
+
+
+def _found(sought: Any, among: Any) -> tuple[Any, Any]:
+    """Say which numbers stand in a sorted array, and where."""
+    places = np.searchsorted(among, sought)
+    places[places == len(among)] = 0
+    return (among[places] == sought) if len(among) else np.zeros(len(sought), bool), places
 
 
 def times(sought: Any, among: Any) -> Any:

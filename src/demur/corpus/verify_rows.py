@@ -101,14 +101,11 @@ def unpaired(one: SealedFile, other: SealedFile) -> int:
 def compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
     """Yield the ids that came, that went, and that stand twice."""
     with suppress(UnclearError):
-        mine, theirs = numbered(here), numbered(there)
-        if _rising(mine) and _rising(theirs):
-            same, stays = _found(mine, theirs)
-            same[same] = np.all(_digits(here)[same] == _digits(there)[stays[same]], axis=1)
-            gone = np.ones(len(theirs), bool)
-            gone[stays[same]] = False
-            yield "came", here.filter(pa.array(~same))
-            yield "went", there.filter(pa.array(gone))
+        masks = _apart(_hashed(here), _hashed(there))
+        if masks is not None:
+            yield from zip(
+                ("came", "went"), (here.filter(pa.array(masks[0])), there.filter(pa.array(masks[1]))), strict=True
+            )
             return
     yield "came", here.filter(pc.invert(pc.is_in(here, there)))
     yield "went", there.filter(pc.invert(pc.is_in(there, here)))
@@ -116,35 +113,45 @@ def compared(here: Any, there: Any) -> Iterator[tuple[str, Any]]:
     yield "twice", counted.field(0).filter(pc.greater(counted.field(1), 1))
 
 
-class UnclearError(Exception):
-    """Something is not as it is known to be: all has to be judged."""
-
-
-def numbered(records: Any) -> Any:
-    """Return a number for each record id, the first half of its digits: equal ids have equal ones, and ids their order.
-
-    >>> [hex(one) for one in numbered(pa.array(["0123456789abcdef" * 2, "f" * 32])).tolist()]
-    ['0x123456789abcdef', '0xffffffffffffffff']
+def _hashed(records: Any) -> Any:
+    """Return a number for each record id, of all its digits.
 
     Raises:
         UnclearError: an id is no record id, which has 32 digits.
     """
     if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
         raise UnclearError
-    halves = np.ascontiguousarray(_digits(records)[:, :16]).view(">u8").astype(np.uint64)
-    values = (halves & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((halves >> np.uint64(6)) & _ONES)
-    for far, kept in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
-        values = (values | values >> np.uint64(far)) & np.uint64(kept)
-    return values[:, 0] << np.uint64(32) | values[:, 1]
-
-
-def _digits(records: Any) -> Any:
-    """Return the digits of some ids of which each has as many, uint8 [ids, 32]."""
     if not len(records):
-        return np.zeros((0, _DIGITS), np.uint8)
+        return np.zeros(0, np.uint64)
     begin = int(np.frombuffer(records.buffers()[1], np.int32)[records.offset])
-    found = np.frombuffer(records.buffers()[2], np.uint8)[begin : begin + _DIGITS * len(records)]
-    return found.reshape(-1, _DIGITS)
+    eights = np.frombuffer(records.buffers()[2], np.uint64, 4 * len(records), begin).reshape(-1, 4)
+    found = eights[:, 0].copy()
+    for column in range(1, 4):
+        found *= _ELSEWHERE
+        found ^= found >> np.uint64(32)
+        found ^= eights[:, column]
+    return found * _ELSEWHERE
+
+
+class UnclearError(Exception):
+    """Something is not as it is known to be: all has to be judged."""
+
+
+def numbered(records: Any) -> Any:
+    """Return a number for each record id: the first half of its digits, so that equal ids have equal ones.
+
+    Raises:
+        UnclearError: an id is no record id, which has 32 digits.
+    """
+    if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
+        raise UnclearError
+    if not len(records):
+        return np.zeros(0, np.uint64)
+    places = np.frombuffer(records.buffers()[1], np.int32)[records.offset :]
+    digits = np.frombuffer(records.buffers()[2], np.uint8)[places[0] : places[0] + _DIGITS * len(records)]
+    halves = np.ascontiguousarray(digits.reshape(-1, _DIGITS)[:, :16]).view(np.uint64)
+    values = (halves & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((halves >> np.uint64(6)) & _ONES)
+    return values[:, 0] | (values[:, 1] << np.uint64(4))
 
 
 def unlike(here: Any, there: Any) -> tuple[Any, Any]:
@@ -153,29 +160,27 @@ def unlike(here: Any, there: Any) -> tuple[Any, Any]:
     >>> [mask.tolist() for mask in unlike(np.array([1, 2, 2, 3]), np.array([3, 2, 4]))]
     [[True, True, True, False], [False, True, True]]
     """
+    masks = _apart(here, there)
+    if masks is not None:
+        return masks
+    names, places = np.unique(np.concatenate([here, there]), return_inverse=True)
+    mine, theirs = places[: len(here)], places[len(here) :]
+    differ = np.bincount(mine, minlength=len(names)) != np.bincount(theirs, minlength=len(names))
+    return differ[mine], differ[theirs]
+
+
+def _apart(here: Any, there: Any) -> tuple[Any, Any] | None:
+    """Say which numbers of each array the other has not; nothing where one stands twice on a side."""
     orders = np.argsort(here), np.argsort(there)
     mine, theirs = here[orders[0]], there[orders[1]]
-    if _rising(mine) and _rising(theirs):
-        same, places = _found(mine, theirs)
-        masks = np.ones(len(here), bool), np.ones(len(there), bool)
+    if np.any(mine[1:] == mine[:-1]) or np.any(theirs[1:] == theirs[:-1]):
+        return None
+    masks = np.ones(len(here), bool), np.ones(len(there), bool)
+    if len(theirs):
+        places = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
+        same = theirs[places] == mine
         masks[0][orders[0][same]] = masks[1][orders[1][places[same]]] = False
-        return masks
-    names, numbers = np.unique(np.concatenate([here, there]), return_inverse=True)
-    first, second = numbers[: len(here)], numbers[len(here) :]
-    differ = np.bincount(first, minlength=len(names)) != np.bincount(second, minlength=len(names))
-    return differ[first], differ[second]
-
-
-def _rising(numbers: Any) -> bool:
-    """Say whether each number is another, and in order."""
-    return bool(np.all(numbers[1:] > numbers[:-1]))
-
-
-def _found(sought: Any, among: Any) -> tuple[Any, Any]:
-    """Say which numbers stand in a sorted array, and where."""
-    places = np.searchsorted(among, sought)
-    places[places == len(among)] = 0
-    return (among[places] == sought) if len(among) else np.zeros(len(sought), bool), places
+    return masks
 
 
 def times(sought: Any, among: Any) -> Any:

@@ -12,7 +12,8 @@ from corpus_worlds import World, fates, made, ring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demur.corpus.deduplicate import GUARDED, _Buckets, _candidates
+from demur.corpus.deduplicate import GUARDED, Texts, _Buckets, _candidates, _near_pairs
+from demur.corpus.similarity import BANDS
 
 LEADERS, BOUND = 2, 3
 MEMBERS = st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40)
@@ -62,6 +63,27 @@ def test_one_protected_text_more_never_asks_less(members: list[tuple[int, bool]]
         if members[guard][1] and one != place:
             assert (one, guard) in after or one in later_crowd
     assert crowd - {place} <= later_crowd
+
+
+def test_one_band_is_enough_towards_a_protected_text_and_two_among_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 and 1 share one band, 2 and 3 two; 4 is protected, 5 and 6 share one with it, and 6 belongs to nobody."""
+    keys = np.arange(7 * BANDS, dtype=np.uint64).reshape(7, BANDS)
+    for one, other, bands in ((0, 1, [3]), (2, 3, [0, 9]), (4, 5, [7]), (4, 6, [7])):
+        keys[other, bands] = keys[one, bands]
+    for band in range(BANDS):
+        (tmp_path / f"{band:02d}.u64").write_bytes(keys[:, band].tobytes())
+    ranks = np.arange(7)
+    yes = np.ones(7, bool)
+    texts = Texts(
+        bucket=ranks, row=ranks, protected=ranks == 4, copyable=ranks != 6, judged=yes, exact=ranks, order=ranks,
+        bands=tmp_path,
+    )  # fmt: skip
+    monkeypatch.setattr("demur.corpus.deduplicate._verified", lambda _texts, _readings, pairs, _threshold: pairs)
+    pairs, crowd = _near_pairs(texts, None, 0.8)
+    assert sorted(map(tuple, pairs.tolist())) == [(3, 2), (5, 4)]
+    assert not len(crowd)
 
 
 @pytest.mark.parametrize("protected", [90, GUARDED + 8])

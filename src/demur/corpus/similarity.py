@@ -26,7 +26,7 @@ import pyarrow as pa
 
 Words = npt.NDArray[np.uint64]
 
-SIMILARITY = "demur-similarity-2"
+SIMILARITY = "demur-similarity-3"
 """Name of the frozen settings below."""
 
 WORDS_ALONE = range(9, 17)

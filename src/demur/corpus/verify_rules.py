@@ -92,7 +92,7 @@ REACH = """
 CREATE TABLE hidden AS
     SELECT DISTINCT item_id FROM authors WHERE account IS NOT NULL AND private IS DISTINCT FROM false;
 CREATE TABLE circles AS
-    SELECT row_number() OVER () AS n, i.item_id, i.parent_id, i.parent_audience,
+    SELECT i.rowid AS n, i.item_id, i.parent_id, i.parent_audience,
         greatest(
             coalesce(r.rank, 5),
             CASE WHEN i.container_audience IS NULL THEN 0 ELSE coalesce(c.rank, 5) END,
@@ -117,7 +117,7 @@ CREATE TABLE reach AS
     FROM up u JOIN circles i ON i.n = u.n JOIN circles c ON c.n = u.above LEFT JOIN threads t ON t.n = u.above
     GROUP BY i.item_id
     UNION ALL
-    SELECT item_id, rank, 0 FROM circles JOIN fates USING (item_id) WHERE allowed AND parent_id IS NULL;
+    SELECT item_id, rank, 0 FROM circles WHERE parent_id IS NULL;
 """
 
 FOUND: dict[str, str] = {

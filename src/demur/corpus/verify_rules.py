@@ -225,7 +225,9 @@ content only (X9)."""
 CHECKS: dict[str, str] = {
     "item_without_one_decision": """SELECT item_id FROM (SELECT item_id, 1 AS i, 0 AS f FROM items
         UNION ALL SELECT item_id, 0, 1 FROM fates) GROUP BY item_id HAVING sum(i) <> 1 OR sum(f) <> 1""",
-    "record_twice": "SELECT record_id FROM records GROUP BY record_id HAVING count(*) > 1",
+    "record_twice": """SELECT record_id FROM records
+        WHERE hash(record_id) IN (SELECT hash(record_id) FROM records GROUP BY 1 HAVING count(*) > 1)
+        GROUP BY record_id HAVING count(*) > 1""",
     "record_in_another_slice": """SELECT r.record_id FROM records r JOIN slices s ON s.file = r.file
         LEFT JOIN lineage l ON l.record_id = r.record_id AND l.role = 'author'
           AND l.region = s.region AND l.shard = s.shard AND l.slice = s.slice WHERE l.record_id IS NULL""",

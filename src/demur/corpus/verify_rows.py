@@ -117,20 +117,29 @@ def _hashed(records: Any) -> Any:
     """Return a number for each record id, of all its digits.
 
     Raises:
-        UnclearError: an id is no record id, which has 32 digits.
+        UnclearError: an id is no record id.
     """
-    if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
-        raise UnclearError
-    if not len(records):
-        return np.zeros(0, np.uint64)
-    begin = int(np.frombuffer(records.buffers()[1], np.int32)[records.offset])
-    eights = np.frombuffer(records.buffers()[2], np.uint64, 4 * len(records), begin).reshape(-1, 4)
+    eights = _digits(records)
     found = eights[:, 0].copy()
     for column in range(1, 4):
         found *= _ELSEWHERE
         found ^= found >> np.uint64(32)
         found ^= eights[:, column]
     return found * _ELSEWHERE
+
+
+def _digits(records: Any) -> Any:
+    """Return the digits of record ids as they stand, eight in each number, uint64 [ids, 4].
+
+    Raises:
+        UnclearError: an id is no record id, which has 32 digits.
+    """
+    if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
+        raise UnclearError
+    if not len(records):
+        return np.zeros((0, 4), np.uint64)
+    begin = int(np.frombuffer(records.buffers()[1], np.int32)[records.offset])
+    return np.frombuffer(records.buffers()[2], np.uint64, 4 * len(records), begin).reshape(-1, 4)
 
 
 class UnclearError(Exception):
@@ -141,15 +150,9 @@ def numbered(records: Any) -> Any:
     """Return a number for each record id: the first half of its digits, so that equal ids have equal ones.
 
     Raises:
-        UnclearError: an id is no record id, which has 32 digits.
+        UnclearError: an id is no record id.
     """
-    if pc.any(pc.not_equal(pc.binary_length(records), _DIGITS)).as_py() or records.null_count:
-        raise UnclearError
-    if not len(records):
-        return np.zeros(0, np.uint64)
-    places = np.frombuffer(records.buffers()[1], np.int32)[records.offset :]
-    digits = np.frombuffer(records.buffers()[2], np.uint8)[places[0] : places[0] + _DIGITS * len(records)]
-    halves = np.ascontiguousarray(digits.reshape(-1, _DIGITS)[:, :16]).view(np.uint64)
+    halves = _digits(records)[:, :2]
     values = (halves & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((halves >> np.uint64(6)) & _ONES)
     return values[:, 0] | (values[:, 1] << np.uint64(4))
 

@@ -33,6 +33,19 @@ def test_all_texts_at_once_say_what_each_says(names: list[str], said: list[str],
         mentions._expressions.cache_clear()
 
 
+@settings(max_examples=300, deadline=None)
+@given(names=names, said=st.lists(texts, max_size=6), cut=st.sampled_from(["", "<NAME>", "<HANDLE>", "<EMAIL>"]))
+def test_a_cut_beside_a_word_of_a_new_name_is_looked_at_again(names: list[str], said: list[str], cut: str) -> None:
+    finder = name_finder(names)
+    parts = {word for name in (finder.spelled if finder else ()) for word in mentions._WORD.findall(name)}
+    told = [f"{text} {cut}" for text in said]
+    expected = [
+        cut in {"<NAME>", "<HANDLE>"} and not parts.isdisjoint(mentions._WORD.findall(text.casefold())) for text in told
+    ]
+    found = mentions._cut_by(pa.array(told, pa.string()), names, over=False, other=False)
+    assert found.to_pylist() == expected
+
+
 def test_many_names_are_found_too() -> None:
     many = [f"{chr(97 + one % 26)}{one}x y{one}" for one in range(3_000)]
     said = [f"so said {many[2_345]}, they say", "nobody"]

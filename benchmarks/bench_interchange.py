@@ -25,6 +25,7 @@ from demur.corpus.manifest import MANIFEST, corpus_digest
 from demur.corpus.redact_spans import SPANS
 from demur.lineage import write_sealed
 from demur.store import KeyRing, digest_file, write_json, write_table
+from demur.store.contents import content_digest
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 
 SHARDS = 8
@@ -42,13 +43,14 @@ def corpus_of(root: Path, rows: int) -> Path:
                 "record_id": ids,
                 "text": [" ".join(chance.choices(WORDS, k=25)) for _ in ids],
                 "language": ["en"] * len(ids),
+                "other_language": pa.nulls(len(ids), pa.string()),
                 "dialect": pa.nulls(len(ids), pa.string()),
                 "kind": ["post"] * len(ids),
             }
         )
         path = f"data/en/shard-{shard:03d}/slice-0.parquet"
         write_table(folder / path, table)
-        slices.append(SliceDigest("en", shard, 0, path, len(ids), "0" * 64, digest_file(folder / path)))
+        slices.append(SliceDigest("en", shard, 0, path, len(ids), content_digest(table), digest_file(folder / path)))
     keys = KeyRing(root / "keys", seed=b"bench")
     found = [{"start": 3, "end": 19, "kind": "EMAIL"}, {"start": 40, "end": 52, "kind": "PHONE"}]
     fates = pa.table(

@@ -36,6 +36,12 @@ def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(f"{module}.{seconds}", 600.0)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def _binaries() -> Path | None:
     """Find initdb and pg_ctl on PATH or where Debian puts them."""
     found = shutil.which("initdb")

@@ -27,6 +27,8 @@ from demur.store import cluster as on_cluster
 from demur.store import read_commit
 from demur.store.cluster import Cluster, glance, run_apart
 
+pytestmark = pytest.mark.long
+
 HERE = "cluster_driver"
 DRIVER = Path(driver.__file__)
 SECONDS = 600

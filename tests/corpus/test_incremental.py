@@ -25,6 +25,8 @@ from demur.lineage import SealedFile, handle_hash, name_hash
 from demur.store import KeyRing, read_commit
 from demur.terms.policy import ThirdPartyScope
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 300 if os.environ.get("DEMUR_NIGHTLY") else 6
 LAW = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 seeds = st.integers(0, 100_000)

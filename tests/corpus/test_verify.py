@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demur.corpus import read_manifest, verify
+from demur.corpus.interchange import export
 from demur.corpus.manifest import corpus_digest, write_manifest
 from demur.corpus.measures import MEASURES, UNBANDED, VERDICTS
 from demur.corpus.spill import read_bucket, write_bucket
@@ -32,9 +33,11 @@ from demur.corpus.write import SEALED
 from demur.errors import BrokenError, OutsideError
 from demur.lineage import SealedFile, bucket_of, write_sealed
 from demur.store import digest_file, read_commit, write_json
-from demur.terms.manifests import CorpusManifest, CorpusRecipe
+from demur.store.contents import content_digest
+from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.policy import ThirdPartyScope
 from demur.terms.tables import ACCOUNTS, HOLDS, ITEMS, NOTICES, STANDING
+from demur.training.slices import check_files as check_before_training
 
 Rows = list[dict[str, Any]]
 LATER = AS_OF + timedelta(days=9)
@@ -158,6 +161,30 @@ def test_one_flipped_byte_is_found_and_named(copy: Path) -> None:
         file.write_bytes(whole)
 
 
+def test_records_exchanged_with_the_digest_of_their_file_are_found(copy: Path) -> None:
+    corpus = next((copy / "corpora").iterdir())
+    manifest = read_manifest(corpus)
+    victim = next(one for one in manifest.slices if one.records)
+    for change in (
+        lambda table: table.set_column(1, table.schema.field("text"), [["another text"] * table.num_rows]),
+        lambda table: table.append_column("also", pa.array(["a letter"] * table.num_rows)),
+    ):
+        table = pq.read_table(corpus / victim.path)
+        (corpus / victim.path).unlink()
+        pq.write_table(change(table), corpus / victim.path)
+        digest = digest_file(corpus / victim.path)
+        slices = tuple(replace(one, file_digest=digest) if one == victim else one for one in manifest.slices)
+        write_manifest(corpus, replace(manifest, slices=slices))
+        with pytest.raises(BrokenError, match="found others") as found:
+            _verdict(copy)
+        assert f"{victim.path} holds other records" in str(found.value)
+        with pytest.raises(BrokenError, match="build it again"):
+            check_before_training(corpus, read_manifest(corpus))
+        with pytest.raises(BrokenError, match="changed"):
+            export(corpus, copy / "out", form="parquet")
+        shutil.rmtree(copy / "out", ignore_errors=True)
+
+
 def _sealed_again(corpus: Path, folder: Path, kind: str, change: Callable[[Rows], None]) -> None:
     """Rewrite a sealed file and the manifest around it, as somebody with the key could."""
     path, secret = corpus / "sealed" / f"{kind}.sealed", ring(folder).secret("lineage")
@@ -173,10 +200,14 @@ def _sealed_again(corpus: Path, folder: Path, kind: str, change: Callable[[Rows]
 
 def _remanifest(corpus: Path) -> None:
     manifest = read_manifest(corpus)
-    slices = tuple(replace(one, file_digest=digest_file(corpus / one.path)) for one in manifest.slices)
+    slices = tuple(_as_it_is(corpus / one.path, one) for one in manifest.slices)
     sealed = {path: digest_file(corpus / path) for path in manifest.sealed}
     digest = corpus_digest(CorpusRecipe(**manifest.inputs["recipe"]), slices)
     write_manifest(corpus, replace(manifest, slices=slices, sealed=sealed, digest=digest, corpus_id=digest[:16]))
+
+
+def _as_it_is(path: Path, one: SliceDigest) -> SliceDigest:
+    return replace(one, file_digest=digest_file(path), content_digest=content_digest(pq.read_table(path)))
 
 
 def _double(corpus: Path) -> None:

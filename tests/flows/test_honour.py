@@ -26,6 +26,8 @@ from demur.notice.schema import CAMPAIGNS, DELIVERIES
 from demur.training import open_base, read_model
 from demur.wiring import open_service
 
+pytestmark = pytest.mark.long
+
 
 def now():
     """The present instant: the next look takes in whatever was recorded by then."""

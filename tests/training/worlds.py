@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from demur.store.files import digest_bytes, digest_file, digest_json, write_json, write_table
+from demur.store.contents import content_digest
+from demur.store.files import digest_file, digest_json, write_json, write_table
 from demur.store.keys import KeyRing
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 from demur.terms.tables import RECORDS
@@ -76,13 +77,6 @@ def write_corpus(
     files = {}
     for place in sorted(parts):
         ordered = sorted(parts[place], key=lambda row: row.record_id)
-        content = digest_bytes("".join(f"{len(row.text)}:{row.record_id}{row.text}" for row in ordered).encode())
-        digest_parts.append([*place, len(ordered), content])
-        files[place] = (ordered, content)
-    digest = digest_json({"recipe": recipe.as_json(), "slices": sorted(digest_parts)})
-    folder = root / digest[:16]
-    for (region, shard, number), (ordered, content) in files.items():
-        path = f"data/{region}/shard-{shard:03d}/slice-{number}.parquet"
         table = pa.table(
             {
                 "record_id": [row.record_id for row in ordered],
@@ -94,8 +88,14 @@ def write_corpus(
             },
             schema=RECORDS,
         )
+        digest_parts.append([*place, len(ordered), content_digest(table)])
+        files[place] = (table, digest_parts[-1][-1])
+    digest = digest_json({"recipe": recipe.as_json(), "slices": sorted(digest_parts)})
+    folder = root / digest[:16]
+    for (region, shard, number), (table, content) in files.items():
+        path = f"data/{region}/shard-{shard:03d}/slice-{number}.parquet"
         write_table(folder / path, table)
-        made.append(SliceDigest(region, shard, number, path, len(ordered), content, digest_file(folder / path)))
+        made.append(SliceDigest(region, shard, number, path, table.num_rows, content, digest_file(folder / path)))
     manifest = CorpusManifest(digest[:16], digest, {"recipe": recipe.as_json()}, tuple(made), {}, {})
     write_json(folder / "manifest.json", asdict(manifest))
     return folder

@@ -20,6 +20,7 @@ from demur.corpus.disk import writing
 from demur.corpus.manifest import read_manifest
 from demur.errors import BrokenError, InputError
 from demur.store import digest_file, digest_json
+from demur.store.contents import says
 from demur.terms.manifests import CorpusManifest, SliceDigest
 from demur.terms.progress import Progress, silent
 
@@ -138,7 +139,8 @@ def _batches(corpus: Path, one: SliceDigest, whole: Any, schema: Any) -> Iterato
     Raises:
         BrokenError: the file is not as it was written, or its columns are not those of the other slices.
     """
-    if not (corpus / one.path).exists() or digest_file(corpus / one.path) != one.file_digest:
+    path = corpus / one.path
+    if not path.exists() or digest_file(path) != one.file_digest or not says(path, one.content_digest):
         raise BrokenError(f"expected {one.path} as it was written, found it missing or changed; build again")
     with _open(corpus, one) as file:
         names = {"id": "record_id"}

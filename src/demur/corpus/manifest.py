@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from demur.errors import BrokenError
 from demur.store import digest_file, digest_json, read_json, write_json
+from demur.store.contents import says
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 
 MANIFEST = "manifest.json"
@@ -57,8 +58,13 @@ def read_manifest(folder: Path) -> CorpusManifest:
     return manifest
 
 
-def check_files(folder: Path, manifest: CorpusManifest) -> None:
-    """Check every file that the manifest lists, and that there is no other.
+def check_files(folder: Path, manifest: CorpusManifest, known: Collection[str] = ()) -> None:
+    """Check every file that the manifest lists, and that there is no other; and that slices say what it says they say.
+
+    Args:
+        folder: of the corpus.
+        manifest: of it.
+        known: digests of files whose contents were looked at before.
 
     Raises:
         BrokenError: a file is missing, changed or extra; each is named.
@@ -69,6 +75,11 @@ def check_files(folder: Path, manifest: CorpusManifest) -> None:
     faults += [f"{path} is not of this corpus" for path in sorted(present - set(listed))]
     faults += [
         f"{path} was changed" for path in sorted(present & set(listed)) if digest_file(folder / path) != listed[path]
+    ]
+    faults += [
+        f"{one.path} holds other records than the digest of the corpus"
+        for one in (manifest.slices if not faults else ())
+        if one.file_digest not in known and not says(folder / one.path, one.content_digest)
     ]
     if faults:
         raise BrokenError(

@@ -8,6 +8,7 @@ what does not fit is spilled to a folder that is removed: the build's own, or a 
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from demur.corpus.verify_rules import (
     FOUND,
     HOLDING,
     NAMES,
+    ONCE,
     REACH,
     RECOUNTED,
     SAID,
@@ -207,10 +209,10 @@ def refuse_violations(verdict: dict[str, Any]) -> None:
 
 @contextmanager
 def connect(spill: Path, *, encrypted: bool) -> Iterator[Any]:
-    """Yield the engine with bounded memory.
+    """Yield the engine with bounded memory. Its tables lie packed on the disk; bare, a list of their blocks is large.
 
     Args:
-        spill: what does not fit goes here.
+        spill: the tables, and what else does not fit, go here.
         encrypted: with a key that is never written. Three times slower; a build's work folder holds the same rows in
             clear until the build is done, so there it is not needed. The engine calls its built-in cipher unsafe
             because it trusts the random numbers of another library more; nothing else is written with it.
@@ -232,14 +234,25 @@ def connect(spill: Path, *, encrypted: bool) -> Iterator[Any]:
             "autoload_known_extensions": False,
         }
     )
+    key = f" (ENCRYPTION_KEY '{secrets.token_hex(32)}')" if encrypted else ""
     try:
-        with engine:
+        with tempfile.TemporaryDirectory(dir=spill) as folder, engine:
+            engine.execute(f"ATTACH {quoted(Path(folder) / 'tables')}{key}; USE tables")
             yield engine
     except duckdb.OutOfMemoryException as error:
         raise OutsideError(
             f"the verifier needs more memory than it has ({MEMORY}, or what DEMUR_VERIFIER_MEMORY says); set that to"
             " more, as 4GB, and run the same command again"
         ) from error
+
+
+def quoted(path: object) -> str:
+    """Return a path as the engine reads it in a statement.
+
+    >>> quoted("it's")
+    "'it''s'"
+    """
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def load_settings(connection: Any, manifest: CorpusManifest, facts: dict[str, Any]) -> None:
@@ -384,6 +397,8 @@ def among_items(connection: Any) -> tuple[dict[str, int], dict[str, dict[str, in
                 "decided": count(connection, f"fates WHERE reason_bits & {bit} <> 0"),
                 "recounted": count(connection, "found"),
             }
+    for name in (*ONCE, "found"):
+        connection.execute(f"DROP TABLE {name}")
     return checks, recounted
 
 

@@ -42,6 +42,7 @@ from demur.corpus.verify import (
     load_settings,
     near_copies,
     objector_names,
+    quoted,
     table,
 )
 from demur.corpus.verify_changed_rules import (
@@ -171,7 +172,7 @@ class _Changes:
 
     def judged(self) -> Verdict | None:
         """Return the verdict; ``None`` if everything has to be judged."""
-        check_files(self._folder, self._manifest)
+        check_files(self._folder, self._manifest, {one.file_digest for one in self._earlier.slices})
         if any(self._file(kind, True).buckets != self._file(kind, False).buckets for kind in READ):
             return None
         for kind in COLUMNS:
@@ -245,8 +246,7 @@ class _Changes:
 
     def _name(self, variable: str, files: Iterable[object]) -> None:
         """Give the engine a list of files under a name."""
-        quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-        self._engine.execute(f"SET VARIABLE {variable} = [{quoted}]")
+        self._engine.execute(f"SET VARIABLE {variable} = [{', '.join(map(quoted, files))}]")
 
     def _load_records(self) -> None:
         """Load the ids of records that came and went where the bytes of a slice are others."""

@@ -15,32 +15,32 @@ from __future__ import annotations
 
 AUTHORS = """
 -- every author of every item, in the epoch that the item was made in; an author without an epoch stays, with nulls
-CREATE TABLE slots AS
-    SELECT item_id, account_id AS account, created_at FROM items
-    UNION ALL
-    SELECT item_id, unnest(co_account_ids) AS account, created_at FROM items WHERE co_account_ids IS NOT NULL;
 CREATE TABLE authors AS
     SELECT s.item_id, s.account, s.created_at, a.person_id, a.status, a.private, a.compromised_from, a.compromised_until
-    FROM slots s LEFT JOIN accounts a
+    FROM (
+        SELECT item_id, account_id AS account, created_at FROM items
+        UNION ALL
+        SELECT item_id, unnest(co_account_ids), created_at FROM items WHERE co_account_ids IS NOT NULL
+    ) s LEFT JOIN accounts a
       ON a.account_id = s.account
      AND (a.owned_from IS NULL OR s.created_at IS NULL OR a.owned_from <= s.created_at)
      AND (a.owned_until IS NULL OR s.created_at IS NULL OR s.created_at < a.owned_until);
-DROP TABLE slots;
 """
 
 COUNTRIES = """
--- countries that surely count: now and at the notice; one unknown member makes the whole set unknown
+-- countries that surely count: now, at the notice and always; one unknown member makes the whole set unknown
 CREATE TABLE person_countries AS
     SELECT person_id, unnest(countries_now) AS country FROM standing WHERE len(countries_now) > 0
     UNION SELECT person_id, NULL FROM standing WHERE coalesce(len(countries_now), 0) = 0
-    UNION SELECT person_id, unnest(countries_at_notice) FROM standing WHERE len(countries_at_notice) > 0;
--- residences at creation are added for each item, when the item's moment lies in an episode
+    UNION SELECT person_id, unnest(countries_at_notice) FROM standing WHERE len(countries_at_notice) > 0
+    UNION SELECT person_id, country FROM residence WHERE valid_from IS NULL AND valid_until IS NULL;
+-- residences at creation are added for each item, when the item's moment lies in an episode; a row may stand twice
 CREATE TABLE author_countries AS
-    SELECT DISTINCT a.item_id, a.person_id, c.country
+    SELECT a.item_id, a.person_id, c.country
     FROM authors a JOIN person_countries c USING (person_id)
-    UNION
-    SELECT DISTINCT a.item_id, a.person_id, r.country
-    FROM authors a JOIN residence r USING (person_id)
+    UNION ALL
+    SELECT a.item_id, a.person_id, r.country
+    FROM authors a JOIN (FROM residence WHERE valid_from IS NOT NULL OR valid_until IS NOT NULL) r USING (person_id)
     WHERE (r.valid_from IS NULL OR a.created_at IS NULL OR r.valid_from <= a.created_at)
       AND (r.valid_until IS NULL OR a.created_at IS NULL OR a.created_at < r.valid_until);
 """
@@ -216,6 +216,12 @@ CREATE TABLE carried AS
     )
     SELECT item_id, carried_id FROM down;
 """
+
+ONCE = (
+    "authors", "person_countries", "author_countries", "claims", "terms", "delivered", "hidden", "circles", "threads",
+    "reach",
+)  # fmt: skip
+"""Tables of these steps that no check reads."""
 
 FLOORS = ("private_message", "minor", "minor_at_creation", "held", "suppressed")
 SAID = ("objected", "original_objected", "no_consent")

@@ -6,7 +6,6 @@ again but linked to the same bytes (COR-11).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -31,6 +30,7 @@ from demur.corpus.touched import BESIDE
 from demur.errors import BrokenError, OutsideError
 from demur.lineage import buckets_of, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, read_commit, remove_tree, write_table
+from demur.store.contents import content_digest
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
 
@@ -43,7 +43,6 @@ _OPENED = {"fates": FATES, "measures": MEASURES}
 KINDS = ("lineage", "fates", "measures", "bands", *BESIDE)
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
-_NULL = b"\xff" * 8
 _REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
 
 
@@ -97,29 +96,6 @@ def write(
     size = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
     facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "sealed": sealed}
     commit_record(folder, {**facts, "size": size if any(one["records"] for one in listed) else {}})
-
-
-def content_digest(records: Any) -> str:
-    """Return the SHA-256 over records in order: every field as length and UTF-8 bytes, a null as an impossible length.
-
-    >>> content_digest(_BARE.empty_table())[:8]
-    'e3b0c442'
-    """
-    if not records.num_rows:
-        return hashlib.sha256().hexdigest()
-    digest = hashlib.sha256()
-    for batch in records.combine_chunks().to_batches():
-        fields = []
-        for name in _BARE.names:
-            column = batch.column(name)
-            lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(">u8")
-            raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(lengths), [None, pa.py_buffer(lengths)])
-            size = pc.if_else(column.is_valid(), raw.cast(pa.large_binary()), pa.scalar(_NULL, pa.large_binary()))
-            fields += [size, pc.fill_null(column.cast(pa.large_binary()), b"")]
-        joined = pc.binary_join_element_wise(*fields, pa.scalar(b"", pa.large_binary()))
-        ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + len(joined) + 1]
-        digest.update(memoryview(joined.buffers()[2])[int(ends[0]) : int(ends[-1])])
-    return digest.hexdigest()
 
 
 class _Slicing:

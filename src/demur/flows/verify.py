@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demur.clock import parse
-from demur.corpus import read_manifest, verify
+from demur.corpus import check_files, read_manifest, verify
 from demur.erasure import Certificate
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.decided import decided
@@ -70,6 +70,7 @@ def rebuild_clean(parts: Parts, *, at: datetime, workers: int | None = None) -> 
     """Build corpus and model from the source again, reusing nothing, and compare; the clean build is removed."""
     folder = corpus_folder(parts.workspace)
     manifest = read_manifest(folder)
+    check_files(folder, manifest)
     here = current(parts.workspace)
     with fresh(parts.workspace, "clean") as scratch:
         clean = rebuild_corpus(

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from demur.errors import BrokenError
 from demur.ledger.people_tree import people_root
+from demur.store.contents import EMPTY
 from demur.store.files import canonical, digest_json, read_json, write_json
 from demur.terms.manifests import Receipt, SliceDigest, SliceRef, TrainPlan
 from demur.training.plan import plan_digest
-from demur.training.slices import EMPTY
 from demur.training.states import StateFacts
 
 PeopleRoots = Mapping[SliceRef, tuple[str, int]]

@@ -9,11 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from demur.errors import BrokenError
-from demur.store.files import digest_bytes, digest_file, digest_json, read_json
+from demur.store.contents import says
+from demur.store.files import digest_file, digest_json, read_json
 from demur.terms.manifests import CorpusManifest, SliceDigest, SliceRef
-
-EMPTY = digest_bytes(b"")
-"""Content digest that stands for a slice without a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +72,9 @@ def _fault(corpus_dir: Path, entry: SliceDigest) -> str:
     path = corpus_dir / entry.path
     if not path.exists():
         return "" if entry.records == 0 else f"{entry.path}: missing"
-    return (
-        "" if digest_file(path) == entry.file_digest else f"{entry.path}: its bytes differ from the manifest's digest"
-    )
+    if digest_file(path) != entry.file_digest:
+        return f"{entry.path}: its bytes differ from the manifest's digest"
+    return "" if says(path, entry.content_digest) else f"{entry.path}: its records differ from the corpus' digest"
 
 
 def by_place(manifest: CorpusManifest) -> dict[SliceRef, SliceDigest]:

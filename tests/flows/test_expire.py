@@ -26,10 +26,14 @@ from demur.erasure import look_for
 from demur.errors import ConfigError, RefusedError
 from demur.flows.build import build_corpus
 from demur.flows.expire import PLAN, check_record, expire, records, rehearse, unfinished, versions
+from demur.flows.honour import erase_waiting
 from demur.flows.intake import take_in
 from demur.flows.left import beside
-from demur.flows.parts import current
+from demur.flows.parts import current, set_current
+from demur.flows.pending import pending
 from demur.flows.publish import publish
+from demur.flows.schedule import adopt
+from demur.flows.verify import verify_certificate
 from demur.lineage import SealedFile
 from demur.store import digest_file, read_json
 from demur.terms.site import Retention, Site
@@ -93,6 +97,19 @@ def test_an_old_version_is_gone_and_its_record_holds(copies: Callable[..., Platf
     assert gone.items() >= {f"corpora/{first}/{name}": digest for name, digest in old.sealed.items()}.items()
     read_manifest(here.space.corpora / second.corpus_id)
     assert current(here.space).corpus == second.corpus_id
+
+
+def test_a_record_says_when_the_sealed_files_stand_whole_under_another_name(
+    copies: Callable[..., Platform], tmp_path: Path
+) -> None:
+    here = copies("untrained")
+    (first,) = (one.corpus_id for one in versions(here.parts))
+    newer(here)
+    shutil.copytree(here.space.corpora / first, tmp_path / "backup", copy_function=os.link)
+    done = expire(here.parts, Retention(keep_versions=1), clock=clock())
+    found = {check.name: check for check in check_record(read_json(done.records[0]), root=here.space.root)}
+    assert found["salts"].ok is False
+    assert found["salts"].detail == "9 of 9 sealed files stand whole under another name"
 
 
 def test_the_salts_go_before_the_bytes(copies: Callable[..., Platform], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +180,51 @@ def test_an_older_model_goes_with_its_corpus_and_the_served_one_keeps_its_states
     from demur.flows.verify import verify_model
 
     assert verify_model(here.parts, served)["holds"]
+
+
+def expired(here: Platform) -> datetime:
+    """The current version had its time, one that was built later has not."""
+    first, at = str(current(here.space).corpus), AS_OF + timedelta(days=20)
+    build_corpus(here.parts, POLICY, here.recipe(shards=2), as_of=at, known_at=at)
+    adopt(here.parts, first)
+    expire(here.parts, Retention(keep_days=30), clock=clock(AS_OF + timedelta(days=31)))
+    return AS_OF + timedelta(days=31)
+
+
+def unnoted(here: Platform) -> datetime:
+    """The first build was killed before its corpus became the current one."""
+    set_current(here.space, corpus=None)
+    return LATER
+
+
+@pytest.mark.parametrize("way", [expired, unnoted])
+def test_whoever_objects_while_no_version_is_current_leaves_those_that_are_here(
+    copies: Callable[..., Platform], way: Callable[[Platform], datetime]
+) -> None:
+    here = copies("untrained")
+    at = way(here)
+    assert current(here.space).corpus is None
+    assert len(versions(here.parts)) == 1
+    here.object("olga", at=at)
+    assert [one.person_id for one in pending(here.parts)] == ["agora:p-olga"]
+    assert everything(here)
+    done = erase_waiting(here.parts, clock=clock(at + timedelta(hours=1)), workers=1)
+    assert done is not None
+    assert everything(here) == []
+    assert current(here.space).corpus == done.corpus
+    assert "olga" not in here.authors()
+    assert [one for one in verify_certificate(here.parts, Path(str(done.certificate))) if one.ok is False] == []
+    assert pending(here.parts) == ()
+
+
+def test_without_any_version_there_is_nothing_to_erase_from(copies: Callable[..., Platform]) -> None:
+    here = copies("untrained")
+    expire(here.parts, Retention(keep_days=1), clock=clock())
+    here.object("olga", at=LATER + WEEK)
+    assert pending(here.parts) == ()
+    with pytest.raises(RefusedError, match="nothing to erase from"):
+        here.erase(LATER + 2 * WEEK)
+    assert erase_waiting(here.parts, clock=clock(LATER + 2 * WEEK), workers=1) is None
 
 
 def test_a_rehearsal_changes_nothing(copies: Callable[..., Platform]) -> None:

@@ -33,7 +33,7 @@ from demur.flows.parts import corpus_folder
 from demur.flows.steps import Steps
 from demur.flows.verify import verify_certificate
 from demur.ledger import EntryKind, Ledger
-from demur.media import MediaRecipe, build, read_media_slice
+from demur.media import MediaRecipe, build, read_media_slice, write_media_slice
 from demur.media.build import read_media_manifest
 from demur.store import digest_file, write_json
 from demur.terms.site import OpenLineage, Retention
@@ -405,6 +405,19 @@ def test_the_ledger_knows_and_a_changed_file_is_found(at_home):
     path.unlink()
     path.write_bytes(content)
     with pytest.raises(BrokenError, match="found others"):
+        verify_media(at_home.parts)
+
+
+def test_records_exchanged_with_the_digest_of_their_file_are_found(at_home):
+    folder = media_folder(at_home.parts)
+    manifest = read_media_manifest(folder)
+    victim = manifest.slices[0]
+    others = [replace(one, text="what nobody said") for one in read_media_slice(folder / victim.path)]
+    facts = write_media_slice(folder / victim.path, others)
+    slices = (replace(victim, bytes=facts["bytes"], sha256=facts["sha256"]), *manifest.slices[1:])
+    write_json(folder / "manifest.json", asdict(replace(manifest, slices=slices)))
+    assert read_media_manifest(folder).digest == manifest.digest
+    with pytest.raises(BrokenError, match="expected the records of the media build's digest"):
         verify_media(at_home.parts)
 
 

@@ -6,14 +6,16 @@ from datetime import timedelta
 
 import orjson
 import pytest
-from flow_worlds import LATER, opened
+from flow_worlds import AS_OF, LATER, POLICY, opened
 
 from demur.errors import InputError, RefusedError
+from demur.flows import order, steps
+from demur.flows.build import build_corpus
 from demur.flows.hold import lift_hold
 from demur.flows.order import execute
 from demur.flows.parts import current
 from demur.flows.verify import verify_certificate
-from demur.ledger import Ledger, read_proof, verify_proof
+from demur.ledger import EntryKind, Ledger, read_proof, verify_proof
 from demur.training import read_model
 
 ORDER = {"authority": "BfDI", "instrument": "order 7/2026"}
@@ -48,8 +50,6 @@ def test_a_slice_is_erased_for_good_and_the_pack_can_be_checked(here):
     said = {"type": "hold", "hold_id": "o-1", "act": "lift", "by": ["Ann", "Bea"], "authority": "x", "instrument": "y"}
     here.parts.registry.record(said, recorded_at=LATER)  # nor by an event file
     later = LATER + timedelta(days=30)
-    from demur.flows.build import build_corpus
-
     build_corpus(here.parts, "demur-strict", here.recipe(), as_of=later, known_at=later)
     assert not _photos(here)
 
@@ -85,6 +85,77 @@ def test_a_whole_model_or_corpus_is_destroyed(here):
     _execute(here, "o-2", artefact=first.corpus)
     assert not (here.space.corpora / first.corpus).exists()
     assert current(here.space).corpus is None
+
+
+def _logged(here, name="o-1"):
+    """Return what the ledger says of an order's execution; ``None`` = nothing."""
+    with Ledger.open(here.space.ledger, here.parts.keys) as ledger:
+        index = ledger.find(EntryKind.ERASURE, f"executed:{name}")
+        return None if index is None else ledger.opening(index).facts
+
+
+def _told(done):
+    return orjson.loads((done.pack / "order.json").read_bytes())
+
+
+def _refuse(*_):
+    raise RefusedError("a stage still works")
+
+
+def test_an_order_is_carried_out_only_when_nothing_is_left_and_then_once(copies, monkeypatch):
+    here = copies("untrained")
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "clear_all", _refuse)
+        with pytest.raises(RefusedError, match="still works"):
+            _execute(here, kinds=["photo"])
+    assert _logged(here) is None
+    assert not (here.space.erasures / "orders" / "o-1" / "order.json").exists()
+    done = _execute(here, kinds=["photo"])
+    assert {one.share.items for one in done.after} == {0}
+    told = _told(done)
+    assert told == _logged(here)
+    assert told["certificate"] == "certificate.json"
+    again = execute(here.parts, "o-1", ORDER, clock=lambda: LATER + timedelta(days=1), workers=1)
+    assert again.erased is None
+    assert _told(again) == told == _logged(here)
+
+
+def test_what_is_left_is_never_called_carried_out(copies, monkeypatch):
+    here = copies("untrained")
+    with monkeypatch.context() as patch:
+        patch.setattr(order, "pending", lambda *_, **__: ())
+        with pytest.raises(RefusedError, match="not carried out") as caught:
+            _execute(here, kinds=["photo"])
+    assert ["2 items" in fault for fault in caught.value.faults] == [True]
+    assert _logged(here) is None
+    assert {one.share.items for one in _execute(here, kinds=["photo"]).after} == {0}
+
+
+def test_an_order_reaches_a_version_that_nobody_uses(copies):
+    here = copies("untrained")
+    at = AS_OF + timedelta(days=7)
+    new = build_corpus(here.parts, POLICY, here.recipe(shards=2), as_of=at, known_at=at).corpus_id
+    execute(here.parts, "whole", {**ORDER, "artefact": new}, clock=lambda: at, workers=1)
+    assert current(here.space).corpus is None
+    done = _execute(here, kinds=["photo"])
+    assert {one.share.items for one in done.before} == {2}
+    assert {one.share.items for one in done.after} == {0}
+    assert _told(done)["erasure"] == done.erased.erasure_id
+
+
+def test_the_papers_hold_the_certificate_of_a_round_before(copies, monkeypatch):
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    here = copies("untrained")
+    with monkeypatch.context() as patch:
+        patch.setattr(order, "_pack", die)
+        with pytest.raises(KeyboardInterrupt):
+            _execute(here, kinds=["photo"])
+    done = _execute(here, kinds=["photo"])
+    assert done.erased is None
+    assert _told(done)["certificate"] == "certificate.json"
+    assert [one for one in verify_certificate(here.parts, done.pack / "certificate.json") if one.ok is False] == []
 
 
 def test_an_order_that_names_nothing_that_is_here_is_refused(here):

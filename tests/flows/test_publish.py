@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ import orjson
 import pytest
 from flow_worlds import LATER, SENTINEL, Platform
 
-from demur.corpus import read_manifest
-from demur.erasure import find_sentinel
+from demur.corpus import decision_file, read_manifest
+from demur.erasure import Certificate, find_sentinel, render_text
 from demur.errors import OutsideError, RefusedError
+from demur.flows import publish as publishing
 from demur.flows.hold import place_hold
 from demur.flows.openlineage import EVENTS, STATE, tell
 from demur.flows.parts import corpus_folder
 from demur.flows.publish import CROISSANT, publish, publish_decisions
+from demur.flows.verify import verify_certificate
 from demur.ledger import Ledger, read_leaf
 from demur.store import digest_file, read_json, write_json
+from demur.store.apart import apart
 from demur.terms.site import OpenLineage, Site
 
 CONTROLLER = Site(platform="Agora", controller="Agora Ltd")
@@ -107,6 +111,174 @@ def test_a_hold_on_exports_only_stops_it_although_nothing_is_taken_out(plain: Pl
     place_hold(plain.parts, "H-2", scope, at=LATER)
     with pytest.raises(RefusedError, match="H-2"):
         leave(plain, tmp_path / "out")
+
+
+WAYS: dict[str, Callable[..., Any]] = {
+    "corpus": leave,
+    "decisions": lambda here, out, clock=lambda: LATER: publish_decisions(
+        here.parts, None, out, form="jsonl", clock=clock
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WAYS)
+@pytest.mark.parametrize("logged", [True, False])
+def test_nothing_is_outside_that_the_ledger_does_not_know_and_a_killed_run_is_repeated(
+    plain: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, logged: bool
+) -> None:
+    real = publishing._log
+
+    def die(*given: Any) -> None:
+        if logged:
+            real(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "_log", die)
+        with pytest.raises(KeyboardInterrupt):
+            WAYS[what](plain, tmp_path / "out")
+    assert list(tmp_path.glob("*out*")) == []
+    assert [leaf["kind"] for leaf in leaves(plain)].count("export") == logged
+    (tmp_path / ".out.part").mkdir()  # a kill leaves what an interrupt removes
+    (tmp_path / ".out.part" / "left").write_text(SENTINEL, encoding="utf-8")
+    WAYS[what](plain, tmp_path / "out")
+    assert leaves(plain)[-1]["kind"] == "export"
+    assert (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def seen_by_others(folder: Path) -> list[Path]:
+    """Return the files that somebody else on the machine can read, however deep."""
+    found: list[Path] = []
+    for path in folder.iterdir():
+        if path.is_dir() and path.stat().st_mode & 0o011:
+            found += seen_by_others(path)
+        elif path.is_file() and path.stat().st_mode & 0o044:
+            found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_nobody_else_can_read_what_is_being_written(
+    plain: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    looks: list[list[Path]] = []
+    told: list[int] = []
+    real = decision_file._fates
+
+    def fates(*given: Any) -> Any:
+        looks.append(seen_by_others(tmp_path / "there"))
+        yield from real(*given)
+
+    def clock() -> datetime:
+        if (tmp_path / "there").exists():
+            looks.append(seen_by_others(tmp_path / "there"))
+            told.append(sum(path.is_file() for path in (tmp_path / "there").rglob("*")))
+        return LATER
+
+    monkeypatch.setattr(decision_file, "_fates", fates)
+    before = os.umask(0o022)
+    try:
+        WAYS[what](plain, tmp_path / "there" / "out", clock=clock)
+    finally:
+        os.umask(before)
+    assert max(told) > 0
+    assert looks == [[]] * len(looks)
+
+
+def test_a_decision_file_that_fails_leaves_nothing(
+    plain: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "chmod", die)
+        with pytest.raises(KeyboardInterrupt):
+            WAYS["decisions"](plain, tmp_path / "out" / "d.jsonl")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_refusal_leaves_the_decision_file_of_before(plain: Platform, tmp_path: Path) -> None:
+    WAYS["decisions"](plain, tmp_path / "d.jsonl")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("d.jsonl*")}
+
+    def clock() -> datetime:
+        if (tmp_path / ".d.jsonl.part").exists():
+            plain.object("olga")
+        return LATER
+
+    with pytest.raises(RefusedError):
+        WAYS["decisions"](plain, tmp_path / "d.jsonl", clock=clock)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("d.jsonl*")} == before
+    decision_file.check_decisions(tmp_path / "d.jsonl")
+
+
+def test_a_folder_apart_is_its_owners_and_goes_whatever_was_there(tmp_path: Path) -> None:
+    (tmp_path / ".a.part").write_text("of before", encoding="utf-8")
+    with apart(tmp_path / "a") as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert list(folder.iterdir()) == []
+        (folder / "a").write_text("new", encoding="utf-8")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Certificates --------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_names_what_left_of_every_corpus_that_may_have_held_them(
+    copies: Callable[..., Platform], tmp_path: Path
+) -> None:
+    here = copies("untrained")
+    none = copies("untrained", "none")
+    none.object("olga")
+    assert none.certificate(none.erase())["not_recalled"] == []
+    first = corpus_folder(here.space).name
+    digest = leave(here, tmp_path / "a").digest
+    sha = WAYS["decisions"](here, tmp_path / "d.jsonl")["sha256"]
+    here.object("olga")
+    done = here.erase()
+    found = here.certificate(done)["not_recalled"]
+    assert [any(one in sentence and first in sentence for sentence in found) for one in (digest, sha)] == [True, True]
+    assert len(found) == 2
+    assert digest in render_text(Certificate.read(Path(str(done.certificate))))
+    assert [one for one in verify_certificate(here.parts, Path(str(done.certificate))) if one.ok is False] == []
+    second = corpus_folder(here.space).name
+    leave(here, tmp_path / "b")
+    here.object("mia", at=LATER + timedelta(hours=1))
+    later = here.certificate(here.erase(LATER + timedelta(days=1)))["not_recalled"]
+    assert later[:2] == found, "the first corpus is gone, its copies are not"
+    assert [second in sentence for sentence in later] == [False, False, True]
+
+
+def test_copies_of_a_corpus_that_holds_none_of_them_are_not_named(plain: Platform, tmp_path: Path) -> None:
+    leave(plain, tmp_path / "a")
+    plain.object("olga")
+    plain.erase()
+    leave(plain, tmp_path / "b")
+    plain.object("nobody-here", at=LATER + timedelta(hours=1))
+    found = plain.certificate(plain.erase(LATER + timedelta(days=1)))["not_recalled"]
+    assert len(found) == 1, "the corpus after is the one before"
+
+
+def test_who_asked_is_never_open_to_others(plain: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.chmod
+
+    def die(path: Path, *given: Any, **named: Any) -> None:
+        if path.name.endswith("answers.json"):
+            raise KeyboardInterrupt
+        real(path, *given, **named)
+
+    plain.object("olga")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "chmod", die)
+        with pytest.raises(KeyboardInterrupt):
+            plain.erase()
+    assert not list(plain.space.erasures.glob("*/*answers*"))
+    done = plain.erase()
+    (answers,) = plain.space.erasures.glob("*/answers.json")
+    assert answers.stat().st_mode & 0o777 == 0o600
+    assert len(plain.certificate(done)["requests"]) == len(read_json(answers)) == 1
 
 
 # OpenLineage ---------------------------------------------------------------------------------------------------------

@@ -67,8 +67,13 @@ EVENTS = st.one_of(
     st.builds(lambda item: {"type": "delete", "item_id": item, "at": "yesterday"}, ITEMS),
     st.builds(lambda item, hour, who: {"type": "audience", "item_id": item, "at": when(hour), "audience": who},
               ITEMS, HOURS, AUDIENCES),
+    st.builds(lambda item, hour, said: whole("edit", item, hour, "d") | said, ITEMS, HOURS,
+              st.sampled_from([{"audience": "circle"}, {"signal": "no"}, {"at": "soon", "special_category": True},
+                               {"at": None, "audience": "followers"}, {"type": "create", "kind": "rune"},
+                               {"type": "delete"}])),
     st.builds(lambda hour, name: {"type": "account", "account_id": "ann", "at": when(hour), **name}, HOURS,
-              st.sampled_from([{"handle": "@a"}, {"handle": "@b"}, {"status": "deleted"}, {"private": True}])),
+              st.sampled_from([{"handle": "@a"}, {"handle": "@b"}, {"status": "deleted"}, {"private": True},
+                               {"status": "banned"}, {"at": "soon", "private": True}])),
 )  # fmt: skip
 
 
@@ -162,7 +167,8 @@ def test_the_door_counts_what_the_reader_will_quarantine(tmp_path):
     assert kept.as_json() == {"events": len(BAD) + 1, "accepted": 1, "quarantined": expected}
     with open_parts(space) as parts:
         pulled = feed.pull(parts, at=AT)
-        assert (pulled.items, pulled.quarantined) == (1, expected)
+        # the audience of the item that cannot be read is kept too: as unknown
+        assert (pulled.items, pulled.quarantined) == (2, expected)
         assert feed.pull(parts, at=AT).segments == 0
     assert not list((space.work / "run").iterdir()), "no text stays behind"
 
@@ -269,7 +275,7 @@ def test_rows_that_are_taken_in_together_have_the_ids_of_single_ones(tmp_path):
     take(tmp_path, [events])
     (part,) = (tmp_path / "source" / "items").glob("*.parquet")
     rows = pq.read_table(part).to_pylist()
-    assert len(rows) == 6
+    assert len(rows) == 7, "of the edit of no kind stays that its audience is unknown"
     ints = {0: 5}  # a whole number is kept as the column's type, but named as it was told
     for row in rows:
         number = row["item_id"].removeprefix("forum:")

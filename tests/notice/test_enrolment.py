@@ -71,7 +71,7 @@ def test_a_campaign_that_cannot_go_on_does_not_keep_the_others(service: Service,
     begin(service, "broken")
     begin(service, "whole", policy="meta-eu-2025")
     digest = campaign_of(service.notice, "broken").policy_digest
-    (service.parts.workspace.policies / f"{digest}.toml").unlink()
+    (service.parts.workspace.policies / f"{digest}.json").unlink()
     person(service, "p1")
     watch.turn(minutes=11)
     with pytest.raises(BrokenError):

@@ -107,6 +107,73 @@ def test_an_imported_account_has_everything_that_the_source_said(registry: Regis
         assert registry.find(name) == ["m:human"]
 
 
+def _said(registry: Registry) -> tuple[object, ...]:
+    found = registry.standing("m:1", as_of=T0, known_at=T0)
+    assert found is not None
+    (row,), (owned,) = found["standing"], found["accounts"]
+    return owned["status"], owned["private"], row["signal"]
+
+
+@pytest.mark.parametrize("when", [EARLY, EARLY - timedelta(days=900)], ids=["imported later", "imported before"])
+def test_what_an_account_without_a_time_loses_counts_and_what_it_gains_does_not(
+    registry: Registry, tmp_path: Path, when: datetime
+) -> None:
+    dated = account(1, version_at=EARLY - timedelta(days=300), signal="y")
+    worse = account(1, imported_at=when, status="deleted", private=True, signal="n")
+    registry.import_people([people(tmp_path / "a.parquet", dated, worse)])
+    assert _said(registry) == ("deleted", True, "n")
+    better = account(2, version_at=EARLY, status="suspended", private=True, signal="n") | {"account_id": "m:1"}
+    again = people(tmp_path / "b.parquet", better, account(1, imported_at=when, signal="y"))
+    registry.import_people([again])
+    assert _said(registry) == ("deleted", True, "n")
+
+
+def test_an_account_without_any_time_is_what_was_said_of_it(registry: Registry, tmp_path: Path) -> None:
+    registry.import_people([people(tmp_path / "a.parquet", account(1, signal="y"))])
+    assert _said(registry) == ("active", False, "y")
+    late = account(1, version_at=EARLY, status="bot", private=False, signal=None)
+    registry.import_people([people(tmp_path / "b.parquet", late)])
+    assert _said(registry) == ("bot", False, "y")
+    lifted = account(1, version_at=EARLY + timedelta(days=1), status="active", private=False)
+    registry.import_people([people(tmp_path / "c.parquet", lifted)])
+    assert _said(registry) == ("active", False, "y")
+
+
+def test_a_status_of_no_word_of_ours_is_none_that_may_be_used(registry: Registry, tmp_path: Path) -> None:
+    known, strange = account(1, version_at=EARLY), account(1, version_at=EARLY + timedelta(days=1), status="banned")
+    registry.import_people([people(tmp_path / "a.parquet", known, strange)])
+    assert _said(registry)[0] == "suspended"
+
+
+@pytest.mark.parametrize("source", [None, "none"])
+def test_a_birth_date_of_no_source_can_only_cast_doubt(registry: Registry, tmp_path: Path, source: str | None) -> None:
+    minor = account(1, born_on=date(2012, 1, 1), age_source=source)
+    adult = account(2, born_on=date(1980, 1, 1), age_source=source)
+    registry.import_people([people(tmp_path / "a.parquet", account(1), minor, adult)])
+    for person, born_on, conflict in (("m:1", date(1990, 1, 1), True), ("m:2", None, False)):
+        found = registry.standing(person, as_of=T0, known_at=T0)
+        assert found is not None
+        assert (found["standing"][0]["born_on"], found["standing"][0]["age_conflict"]) == (born_on, conflict)
+
+
+@pytest.mark.parametrize("where", [{"place": "Berlin"}, {"country": ""}])
+def test_who_moved_to_no_known_country_lives_nowhere_known(
+    registry: Registry, tmp_path: Path, where: dict[str, str]
+) -> None:
+    before = account(1, version_at=EARLY - timedelta(days=900))
+    moved = account(1, version_at=EARLY - timedelta(days=500)) | {"country": None} | where
+    registry.import_people([people(tmp_path / "a.parquet", before, moved)])
+    found = registry.standing("m:1", as_of=T0, known_at=T0)
+    assert found is not None
+    assert found["standing"][0]["countries_now"] == []
+
+
+@pytest.mark.parametrize("born_on", ["0001-01-01", 1, 1899, "1899-12-31", 9990, "9990-01-01", True, None, [1]])
+def test_a_birth_date_that_nobody_can_have_is_a_fault(registry: Registry, born_on: object) -> None:
+    event = {"type": "age", "person_id": "p", "born_on": born_on, "source": "declared"}
+    assert registry.record_events([event], recorded_at=EARLY).faulty == 1
+
+
 def test_a_damaged_parquet_file_or_another_table_is_a_clear_error(registry: Registry, tmp_path: Path) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 cut short")

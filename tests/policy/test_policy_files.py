@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from demur.errors import ConfigError
 from demur.policy import check, diff, parse_policy, preset_names, read, resolve, show
 from demur.policy.countries import members
-from demur.policy.reading import PLACE_KEYS, POLICY_KEYS, TERM_KEYS
+from demur.policy.reading import (
+    ADMISSIBLE_AUDIENCES,
+    ADMISSIBLE_KINDS,
+    ADMISSIBLE_STATUSES,
+    PLACE_KEYS,
+    POLICY_KEYS,
+    TERM_KEYS,
+    canonical,
+    in_full,
+    parse_full,
+)
+from demur.store import digest_bytes
 from demur.terms.content import Kind
-from demur.terms.policy import Regime
+from demur.terms.policy import Regime, SignalUnknown, ThirdPartyScope
 from demur.terms.reasons import BIT, Exclusion, Reason
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -129,6 +146,124 @@ def test_unreadable_policies(tmp_path: Path) -> None:
         read(tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     assert check(tmp_path / "binary.toml")
+
+
+# In full -------------------------------------------------------------------------------------------------------------
+
+EXAMPLES = 1000 if os.environ.get("DEMUR_NIGHTLY") else 60
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
+NAMES = WORDS.filter(str.strip)
+INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def some(names: Any) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(sorted(str(name) for name in names)), min_size=1, unique=True)
+
+
+TERMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "min_age_years": st.integers(18, 30),
+        "age_at_creation_years": st.integers(18, 30),
+        "notice_days": st.integers(0, 99),
+        "effective_at": INSTANTS,
+        "kinds": some(ADMISSIBLE_KINDS),
+        "without_kinds": some(ADMISSIBLE_KINDS),
+        "services": st.lists(NAMES, max_size=3),
+        "content_not_before": INSTANTS,
+        "min_public_days": st.integers(0, 99),
+        "signal_unknown": st.sampled_from([str(one) for one in SignalUnknown]),
+        "special_category": st.sampled_from(["exclude", "allow"]),
+    },
+)
+KEYS = st.fixed_dictionaries(
+    {"name": NAMES, "purpose": NAMES},
+    optional={
+        "extends": st.sampled_from(preset_names()),
+        "version": st.integers(1, 99),
+        "legal_basis": WORDS,
+        "description": WORDS,
+        "third_party_scope": st.sampled_from([str(one) for one in ThirdPartyScope]),
+        "erase_on_objection": st.booleans(),
+        "profile_fields_of_private_accounts": st.booleans(),
+        "audiences": some(ADMISSIBLE_AUDIENCES),
+        "statuses": some(ADMISSIBLE_STATUSES),
+        "grace_months": st.integers(0, 99),
+        "copy_min_words": st.integers(1, 99),
+    },
+)
+REGIMES = st.sampled_from([str(one) for one in Regime])
+PLACES = st.sampled_from([["EU27"], ["FR", "DE"], ["BR", "CH"], ["*"]])
+
+
+def toml(value: Any) -> str:
+    """Write a value in TOML: what JSON writes but for instants."""
+    return value.isoformat() if isinstance(value, datetime) else orjson.dumps(value).decode()
+
+
+def lines(keys: dict[str, Any]) -> str:
+    return "".join(f"{key} = {toml(value)}\n" for key, value in keys.items())
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> str:
+    """Draw the text of a policy: one place, or one that ends as the next begins, on a preset or on nothing."""
+    text, place, until = lines(draw(KEYS)), draw(PLACES), draw(INSTANTS)
+    text += "[defaults]\n" + lines(draw(TERMS))
+    for name, dates in (("a", {"valid_until": until}), ("b", {"valid_from": until + timedelta(days=1)})):
+        text += "[[jurisdiction]]\n" + lines({"name": name, "countries": place, "regime": draw(REGIMES)} | dates)
+        text += lines(draw(TERMS))
+    return text
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(text=policies())
+def test_a_policy_in_full_is_the_policy_and_its_hash_is_its_digest(tmp_path_factory: Any, text: str) -> None:
+    path = tmp_path_factory.mktemp("policy") / "ours.toml"
+    path.write_text(text, encoding="utf-8")
+    if check(path):  # the preset names one of the countries too
+        return
+    policy, full = read(path), in_full(path)
+    assert digest_bytes(full.encode()) == policy.digest
+    assert canonical(parse_full(full)) == canonical(policy)
+    assert parse_full(full).digest == policy.digest
+    assert diff(parse_full(full), policy) == ()
+    (path.with_suffix(".json")).write_text(full, encoding="utf-8")
+    assert read(path.with_suffix(".json")) == parse_full(full)
+    assert in_full(path.with_suffix(".json")) == full
+
+
+def _first(plain: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = plain["jurisdictions"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: _first(plain)["terms"].update(min_age_years=16),
+        lambda plain: _first(plain)["terms"].update(kinds=["post", "private_message"]),
+        lambda plain: plain.update(audiences=["public", "followers"]),
+        lambda plain: plain.update(statuses=["memorial"]),
+        lambda plain: plain.update(jurisdictions=[]),
+        lambda plain: plain.update(something_newer=1),
+        lambda plain: _first(plain)["terms"].update(something_newer=1),
+        lambda plain: _first(plain).pop("terms"),
+        lambda plain: plain.pop("jurisdictions"),
+    ],
+)
+def test_floors_hold_in_full_too_and_nothing_unknown_is_passed_over(change: Callable[[Any], object]) -> None:
+    plain = orjson.loads(in_full("demur-strict"))
+    parse_full(orjson.dumps(plain).decode())
+    change(plain)
+    with pytest.raises(ConfigError):
+        parse_full(orjson.dumps(plain).decode())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"jurisdictions": 3}', '{"jurisdictions": [3]}'])
+def test_what_is_no_policy_in_full_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_full(text)
 
 
 @pytest.mark.parametrize("key", sorted({*POLICY_KEYS, *TERM_KEYS, *PLACE_KEYS}))

@@ -31,7 +31,7 @@ def _facts(parts: Any) -> dict[str, Any]:
 
     space, now = parts.workspace, current(parts.workspace)
     waiting: dict[str, int] = {}
-    for one in pending(parts) if now.corpus else ():
+    for one in pending(parts):
         waiting[one.kind] = waiting.get(one.kind, 0) + 1
     with Ledger.open(space.ledger, parts.keys) as log:
         size = log.size

@@ -2,7 +2,8 @@
 
 Written from a corpus' sealed fates, so it needs the lineage key. It names items: it is for the platform alone, whose
 ids these are, and never part of an export. Sorted by id, so that the same corpus gives the same rows. Memory is one
-chunk of the fates and what the sorting engine may take; beyond that it spills to disk beside the file.
+chunk of the fates and what the sorting engine may take; beyond that it spills to disk beside the file, where nobody
+else can look.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from demur.corpus.manifest import read_manifest
 from demur.corpus.redact_spans import SPANS
 from demur.errors import BrokenError, InputError
 from demur.lineage import SealedFile
-from demur.store import KeyRing, digest_file, read_json, remove_tree, write_json
+from demur.store import KeyRing, digest_file, read_json, write_json
+from demur.store.apart import apart
 from demur.store.files import canonical
 from demur.terms.reasons import Exclusion
 
@@ -72,18 +74,18 @@ def write_decisions(corpus: Path, out: Path, *, keys: KeyRing, form: str) -> dic
     if form not in ENDINGS:
         raise InputError(f"expected one of {', '.join(ENDINGS)}, found another form")
     manifest = read_manifest(corpus)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part, spill = (out.with_name(f".{out.name}.{word}") for word in ("part", "spill"))
     counted = {"rows": 0, "use": 0}
-    with duckdb.connect(config=_ENGINE | {"temp_directory": str(spill)}) as engine:  # sorts beyond memory
-        engine.execute("SET enable_progress_bar = false")
-        engine.register("fates", pa.RecordBatchReader.from_batches(_SCHEMA, _fates(corpus, keys, counted)))
-        target = str(part).replace("'", "''")
-        query = "COPY (SELECT * FROM fates ORDER BY item_id)"
-        engine.execute(f"{query} TO '{target}' ({ENDINGS[form]})")
-    remove_tree(spill)
-    part.chmod(0o600)
-    part.replace(out)
+    with apart(out) as folder:
+        part = folder / out.name
+        engine_config = _ENGINE | {"temp_directory": str(folder / "spill")}  # sorts beyond memory
+        with duckdb.connect(config=engine_config) as engine:
+            engine.execute("SET enable_progress_bar = false")
+            engine.register("fates", pa.RecordBatchReader.from_batches(_SCHEMA, _fates(corpus, keys, counted)))
+            target = str(part).replace("'", "''")
+            query = "COPY (SELECT * FROM fates ORDER BY item_id)"
+            engine.execute(f"{query} TO '{target}' ({ENDINGS[form]})")
+        part.chmod(0o600)
+        part.replace(out)
     body = {
         "what": "demur decisions",
         "version": VERSION,

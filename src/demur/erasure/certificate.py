@@ -149,7 +149,7 @@ def draft(
         model: ``None`` when no model was trained on the corpus.
         phases: instants and durations.
         destroyed: log of what was destroyed.
-        not_recalled: what is known to be out of reach (names of exports with their recipients' reference).
+        not_recalled: what is known to be outside and may hold what is erased: a sentence for each copy.
         partial: blinded persons of whom only some items left: no absence is claimed for them.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from demur.clock import parse
 from demur.corpus import CorpusInputs, build, read_manifest, settle
 from demur.corpus.build import BUCKET_ROWS, StageRunner
+from demur.corpus.manifest import write_manifest
 from demur.erasure import Destruction
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
@@ -20,9 +21,8 @@ from demur.flows.hold import training_stopped
 from demur.flows.kept import forget as forget_decisions
 from demur.flows.left import run_folder
 from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
-from demur.flows.pending import came_since, refuse_unfinished, waiting_for, whole_corpora
+from demur.flows.pending import SOURCE_STATE, came_since, refuse_unfinished, waiting_for, whole_corpora
 from demur.flows.people import people_roots
-from demur.intake import state_digest
 from demur.ledger import Entry, EntryKind
 from demur.store import remove_tree
 from demur.store.stage import run_stage
@@ -64,7 +64,7 @@ def build_corpus(
     """
     refuse_unfinished(parts)
     settle(parts.workspace.corpora)
-    here, source = current(parts.workspace), state_digest(parts.workspace.source)
+    here = current(parts.workspace)
     policy = keep_policy(parts.workspace, reference)
     parts.registry.look(known_at)
     with decided(parts, policy, reference, as_of=as_of, known_at=known_at, carry=True) as found:
@@ -73,7 +73,7 @@ def build_corpus(
         manifest = corpus_of(parts, found, recipe, upon=upon, workers=workers, runner=runner, bucket_rows=bucket_rows)
     manifest = _narrowed(parts, manifest, there, workers=workers, runner=runner, bucket_rows=bucket_rows)
     model = here.model if here.corpus == manifest.corpus_id else None
-    set_current(parts.workspace, corpus=manifest.corpus_id, model=model, source=source)
+    set_current(parts.workspace, corpus=manifest.corpus_id, model=model)
     forget_decisions(parts)
     return manifest
 
@@ -145,7 +145,11 @@ def corpus_of(
     runner: StageRunner = run_stage,
     bucket_rows: int = BUCKET_ROWS,
 ) -> CorpusManifest:
-    """Build a corpus from decisions, have it verified, and log both."""
+    """Build a corpus from decisions, have it verified, and log both.
+
+    Which state of the imported tables it knows of comes into its manifest at the end; without it, something waits.
+    """
+    folder = out or parts.workspace.corpora
     manifest = build(
         CorpusInputs(
             items=found.items,
@@ -160,7 +164,7 @@ def corpus_of(
             purpose=found.policy.purpose,
             toxicity=filter_folder(parts, recipe.toxicity) if recipe.toxicity else None,
         ),
-        out=out or parts.workspace.corpora,
+        out=folder,
         work=run_folder(parts.workspace),
         keys=parts.keys,
         progress=parts.progress,
@@ -170,6 +174,8 @@ def corpus_of(
         bucket_rows=bucket_rows,
         runner=runner,
     )
+    manifest = replace(manifest, inputs={**manifest.inputs, SOURCE_STATE: found.source_state})
+    write_manifest(folder / manifest.corpus_id, manifest)
     if out is None:
         facts = {"corpus": manifest.corpus_id, "inputs": manifest.inputs}
         at, key = found.narrowed_at, f"{manifest.corpus_id}"

@@ -15,10 +15,12 @@ from demur import erasure
 from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.erasure import Journal
+from demur.flows.expire import left_the_house
 from demur.flows.parts import Parts
 from demur.flows.people import people_of
 from demur.ledger import Ledger
 from demur.store import read_json, write_json
+from demur.store.apart import apart
 from demur.terms.manifests import ErasurePlan
 from demur.training import all_chains, plan_from_json, read_model
 
@@ -70,8 +72,11 @@ def certify(
     """
     answers = journal.folder / "answers.json"
     if not answers.exists():
-        write_json(answers, nonces)
-        answers.chmod(0o600)  # whoever has a nonce can show that a request was made
+        with apart(answers) as folder:
+            part = folder / answers.name
+            write_json(part, nonces)
+            part.chmod(0o600)  # whoever has a nonce can show that a request was made
+            part.replace(answers)
     kept: dict[str, str] = orjson.loads(answers.read_bytes())
     facts = journal.request["facts"]
     replayed = journal.facts("replay") or {}
@@ -97,11 +102,24 @@ def certify(
                 replay_milliseconds=round(1000 * replayed.get("seconds", 0)),
             ),
             destroyed=erasure.Destruction(parts.workspace.root, journal.folder / "purge" / "destroyed.jsonl").log(),
+            not_recalled=_outside(parts, clean=[after.name, *(journal.facts("plan") or {})["superseded"]["kept"]]),
             partial=[one for one in asked if one in still],
         )
         write_json(draft_path, made.body)
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         erasure.issue(made, signer=parts.keys.signer(), ledger=ledger, at=at).write(path)
+
+
+def _outside(parts: Parts, *, clean: Sequence[str]) -> list[str]:
+    """Return what left of every corpus but those that hold none of it; an older one that is gone may have held it."""
+    return [
+        f"{what} {digest} of the corpus {corpus[:16]}, left {one['at']}, ledger entry {one['ledger_entry']}"
+        for corpus, copies in left_the_house(parts).items()
+        if corpus[:16] not in clean
+        for one in copies
+        for what, digest in one["builds"].items()
+        if what != "corpus"
+    ]
 
 
 def _change(parts: Parts, journal: Path, after: Path, model: Path) -> erasure.ModelChange:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from demur.errors import ConfigError
 from demur.flows.kept import Before, keep, name_of, restore
 from demur.flows.left import fresh
 from demur.flows.parts import Parts
-from demur.intake import rows_known, snapshot, snapshot_since
+from demur.intake import rows_known, snapshot, snapshot_since, state_digest
 from demur.policy.narrow import BOTH, LATER
 from demur.store import digest_json, read_commit
 from demur.store.stage import run_stage
 from demur.terms.policy import Policy
 
+_EVER = datetime.max.replace(tzinfo=UTC)
 MOST = 8
 """Where of more than one item in so many something was imported since, all are decided anew."""
 
@@ -44,6 +45,8 @@ class Decided:
     decisions: Path
     """Folder of DECISIONS parts: allowed by both readings."""
     source_digest: str
+    source_state: str | None
+    """State of the imported tables (``intake.state_digest``); ``None`` = they hold what came after ``narrowed_at``."""
     counts: dict[str, Any]
 
 
@@ -109,8 +112,12 @@ class _Deciding:
             keep(self.parts, self._name, now, fresh=restored is None)
         return Decided(
             self.policy, self.as_of, self.known_at, self.narrowed_at, now.folder / "source" / "items", now.standing,
-            decisions, now.source_digest, counts,
+            decisions, now.source_digest, self._state(rows_now), counts,
         )  # fmt: skip
+
+    def _state(self, rows: str) -> str | None:
+        source = self.parts.workspace.source
+        return state_digest(source) if rows == rows_known(source, _EVER) else None
 
     def _restored(self, rows: str) -> Before | None:
         self._tell("restore")

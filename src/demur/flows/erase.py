@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from demur import erasure
 from demur.clock import iso
@@ -20,7 +21,7 @@ from demur.errors import RefusedError
 from demur.flows.build import rebuild_corpus
 from demur.flows.left import fresh
 from demur.flows.parts import Parts, current
-from demur.flows.pending import pending, refuse_unfinished
+from demur.flows.pending import pending, refuse_unfinished, standing_corpus
 from demur.flows.plan import make_plan, plan_as_json
 from demur.flows.steps import Erased, Steps
 from demur.intake import state_digest
@@ -39,7 +40,7 @@ def erase(parts: Parts, *, at: datetime, workers: int | None = None, clock: Call
         clock: asked for the instants of steps that end later.
 
     Raises:
-        RefusedError: nothing is pending.
+        RefusedError: nothing is pending, or there is no corpus.
     """
     begun = time.perf_counter()
     settle(parts.workspace.corpora)
@@ -73,9 +74,8 @@ def rehearse(parts: Parts, *, at: datetime) -> Erased:
         RefusedError: nothing is pending, or an erasure was begun and not finished.
     """
     refuse_unfinished(parts)
-    restrictions = _wanted(parts, at)
+    before, restrictions = _wanted(parts, at)
     known = current(parts.workspace)
-    before = parts.workspace.corpora / str(known.corpus)
     model = parts.workspace.models / known.model if known.model else None
     with fresh(parts.workspace, "rehearsal") as scratch:
         after = rebuild_corpus(parts, read_manifest(before), narrowed_at=at, out=scratch, replaces=before)
@@ -87,19 +87,19 @@ def _journal(parts: Parts, at: datetime) -> Journal:
     begun = erasure.unfinished(parts.workspace.erasures)
     if begun:
         return begun[0]
-    restrictions = _wanted(parts, at)
+    before, restrictions = _wanted(parts, at)
     known = current(parts.workspace)
     facts = {
         "narrowed_at": iso(at),
         "requested_at": iso(min((one.recorded_at for one in restrictions if one.recorded_at), default=at)),
-        "corpus": known.corpus,
+        "corpus": before.name,
         "model": known.model,
         "source": state_digest(parts.workspace.source),
     }
     journal = Journal.begin(
         parts.workspace.erasures,
         restrictions=[one.restriction_id for one in restrictions],
-        model=f"{known.model or known.corpus} at {iso(at)}",
+        model=f"{known.model or before.name} at {iso(at)}",
         facts=facts,
     )
     if journal.next_step() is None:
@@ -107,8 +107,12 @@ def _journal(parts: Parts, at: datetime) -> Journal:
     return journal
 
 
-def _wanted(parts: Parts, at: datetime) -> tuple[Restriction, ...]:
+def _wanted(parts: Parts, at: datetime) -> tuple[Path, tuple[Restriction, ...]]:
+    """Return the corpus to start from, and what waits."""
+    before = standing_corpus(parts)
+    if before is None:
+        raise RefusedError("expected a corpus in this workspace, found none; there is nothing to erase from")
     restrictions = pending(parts, by=at)
     if not restrictions:
         raise RefusedError("nothing is pending: no objection, hold or correction since the corpus was made")
-    return restrictions
+    return before, restrictions

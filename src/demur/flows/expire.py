@@ -89,7 +89,7 @@ def expire(parts: Parts, retention: Retention, *, clock: Callable[[], datetime])
     judged = judge(versions(parts), retention, at=clock())
     begun = {folder.name[:16] for folder in folders}
     fresh = [one for one in judged if one.expires and one.version.corpus_id not in begun]
-    left = _left(parts) if fresh else {}
+    left = left_the_house(parts) if fresh else {}
     folders += [_plan(parts, one, judged, retention, left, clock()) for one in fresh]
     done = []
     for number, folder in enumerate(folders, 1):
@@ -153,7 +153,7 @@ def _plan(
     return folder
 
 
-def _left(parts: Parts) -> dict[str, list[dict[str, Any]]]:
+def left_the_house(parts: Parts) -> dict[str, list[dict[str, Any]]]:
     """Return the exports of every corpus, as the public ledger has them: copies that nobody here can destroy."""
     found: dict[str, list[dict[str, Any]]] = {}
     if not (parts.workspace.ledger / "public" / "checkpoint").exists():
@@ -247,13 +247,19 @@ def check_record(record: dict[str, Any], *, public_key: str | None = None, root:
     gone = {one["what"]: one["digest"] for one in facts["files"]}
     named = f"corpora/{facts['corpus']}"
     salts = [f"{named}/{one}" for one in facts["salts"]]
+    whole = [one for one in facts["files"] if one["what"] in salts and not one["overwritten"]]
+    opened = f"{len(whole)} of {len(salts)} sealed files stand whole under another name"
     checks = [
         Check(
             "signature", _signed(record, public_key or facts["public_key"]), f"by the key {facts['public_key'][:16]}"
         ),
         Check("ledger", _logged(record, facts), "its digest stands in the public ledger"),
         Check("manifest", gone.get(f"{named}/manifest.json") == facts["manifest_digest"], "the one that was destroyed"),
-        Check("salts", all(one in gone for one in salts), f"{len(salts)} sealed files can no longer be opened"),
+        Check(
+            "salts",
+            all(one in gone for one in salts) and not whole,
+            opened if whole else f"{len(salts)} sealed files can no longer be opened",
+        ),
     ]
     return [*checks, _is_gone(facts, gone, root)]
 

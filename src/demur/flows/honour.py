@@ -28,8 +28,8 @@ from demur.flows.build import train_model
 from demur.flows.erase import Erased, erase, first_effect
 from demur.flows.hold import place_hold, stops
 from demur.flows.left import alone
-from demur.flows.parts import Parts, corpus_folder, current, kept_policy
-from demur.flows.pending import pending, urgent
+from demur.flows.parts import Parts, current, kept_policy
+from demur.flows.pending import pending, standing_corpus, urgent, waiting_for
 from demur.flows.service import Service
 from demur.notice.counting import campaign_rows, progress_of
 from demur.store import read_json, write_json
@@ -91,13 +91,16 @@ def erase_waiting(parts: Parts, *, clock: Callable[[], datetime], workers: int |
 
 
 def _waits(parts: Parts, at: datetime) -> bool:
-    return current(parts.workspace).corpus is not None and bool(pending(parts, by=at))
+    """Say whether anything takes away from the corpus that stands, or anything urgent from another version."""
+    corpus = standing_corpus(parts)
+    return corpus is not None and bool(waiting_for(parts, corpus, by=at) or urgent(pending(parts, by=at)))
 
 
 def _may_erase(parts: Parts, at: datetime) -> bool:
-    if current(parts.workspace).corpus is None:
+    corpus = standing_corpus(parts)
+    if corpus is None:
         return False
-    inputs = read_manifest(corpus_folder(parts.workspace)).inputs
+    inputs = read_manifest(corpus).inputs
     everything = any(one.whole and one.takes_out for one in stops(parts, Stage.BUILDS, at=at))
     return kept_policy(parts.workspace, inputs["policy"])[1].erase_on_objection and not everything
 
@@ -190,10 +193,10 @@ def honouring(service: Service) -> dict[str, Any]:
     parts, now = service.parts, service.clock()
     path = _state_file(parts)
     noted: dict[str, Any] = read_json(path) if path.exists() else {"state": "idle"}
-    waiting = pending(parts, by=now) if current(parts.workspace).corpus is not None else ()
+    waiting = pending(parts, by=now)
     begun = erasure.unfinished(parts.workspace.erasures)
     oldest = min((one.recorded_at for one in waiting if one.recorded_at), default=None)
-    automatic = current(parts.workspace).corpus is None or _may_erase(parts, now)
+    automatic = standing_corpus(parts) is None or _may_erase(parts, now)
     return {
         **noted,
         "state": "erasing" if begun else "waiting" if urgent(waiting) else noted["state"],

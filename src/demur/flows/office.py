@@ -95,7 +95,7 @@ def overview(service: Service, scope: Collection[str] | None, at: datetime) -> O
 
 def _waiting(parts: Parts) -> dict[str, int]:
     found: dict[str, int] = {}
-    for one in pending(parts) if current(parts.workspace).corpus else ():
+    for one in pending(parts):
         found[one.kind] = found.get(one.kind, 0) + 1
     return found
 

@@ -1,28 +1,29 @@
 """An authority's order to erase: a slice, a corpus or a model, through the erasure of the main job, with its papers.
 
 The order is recorded as a hold that nobody lifts, so that every later build denies the slice too; then it is erased.
+Only when nothing of it is left does the ledger say that it was carried out, and once: the papers repeat that entry.
 The pack holds what the authority needs to check it alone: the order, the certificate, the proofs of both in the ledger.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from demur import erasure
 from demur.clock import iso
-from demur.erasure import Destruction
+from demur.erasure import Destruction, Journal
 from demur.errors import InputError, RefusedError
 from demur.flows.erase import Erased, erase
 from demur.flows.hold import find_hold, hold_facts, place_hold
 from demur.flows.kept import forget as forget_decisions
 from demur.flows.media import doomed_with
 from demur.flows.parts import Parts, current, set_current
-from demur.flows.pending import refuse_unfinished
+from demur.flows.pending import pending, refuse_unfinished
 from demur.flows.slice import Holder, Share, holders
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.store import read_json, write_bytes, write_json
@@ -38,9 +39,9 @@ class Executed:
     before: tuple[Holder, ...]
     """What held something of the slice when the order came."""
     after: tuple[Holder, ...]
-    """The same question afterwards; every count is 0."""
+    """The same question afterwards: every count of a slice is 0, and what was named as a whole is not here."""
     erased: Erased | None
-    """``None``: nothing held anything of it, or a corpus or model was destroyed as a whole."""
+    """``None``: nothing was left to erase, or a corpus or model was destroyed as a whole."""
     pack: Path
 
 
@@ -58,7 +59,8 @@ def execute(
 
     Raises:
         InputError: the order cannot be read, or the corpus or model is not here.
-        RefusedError: an erasure for others was begun and not finished.
+        RefusedError: an erasure for others was begun and not finished, the erasure refuses, or something is left all
+            the same; the order is recorded, and not carried out.
     """
     order = _record(parts, name, scope, clock())
     kept = parts.workspace.erasures / "orders" / order.hold_id
@@ -70,7 +72,8 @@ def execute(
     elif any(one.share is None or one.share.items for one in before) or erasure.unfinished(parts.workspace.erasures):
         done = _erase(parts, clock, workers)
     after = holders(parts, order)
-    pack = _pack(parts, order, kept, before=before, after=after, done=done, at=clock())
+    _require_gone(order, after)
+    pack = _pack(parts, order, kept, before=before, after=after, at=clock())
     return Executed(order, before, after, done, pack)
 
 
@@ -107,14 +110,28 @@ def _plain(one: Holder) -> dict[str, Any]:
 
 
 def _erase(parts: Parts, clock: Callable[[], datetime], workers: int | None) -> Erased | None:
-    begun = bool(erasure.unfinished(parts.workspace.erasures))
-    try:
-        done = erase(parts, at=clock(), workers=workers, clock=clock)
-    except RefusedError:
-        if begun:
-            raise
-        return None  # it was carried out by a round before this one
+    """Finish what was begun, then erase what waits; ``None`` = nothing does."""
+    begun, at = bool(erasure.unfinished(parts.workspace.erasures)), clock()
+    if not begun and not pending(parts, by=at):
+        return None
+    done = erase(parts, at=at, workers=workers, clock=clock)
     return _erase(parts, clock, workers) or done if begun else done
+
+
+def _require_gone(order: PlacedHold, after: Sequence[Holder]) -> None:
+    """Refuse to call an order carried out while something of it is here, or while nobody can tell."""
+    whole = order.artefact is not None
+    left = [
+        f"{one.what} {one.name}: {'unknown' if one.share is None else f'{one.share.items} items'}"
+        for one in after
+        if (one.name == order.artefact if whole else one.share is None or one.share.items)
+    ]
+    if left:
+        raise RefusedError(
+            "the order is recorded, but not carried out: something of it is left here, or nobody can tell, and nothing"
+            " waits to be erased; run `demur corpus build`, then give the order again",
+            left,
+        )
 
 
 def _destroy(parts: Parts, order: PlacedHold, kept: Path, at: datetime) -> None:
@@ -144,26 +161,25 @@ def _pack(
     *,
     before: tuple[Holder, ...],
     after: tuple[Holder, ...],
-    done: Erased | None,
     at: datetime,
 ) -> Path:
     """Write the folder for the authority: order, counts before and after, what was destroyed, certificate, proofs."""
-    certificate = done.certificate if done else None
-    facts = {
+    journal = _journal(parts, order)
+    if journal is not None:
+        shutil.copyfile(journal.folder / "certificate.json", kept / "certificate.json")
+    facts: dict[str, Any] = {
         "order": hold_facts(order, at),
         "carried_out_at": iso(at),
         "before": [_plain(one) for one in before],
         "after": [_plain(one) for one in after],
-        "certificate": None if certificate is None else "certificate.json",
-        "erasure": done.erasure_id if done else None,
+        "certificate": None if journal is None else "certificate.json",
+        "erasure": None if journal is None else journal.erasure_id,
     }
-    write_json(kept / "order.json", facts)
-    if certificate is not None:
-        shutil.copyfile(certificate, kept / "certificate.json")
-    entry = Entry(EntryKind.ERASURE, at, f"order:{order.hold_id}", {"order": order.hold_id, **facts})
     placed = f"place:{order.hold_id}:{iso(order.recorded_at)}"
-    (index,) = parts.log(entry)
+    (index,) = parts.log(Entry(EntryKind.ERASURE, at, f"executed:{order.hold_id}", facts))
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
+        facts = ledger.opening(index).facts  # of the first time, when it was carried out before
+        write_json(kept / "order.json", facts)
         first = ledger.find(EntryKind.HOLD, placed)
         for number, name in ((first, "order"), (index, "execution")):
             if number is not None:
@@ -171,6 +187,17 @@ def _pack(
         write_bytes(kept / "ledger-key.txt", f"{ledger.verifier_key}\n".encode())
     write_bytes(kept / "READ-ME.txt", _words(facts).encode())
     return kept
+
+
+def _journal(parts: Parts, order: PlacedHold) -> Journal | None:
+    """Return the first erasure that took an order's slice out, of whichever round; ``None`` = there was none."""
+    if order.artefact is not None:
+        return None  # destroyed, not erased from
+    since = parts.registry.restrictions_since(order.recorded_at - timedelta(microseconds=1))
+    asked = {one.restriction_id for one in since if one.kind == "hold" and one.recorded_at == order.recorded_at}
+    done = [Journal.load(path.parent) for path in parts.workspace.erasures.glob("*/certificate.json")]
+    mine = [one for one in done if asked.intersection(one.request["restrictions"])]
+    return min(mine, key=lambda one: str(one.request["facts"]["narrowed_at"]), default=None)
 
 
 def _words(facts: Mapping[str, Any]) -> str:

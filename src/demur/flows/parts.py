@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from demur.errors import BrokenError, ConfigError, RefusedError
+from demur.errors import BrokenError, RefusedError
 from demur.ledger import Entry, Ledger
 from demur.people import Registry
-from demur.policy import read
-from demur.store import KeyRing, Workspace, read_json, write_json
+from demur.policy.reading import in_full, parse_full, read
+from demur.store import KeyRing, Workspace, read_json, write_bytes, write_json
 from demur.terms.policy import Policy
 from demur.terms.progress import Progress, silent
 
@@ -40,7 +39,7 @@ class Current:
     base: str | None = None
     """Folder of the frozen base."""
     source: str | None = None
-    """State of the imported tables when corpus or erasure last looked at them."""
+    """Not used any more: each corpus says what it knew (``pending.py``); files of earlier releases have it."""
     cleared: dict[str, str] = field(default_factory=dict)
     """Older corpus that is still here → until when erasures have found nothing in it that must go."""
 
@@ -83,19 +82,12 @@ def model_folder(workspace: Workspace, model: str | None = None) -> Path:
 
 
 def keep_policy(workspace: Workspace, reference: str) -> Policy:
-    """Read a policy and keep its file under its digest, so that an erasure can decide by the very same one."""
-    found = read(reference)
-    kept = workspace.policies / f"{found.digest}.toml"
-    if not kept.exists():
-        workspace.policies.mkdir(parents=True, exist_ok=True)
-        if Path(reference).is_file():
-            shutil.copyfile(reference, kept)
-        else:
-            kept.write_text(f'extends = "{reference}"\n', encoding="utf-8")
-    again = read(str(kept))
-    if again.digest != found.digest:
-        kept.unlink()
-        raise ConfigError(f"the policy {found.name} depends on files beside it; put everything into one file")
+    """Read a policy and keep it in full under its digest, so that every later release decides by the very same one."""
+    full = in_full(reference)
+    found = parse_full(full)
+    kept = workspace.policies / f"{found.digest}.json"
+    if not kept.exists() or kept.read_bytes() != full.encode():
+        write_bytes(kept, full.encode())
     return found
 
 
@@ -105,7 +97,9 @@ def kept_policy(workspace: Workspace, digest: str) -> tuple[str, Policy]:
     Raises:
         BrokenError: it is gone, or is not what it was.
     """
-    kept = workspace.policies / f"{digest}.toml"
+    kept = workspace.policies / f"{digest}.json"
+    if not kept.exists() and kept.with_suffix(".toml").exists():
+        kept = kept.with_suffix(".toml")  # an earlier version kept the file as it was
     if not kept.exists():
         raise BrokenError(f"expected the policy file {kept.name} in {kept.parent}, found none; restore it")
     found = read(str(kept))

@@ -1,24 +1,26 @@
-"""What waits to be honoured: restrictions that came after a corpus was made, in all corpora and models that are here.
+"""What waits to be honoured: restrictions that came after a corpus was made, in all corpora that are here.
 
-An older corpus or model that nobody serves still holds what it holds. It is looked at too: an erasure destroys it when
-somebody who leaves is in it, or when nobody can tell; else it is noted as cleared until that erasure.
+Each corpus is asked for itself: its manifest says what was known of people (``narrowed_at``) and of the source
+(``source_state``) when it was made. One whose manifest does not say that waits: unknown never means yes. An older one
+that an erasure found nothing in is noted as cleared until then (``superseded.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from demur import erasure
 from demur.clock import parse
-from demur.corpus import read_manifest, touched
+from demur.corpus import read_manifest
 from demur.errors import RefusedError
 from demur.flows.parts import Parts, current
 from demur.intake import state_digest
 from demur.people import Restriction
-from demur.training import read_model
+
+SOURCE_STATE = "source_state"
+"""Member of a manifest's inputs: state of the imported tables when it was made, if it knows of all that they held."""
 
 
 def refuse_unfinished(parts: Parts) -> None:
@@ -30,16 +32,17 @@ def refuse_unfinished(parts: Parts) -> None:
         )
 
 
-def waiting_for(parts: Parts, corpus: Path) -> tuple[Restriction, ...]:
-    """Return what was learned since one corpus was made and takes something away."""
-    here = current(parts.workspace)
-    since = here.cleared.get(corpus.name) or read_manifest(corpus).inputs["narrowed_at"]
-    found = tuple(parts.registry.restrictions_since(parse(since)))
-    if here.source is not None:
-        state = state_digest(parts.workspace.source)
-        if state != here.source:
-            found += (source_changed(state),)
-    return found
+def waiting_for(parts: Parts, corpus: Path, *, by: datetime | None = None) -> tuple[Restriction, ...]:
+    """Return what was learned since one corpus was made, and by an instant, and takes something away."""
+    return _waiting_for(parts, corpus, state_digest(parts.workspace.source), by)
+
+
+def _waiting_for(parts: Parts, corpus: Path, state: str, by: datetime | None) -> tuple[Restriction, ...]:
+    inputs = read_manifest(corpus).inputs
+    since = current(parts.workspace).cleared.get(corpus.name) or inputs["narrowed_at"]
+    said = parts.registry.restrictions_since(parse(since))
+    found = tuple(one for one in said if by is None or (one.recorded_at or by) <= by)
+    return found if inputs.get(SOURCE_STATE) == state else (*found, source_changed(state))
 
 
 def came_since(parts: Parts, instant: datetime) -> tuple[Restriction, ...]:
@@ -67,17 +70,13 @@ def pending(parts: Parts, *, by: datetime | None = None) -> tuple[Restriction, .
     Args:
         parts: the workspace.
         by: what was learned later does not count yet; ``None`` = everything.
-
-    Raises:
-        RefusedError: there is no corpus.
     """
-    known = current(parts.workspace)
-    if known.corpus is None:
-        raise RefusedError("expected a corpus in this workspace, found none; there is nothing to erase from")
     found: dict[str, Restriction] = {}
-    for corpus in whole_corpora(parts):
-        found |= {one.restriction_id: one for one in waiting_for(parts, corpus)}
-    return tuple(found[name] for name in sorted(found) if by is None or (found[name].recorded_at or by) <= by)
+    corpora = whole_corpora(parts)
+    state = state_digest(parts.workspace.source) if corpora else ""
+    for corpus in corpora:
+        found |= {one.restriction_id: one for one in _waiting_for(parts, corpus, state, by)}
+    return tuple(found[name] for name in sorted(found))
 
 
 def last_look(parts: Parts) -> datetime | None:
@@ -85,55 +84,23 @@ def last_look(parts: Parts) -> datetime | None:
     return max((parse(read_manifest(one).inputs["narrowed_at"]) for one in whole_corpora(parts)), default=None)
 
 
+def standing_corpus(parts: Parts) -> Path | None:
+    """Return the corpus that an erasure starts from: the current one, else the newest; ``None`` = there is none.
+
+    The current one may have expired or been destroyed by an order, or a first build was killed before it was noted.
+    What somebody says reaches the versions that are left all the same.
+    """
+    here = current(parts.workspace).corpus
+    if here is not None:
+        return parts.workspace.corpora / here
+
+    def age(corpus: Path) -> tuple[datetime, datetime, str]:
+        inputs = read_manifest(corpus).inputs
+        return parse(inputs["known_at"]), parse(inputs["narrowed_at"]), corpus.name
+
+    return max(whole_corpora(parts), key=age, default=None)
+
+
 def whole_corpora(parts: Parts) -> list[Path]:
     """Return every corpus in the workspace that has its manifest."""
     return [path.parent for path in sorted(parts.workspace.corpora.glob("[!.]*/manifest.json"))]
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """What is in the workspace beside the current corpus and model, and must go in an erasure."""
-
-    corpora: tuple[str, ...]
-    models: tuple[str, ...]
-    kept: tuple[str, ...]
-    """Older corpora that hold nobody who leaves."""
-
-
-def superseded(
-    parts: Parts,
-    restrictions: Sequence[Restriction],
-    *,
-    before: Path,
-    after: Path,
-    model: Path | None,
-    people: Sequence[str],
-    names: Sequence[str],
-) -> Superseded:
-    """Return older corpora and models that somebody who leaves is in, or may be in.
-
-    Args:
-        parts: the workspace.
-        restrictions: what the erasure honours; one that is about no person (a hold, a deletion) may be about anything.
-        before: the corpus before.
-        after: the corpus after.
-        model: the current model before.
-        people: everybody whom the restrictions are about, with linked ids.
-        names: their full names.
-    """
-    unbound = any(one.person_id is None for one in restrictions)
-    gone: list[str] = []
-    kept: list[str] = []
-    for folder in sorted(parts.workspace.corpora.glob("[!.]*")):
-        if folder in (before, after):
-            continue
-        unknown = unbound or not (folder / "manifest.json").exists()
-        saw = unknown or touched(folder, people, keys=parts.keys, names=names)
-        (gone if saw else kept).append(folder.name)
-    fine = {*kept, *([before.name] if after == before else [])}
-    models = []
-    for path in sorted(parts.workspace.models.glob("*/manifest.json")):
-        made = read_model(path.parent)
-        if path.parent != model and made.status != "destroyed" and made.corpus_id not in {*fine, after.name}:
-            models.append(path.parent.name)
-    return Superseded(tuple(gone), tuple(models), tuple(kept))

@@ -1,7 +1,8 @@
 """What leaves the house: a corpus for other tools, the decisions by id. Asked before, and once more before it is whole.
 
 A corpus may leave only while nothing waits to be taken out of it and no hold stops exports (COR-02, HLD-01). What left
-is in the public ledger: the digests of the corpus and of the files.
+is in the public ledger: the digests of the corpus and of the files. The entry comes first, then the files appear: a run
+that is killed in between has told of a copy that is not there, never the other way round.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from demur.flows.hold import corpus_stops, refuse
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import refuse_unfinished, waiting_for
 from demur.ledger import Entry, EntryKind
-from demur.store import remove_tree, write_bytes, write_json
+from demur.store import write_bytes, write_json
+from demur.store.apart import apart
 from demur.terms.holds import Stage
 from demur.terms.site import Site
 
@@ -57,9 +59,8 @@ def publish(
     if out.exists() and any(out.iterdir()):
         raise InputError(f"expected a new or empty folder for the export, found files in {out}; name another")
     refuse_leaving(parts, folder, at=clock())
-    part = out.with_name(f".{out.name}.part")
-    remove_tree(part)
-    try:
+    with apart(out) as private:
+        part = private / out.name
         done = export(folder, part, form=form, progress=parts.progress)
         at = clock()
         told = Described(site.platform, site.controller, site.privacy_url, licences, at)
@@ -70,10 +71,8 @@ def publish(
         refuse_leaving(parts, folder, at=at)  # what came while the files were written
         if out.exists():
             out.rmdir()
+        _log(parts, "corpus", done.corpus_id, {"corpus": done.corpus_digest, "export": done.digest}, at)
         part.rename(out)
-    finally:
-        remove_tree(part)
-    _log(parts, "corpus", done.corpus_id, {"corpus": done.corpus_digest, "export": done.digest}, at)
     return done
 
 
@@ -88,15 +87,13 @@ def publish_decisions(
     folder = corpus_folder(parts.workspace, corpus_id)
     refuse_leaving(parts, folder, at=clock())
     parts.progress("decisions", 0, None)
-    done = write_decisions(folder, out, keys=parts.keys, form=form)
-    at = clock()
-    try:
+    with apart(out) as private:
+        done = write_decisions(folder, private / out.name, keys=parts.keys, form=form)
+        at = clock()
         refuse_leaving(parts, folder, at=at)
-    except RefusedError:
-        for path in (out, out.with_name(out.name + STATEMENT)):
-            path.unlink(missing_ok=True)
-        raise
-    _log(parts, "decisions", done["corpus"], {"corpus": done["corpus_digest"], "decisions": done["sha256"]}, at)
+        _log(parts, "decisions", done["corpus"], {"corpus": done["corpus_digest"], "decisions": done["sha256"]}, at)
+        for name in (out.name, out.name + STATEMENT):
+            (private / name).replace(out.with_name(name))
     return done
 
 

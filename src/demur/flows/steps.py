@@ -21,8 +21,9 @@ from demur.flows.kept import forget as forget_decisions
 from demur.flows.left import clear_all
 from demur.flows.media import corpus_media, doomed_media, media_after
 from demur.flows.parts import Parts, set_current
-from demur.flows.pending import came_since, source_changed, superseded
+from demur.flows.pending import came_since, source_changed
 from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json, plan_from_facts
+from demur.flows.superseded import superseded
 from demur.people import Restriction
 from demur.terms.manifests import CorpusManifest, ErasurePlan, SliceRef
 from demur.training import RolledBack, doomed, forget, open_base, plan_from_json, read_model, rollback
@@ -98,6 +99,7 @@ class Steps:
             model=self._model,
             people=people,
             names=names,
+            source=self.journal.request["facts"]["source"],
         )
         older = [self._parts.workspace.corpora / name for name in old.corpora]
         made, tokens = make_plan(self._parts, self._before, self._after, self._model, self._restrictions(), older=older)
@@ -131,8 +133,7 @@ class Steps:
             save_complete(folder, made)
             fall_back(self._parts, self._after, made, came_since(self._parts, self._narrowed_at))
         cleared = dict.fromkeys(self._fact("plan")["superseded"]["kept"], iso(self._narrowed_at))
-        source = self.journal.request["facts"]["source"]
-        set_current(self._parts.workspace, corpus=self._after.name, model=new, source=source, cleared=cleared)
+        set_current(self._parts.workspace, corpus=self._after.name, model=new, cleared=cleared)
         return {"model": new, "seconds": time.perf_counter() - begun, "at": iso(self._clock())}
 
     def purge(self, folder: Path) -> dict[str, Any]:

@@ -8,13 +8,26 @@ unknown, which is never public. Where an activity and its object differ, the nar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from demur.errors import InputError
 from demur.intake import archive, jsonstream, mastodon
-from demur.intake.fediverse import SERVICE, Fault, instant, language, media_rows, named, named_or_none, narrowest
+from demur.intake.exports import guarded, profile_items
+from demur.intake.fediverse import (
+    MOST_MEDIA,
+    SERVICE,
+    Fault,
+    instant,
+    language,
+    lost_parent,
+    media_rows,
+    named,
+    named_or_none,
+    narrowest,
+)
 from demur.intake.signals import fediverse
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
 from demur.intake.text import plain_text
@@ -44,6 +57,7 @@ _WITHOUT_TEXT = {
     *("Accept", "Add", "Arrive", "Block", "Dislike", "Flag", "Follow", "Ignore", "Invite", "Join", "Leave", "Like"),
     *("Listen", "Move", "Offer", "Read", "Reject", "Remove", "TentativeAccept", "TentativeReject", "Travel", "View"),
 }
+_KNOWN = {*_OBJECTS, *_ACTORS, *_COLLECTIONS, *_WITHOUT_TEXT, "Create", "Update", "Delete", "Announce", "Undo"}
 _SUFFIXES = (".json", ".jsonld", ".json.gz", ".json.zst")
 
 
@@ -137,29 +151,24 @@ class _Reading:
 
     def anything(self, found: Any, depth: int, within: Mapping[str, Any] | None = None) -> Iterator[Row]:
         """Read a list, collection, activity, object or actor; ``within`` is the activity that carries it."""
-        if depth > MAX_DEPTH:
-            yield self._fault(Fault("too_deep", "documents at most 32 levels deep"), found)
-            return
-        if isinstance(found, list):
+        if isinstance(found, list) and depth <= MAX_DEPTH:
             for entry in found:
                 yield from self.anything(entry, depth + 1, within)
-            return
-        if not isinstance(found, dict):
-            yield self._fault(Fault("not_content", "an object, activity, actor or collection"), found)
-            return
-        try:
-            yield from self._one(found, depth, within)
-        except Fault as fault:
-            yield self._fault(fault, found)
+        elif isinstance(found, dict) and depth <= MAX_DEPTH and _type(found) in _COLLECTIONS:
+            yield from self._collection(found, depth)
+        else:
+            yield from guarded(found, self._context, partial(self._record, depth=depth, within=within))
 
-    def _fault(self, fault: Fault, found: Any) -> Unreadable:
-        return self._context.unreadable(fault.reason, fault.expected, repr(found)[: 2**20])
+    def _record(self, found: Any, depth: int, within: Mapping[str, Any] | None) -> Iterator[Row]:
+        if depth > MAX_DEPTH:
+            raise Fault("too_deep", "documents at most 32 levels deep")
+        if not isinstance(found, dict):
+            raise Fault("not_content", "an object, activity, actor or collection")
+        yield from self._one(found, depth, within)
 
     def _one(self, found: Mapping[str, Any], depth: int, within: Mapping[str, Any] | None) -> Iterator[Row]:
         kind = _type(found)
-        if kind in _COLLECTIONS:
-            yield from self._collection(found, depth)
-        elif kind in ("Create", "Update"):
+        if kind in ("Create", "Update"):
             yield from self._publishing(found, depth)
         elif kind == "Delete":
             yield _deletion(found.get("object"), found)
@@ -208,8 +217,7 @@ def _type(found: Mapping[str, Any]) -> str | None:
     """Return the first type that demur knows, else the first (ActivityStreams 2.0 §4.1: types may be several)."""
     given = found.get("type", found.get("@type"))
     kinds = [kind.rpartition("#")[2].removeprefix("as:") for kind in _several(given) if isinstance(kind, str)]
-    known = {*_OBJECTS, *_ACTORS, *_COLLECTIONS, *_WITHOUT_TEXT, "Create", "Update", "Delete", "Announce", "Undo"}
-    return next((kind for kind in kinds if kind in known or kind == "Tombstone"), kinds[0] if kinds else None)
+    return next((kind for kind in kinds if kind in _KNOWN or kind == "Tombstone"), kinds[0] if kinds else None)
 
 
 def _several(value: Any) -> list[Any]:
@@ -283,18 +291,19 @@ def _object(found: Mapping[str, Any], kind: str, within: Mapping[str, Any]) -> I
     published = instant(found.get("published")) or instant(within.get("published"))
     renewed = instant(within.get("published")) if _type(within) == "Update" else None
     changed = instant(found.get("updated")) or instant(within.get("updated")) or renewed
-    parent = next(iter(_ids(found.get("inReplyTo"))), None)
+    answers, name = bool(found.get("inReplyTo")), named(found.get("id"))
+    parent = next((one for given in _ids(found.get("inReplyTo")) if (one := named_or_none(given))), None)
     quoted = next((found[name] for name in ("quote", "quoteUrl", "quoteUri") if isinstance(found.get(name), str)), None)
     mentioned = [tag.get("href") for tag in _several(found.get("tag")) if isinstance(tag, dict)]
     row = ItemRow(
-        item_id=named(found.get("id")),
+        item_id=name,
         version_at=changed or published,
-        kind=_kind(_OBJECTS[kind], audience, parent, quoted),
+        kind=_kind(_OBJECTS[kind], audience, answers, quoted),
         account_id=authors[0] if authors else None,
         co_account_ids=authors[1:] or None,
         created_at=published,
         audience=audience,
-        parent_id=named_or_none(parent),
+        parent_id=parent or (lost_parent(name) if answers else None),
         original_id=named_or_none(quoted),
         text=text,
         language=spoken,
@@ -302,15 +311,16 @@ def _object(found: Mapping[str, Any], kind: str, within: Mapping[str, Any]) -> I
         **fediverse(found, "activitypub").columns(),
     )
     yield row
-    yield from media_rows(row, _attachments(found))
+    edited = changed is not None and changed != published and not found.keys().isdisjoint(("content", "attachment"))
+    yield from media_rows(row, _attachments(found), MOST_MEDIA if edited else 0)
 
 
-def _kind(kind: str, audience: str, parent: str | None, quoted: str | None) -> str:
+def _kind(kind: str, audience: str, answers: bool, quoted: str | None) -> str:
     if audience == "direct":
         return "private_message"
     if quoted is not None:
         return "quote"
-    return "reply" if kind == "post" and parent is not None else kind
+    return "reply" if kind == "post" and answers else kind
 
 
 def _attachments(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -321,9 +331,17 @@ def _attachments(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield {
                 "type": attachment.get("mediaType")
                 or {"Image": "image", "Video": "video", "Audio": "audio"}.get(_type(attachment) or ""),
-                "path": url.lstrip("/") if url and not urlsplit(url).scheme else None,
+                "path": _path(url),
                 "description": plain_text(described) if isinstance(described, str) else None,
             }
+
+
+def _path(url: str | None) -> str | None:
+    """Return the path of a file that lies beside the document."""
+    try:
+        return url.lstrip("/") if url and not urlsplit(url).scheme else None
+    except ValueError:
+        return None
 
 
 def _reshare(found: Mapping[str, Any]) -> ItemRow:
@@ -343,19 +361,19 @@ def _reshare(found: Mapping[str, Any]) -> ItemRow:
 
 
 def _deletion(held: Any, activity: Mapping[str, Any]) -> ItemRow | PersonRow:
-    """Return the tombstone of an item, or of an account where an actor deletes itself."""
+    """Return the tombstone of an item, or of an account: where an actor deletes itself, or it was an actor."""
     target = next(iter(_ids(held)), None)
     actor = next(iter(_ids(activity.get("actor"))), None)
     inner = held if isinstance(held, dict) else {}
     at = instant(inner.get("deleted")) or instant(activity.get("published"))
-    if target is not None and target == actor:
+    former = _type({"type": inner.get("formerType", inner.get("type"))}) or ""
+    if (target is not None and target == actor) or former in _ACTORS:
         return PersonRow(account_id=named(target), version_at=at, status="deleted")
-    kind = inner.get("formerType")
     return ItemRow(
         item_id=named(target),
         version_at=at,
         state="deleted",
-        kind=_OBJECTS.get(kind, "post") if isinstance(kind, str) else "post",
+        kind=_OBJECTS.get(former, "post"),
         account_id=named_or_none(actor),
         audience="unknown",
     )
@@ -364,12 +382,12 @@ def _deletion(held: Any, activity: Mapping[str, Any]) -> ItemRow | PersonRow:
 def _actor(found: Mapping[str, Any], kind: str, *, public: bool) -> Iterator[Row]:
     account = named(found.get("id"))
     host = urlsplit(str(found["id"])).hostname
-    user, name, about = found.get("preferredUsername"), found.get("name"), found.get("summary")
+    user, name = found.get("preferredUsername"), found.get("name")
     locked = found.get("manuallyApprovesFollowers")
     created, changed = instant(found.get("published")), instant(found.get("updated"))
     status = "suspended" if found.get("suspended") is True else _ACTORS[kind]
     status = "memorial" if found.get("memorial") is True else status
-    yield PersonRow(
+    person = PersonRow(
         account_id=account,
         version_at=changed or created,
         handle=f"@{user}@{host}" if isinstance(user, str) else None,
@@ -379,14 +397,10 @@ def _actor(found: Mapping[str, Any], kind: str, *, public: bool) -> Iterator[Row
         created_at=created,
         **fediverse(found, "activitypub").columns(),
     )
-    for part, text in (("profile_name", name), ("bio", about)):
-        if isinstance(text, str) and text.strip():
-            yield ItemRow(
-                item_id=f"{account}#{part}",
-                version_at=changed or created,
-                kind=part,
-                account_id=account,
-                created_at=created,
-                audience=audience_of(found) or ("public" if public else "unknown"),
-                text=plain_text(text),
-            )
+    yield person
+    texts = {
+        kind: plain_text(found[field] or "")
+        for kind, field in (("profile_name", "name"), ("bio", "summary"))
+        if isinstance(found.get(field, 0), str | None)
+    }
+    yield from profile_items(person, audience_of(found) or ("public" if public else "unknown"), texts)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
 from demur.intake import archive, atproto, jsonstream
-from demur.intake.fediverse import Fault, instant, language
+from demur.intake.exports import guarded
+from demur.intake.fediverse import Fault, instant, language, media_rows
 from demur.intake.signals import at_declaration, combined
-from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
+from demur.intake.source import Context, Input, ItemRow, PersonRow, Row
 
 SERVICE = "bluesky"
 _POST, _REPOST, _PROFILE = "app.bsky.feed.post", "app.bsky.feed.repost", "app.bsky.actor.profile"
@@ -31,7 +33,9 @@ _STATUSES = {
     "deleted": "deleted",
     "deactivated": "deactivated",
 }
-_EMBEDDED = {"app.bsky.embed.images": ("images", "image", "photo"), "app.bsky.embed.video": ("video", "video", "video")}
+_EMBEDDED = {"app.bsky.embed.images": ("images", "image"), "app.bsky.embed.video": ("video", "video")}
+_MOST_MEDIA = 4
+"""Pictures of a post (app.bsky.embed.images, maxLength)."""
 
 
 class Bluesky:
@@ -60,15 +64,7 @@ class Bluesky:
         read = _READERS[given.options["format"]]
         with archive.opened(given.path) as stream:
             for event in read(stream, context, given.path.name):
-                if isinstance(event, Unreadable):
-                    yield event
-                    continue
-                try:
-                    yield from list(_event(event, context))
-                except Fault as fault:
-                    yield context.unreadable(fault.reason, fault.expected, repr(event))
-                except (AttributeError, KeyError, TypeError):
-                    yield context.unreadable("wrong_type", "a Jetstream event", repr(event))
+                yield from guarded(event, context, partial(_event, context=context))
 
 
 def _format(name: str) -> str:
@@ -171,7 +167,8 @@ def _item(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterator[
         mentions=_mentioned(record) or None,
     )
     yield row
-    yield from _media(row, record.get("embed"))
+    edited = commit["operation"] == "update"
+    yield from media_rows(row, _media(record.get("embed")), _MOST_MEDIA if edited else 0)
 
 
 def _quoted(embed: Any) -> str | None:
@@ -187,27 +184,11 @@ def _mentioned(record: Mapping[str, Any]) -> list[str]:
     return [f"{SERVICE}:{feature['did']}" for feature in features if feature.get("did")]
 
 
-def _media(row: ItemRow, embed: Any) -> Iterator[Row]:
+def _media(embed: Any) -> Iterator[Mapping[str, Any]]:
     embed = (embed or {}).get("media", embed) or {}
-    member, blob, kind = _EMBEDDED.get(embed.get("$type"), (None, "", ""))
-    if member is None:
-        return
-    held = embed.get(member) if member == "images" else [embed]
-    shared = ("version_at", "account_id", "created_at", "audience")
-    for number, picture in enumerate(held or ()):
-        media = ItemRow({name: row.get(name) for name in shared})
-        media.update(
-            item_id=f"{row['item_id']}#attachment-{number}",
-            kind=kind,
-            parent_id=row["item_id"],
-            parent_audience="public",
-            media_type=(picture.get(blob) or {}).get("mimeType"),
-        )
-        yield media
-        if picture.get("alt"):
-            alt = ItemRow(media)
-            alt.update(item_id=f"{row['item_id']}#alt-{number}", kind="alt_text", text=picture["alt"], media_type=None)
-            yield alt
+    member, blob = _EMBEDDED.get(embed.get("$type"), ("", ""))
+    for picture in (embed.get(member) if member == "images" else [embed] if member else None) or ():
+        yield {"type": (picture.get(blob) or {}).get("mimeType") or blob, "description": picture.get("alt")}
 
 
 def _profile(did: str, commit: Mapping[str, Any], at: datetime | None) -> Iterator[Row]:

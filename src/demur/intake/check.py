@@ -17,6 +17,8 @@ from demur.terms.tables import ITEMS, PEOPLE
 
 EARLIEST = parse("1990-01-01")
 """Before it no platform of ours existed; a date below is a fault of the export."""
+EARLIEST_BIRTH = date(1900, 1, 1)
+"""A birth date below, such as the year 1 of a program's zero date, says nothing of anybody's age."""
 TEXT_BYTES = 2**20
 ID_LENGTH = 1024
 
@@ -53,7 +55,7 @@ class TableRules:
             return "missing_id"
         for column, (allowed, reason) in self.words.items():
             value = row.get(column)
-            if value is not None and value not in allowed:
+            if value is not None and not (isinstance(value, str) and value in allowed):
                 return reason
         for column, value in row.items():
             if value is not None and (fault := self.checks[column](value, latest)) is not None:
@@ -95,15 +97,7 @@ def _check_of(field: Any) -> Callable[[Any, datetime], str | None]:
         return _texts_fault
     if pa.types.is_string(field.type):
         return _text_fault
-    expected = _PLAIN_TYPES[str(field.type)]
-    return lambda value, _: None if type(value) in expected else "wrong_type"
-
-
-_PLAIN_TYPES: Mapping[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "double": (float, int),
-    "date32[day]": (date,),
-}
+    return _PLAIN_FAULTS[str(field.type)]
 
 
 def _any_instant_fault(value: Any, _: datetime) -> str | None:
@@ -114,6 +108,30 @@ def _instant_fault(value: Any, latest: datetime) -> str | None:
     if not isinstance(value, datetime) or value.tzinfo is None:
         return "not_a_date"
     return None if EARLIEST <= value <= latest else "date_out_of_range"
+
+
+def _flag_fault(value: Any, _: datetime) -> str | None:
+    return None if type(value) is bool else "wrong_type"
+
+
+def _number_fault(value: Any, _: datetime) -> str | None:
+    exact = type(value) is float or (type(value) is int and abs(value) <= _MOST)
+    return None if exact else "wrong_type"
+
+
+def _day_fault(value: Any, latest: datetime) -> str | None:
+    if type(value) is not date:
+        return "wrong_type"
+    return None if EARLIEST_BIRTH <= value <= latest.date() else "date_out_of_range"
+
+
+_MOST = 2**53
+"""Whole numbers up to it are numbers of the column too: above, a double has not all of them."""
+_PLAIN_FAULTS: Mapping[str, Callable[[Any, datetime], str | None]] = {
+    "bool": _flag_fault,
+    "double": _number_fault,
+    "date32[day]": _day_fault,
+}
 
 
 def _text_fault(value: Any, _: datetime) -> str | None:

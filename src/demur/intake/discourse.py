@@ -13,11 +13,13 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
 from demur.intake import archive, jsonstream
+from demur.intake.exports import guarded, profile_items
 from demur.intake.fediverse import Fault, instant
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
 from demur.intake.text import plain_text
@@ -56,7 +58,7 @@ class Discourse:
         """Read one file."""
         if given.options["list"]:
             with archive.opened(given.path) as stream:
-                yield from _guarded(_user_list(stream, context, given.path.name), context)
+                yield from _user_list(stream, context, given.path.name)
             return
         reading = _Pages(context, _categories(given.files, context))
         for page in _documents(given.path, context):
@@ -106,16 +108,6 @@ def _listed(document: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
         yield from _listed(category, depth + 1)
 
 
-def _guarded(rows: Iterator[Row], context: Context) -> Iterator[Row]:
-    """Pass rows on until one cannot be read."""
-    try:
-        yield from rows
-    except Fault as fault:
-        yield context.unreadable(fault.reason, fault.expected)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        yield context.unreadable("wrong_type", "a page of Discourse's API")
-
-
 class _Pages:
     """The pages of one file on their way into rows."""
 
@@ -140,8 +132,7 @@ class _Pages:
         elif "cooked" in page:
             yield from self._posts({"posts": [page]}, "posts", {}, page.get("topic_archetype"))
         elif isinstance(page.get("user"), dict) or ("username" in page and "trust_level" in page):
-            user = page.get("user", page)
-            yield from _guarded(self.user(user), self._context)
+            yield from guarded(page.get("user", page), self._context, self.user)
         elif any(name in page for name in ("category_list", "categories", "topic_list", "directory_items", "category")):
             self._context.ignore("page without posts")
         else:
@@ -153,15 +144,12 @@ class _Pages:
             yield self._context.unreadable("wrong_type", f"a list of posts in {name}", repr(held))
             return
         place = self._context.position
-        numbers = {post.get("post_number"): post.get("id") for post in posts if isinstance(post, dict)}
+        ours = (post for post in posts if isinstance(post, dict) and isinstance(post.get("post_number"), int))
+        numbers = {post["post_number"]: post.get("id") for post in ours}
         for number, post in enumerate(posts):
             self._context.position = f"{place}, post {number + 1}"
-            try:
-                yield from list(self._post(post, topic, archetype, numbers))
-            except Fault as fault:
-                yield self._context.unreadable(fault.reason, fault.expected, repr(post))
-            except (AttributeError, KeyError, TypeError):
-                yield self._context.unreadable("wrong_type", "a post of Discourse's API", repr(post))
+            read = partial(self._post, topic=topic, archetype=archetype, numbers=numbers)
+            yield from guarded(post, self._context, read)
 
     def _post(
         self, post: Mapping[str, Any], topic: Mapping[str, Any], archetype: Any, numbers: Mapping[Any, Any]
@@ -185,7 +173,7 @@ class _Pages:
         yield from self._author(post)
         yield ItemRow(
             item_id=self._named("post", _number(post.get("id"))),
-            version_at=gone or instant(post.get("updated_at")) or created,
+            version_at=gone or instant(post.get("updated_at")) or (None if deleted else created),
             state="deleted" if deleted else "live",
             kind="private_message" if private else "post" if first else "comment",
             account_id=self._named("user", post["user_id"]) if post.get("user_id") is not None else None,
@@ -225,7 +213,7 @@ class _Pages:
         account = self._named("user", _number(user.get("id")))
         seen = max((at for name in ("last_seen_at", "last_posted_at") if (at := instant(user.get(name)))), default=None)
         created = instant(user.get("created_at"))
-        yield PersonRow(
+        person = PersonRow(
             account_id=account,
             version_at=seen or created,
             handle=_handle(user.get("username")),
@@ -238,18 +226,11 @@ class _Pages:
             last_active_at=seen,
             language=user.get("locale") or None,
         )
-        about = user.get("bio_cooked") or user.get("bio_excerpt")
-        for kind, text in (("profile_name", user.get("name")), ("bio", plain_text(about) if about else None)):
-            if text:
-                yield ItemRow(
-                    item_id=f"{account}#{kind}",
-                    version_at=seen or created,
-                    kind=kind,
-                    account_id=account,
-                    created_at=created,
-                    audience="group" if user.get("profile_hidden") else "public",
-                    text=text,
-                )
+        yield person
+        about = [user[name] or "" for name in ("bio_cooked", "bio_excerpt") if name in user]
+        texts = {"profile_name": user["name"] or ""} if "name" in user else {}
+        texts |= {"bio": plain_text(next(filter(None, about), ""))} if about else {}
+        yield from profile_items(person, "group" if user.get("profile_hidden") else "public", texts)
 
     def _named(self, what: str, number: Any) -> str:
         return f"{self._context.service}:{what}:{number}"
@@ -296,12 +277,7 @@ def _user_list(stream: Any, context: Context, path: str) -> Iterator[Row]:
     try:
         for record in reader:
             context.at(path, f"line {reader.line_num}")
-            try:
-                yield from list(pages.user(_typed(record)))
-            except Fault as fault:
-                yield context.unreadable(fault.reason, fault.expected, repr(record))
-            except (TypeError, ValueError):
-                yield context.unreadable("wrong_type", "a user", repr(record))
+            yield from guarded(record, context, lambda found: pages.user(_typed(found)))
     except csv.Error:
         yield context.unreadable("malformed_table", "CSV as RFC 4180 describes it")
     finally:

@@ -312,16 +312,27 @@ def private_message(
     )
 
 
-def profile_items(person: PersonRow, audience: str, texts: Mapping[str, str | None]) -> Iterator[ItemRow]:
-    """Return the words of a profile as items (kind → text)."""
+def profile_items(
+    person: PersonRow, audience: str, texts: Mapping[str, str | None], mark: str = "#"
+) -> Iterator[ItemRow]:
+    """Return the words of a profile as items; a field that is there and empty was emptied: its old words are deleted.
+
+    Args:
+        person: the account, with the instants of its profile.
+        audience: who could see the profile.
+        texts: kind → text; ``None`` = the record does not have the field, and says nothing of it.
+        mark: what stands between account and kind in the item's id.
+    """
     for kind, text in texts.items():
-        if text and text.strip():
-            yield ItemRow(
-                item_id=f"{person['account_id']}#{kind}",
-                version_at=person.get("version_at"),
-                kind=kind,
-                account_id=person["account_id"],
-                created_at=person.get("created_at"),
-                audience=audience,
-                text=text,
-            )
+        if text is None:
+            continue
+        yield ItemRow(
+            item_id=f"{person['account_id']}{mark}{kind}",
+            version_at=person.get("version_at"),
+            state="live" if text.strip() else "deleted",
+            kind=kind,
+            account_id=person["account_id"],
+            created_at=person.get("created_at"),
+            audience=audience,
+            text=text if text.strip() else None,
+        )

@@ -122,12 +122,13 @@ class _Reading:
         base = f"{SERVICE}:{self._owner.account_id or 'unknown'}/{'group-post' if group else 'post'}"
         row = ItemRow(
             item_id=f"{SERVICE}:{own}" if isinstance(own, str) and own else self._numbered(base, created),
-            version_at=changed or created,
+            # when it was thrown away nobody says: a deletion without an instant always counts
+            version_at=None if gone else changed or created,
             state="deleted" if gone else "live",
             kind="group_activity" if group else "post" if words or len(files) != 1 else meta.kind_of(files[0]),
             account_id=self._owner.account_id,
             created_at=created,
-            audience=self._audience(found, by_label, here=group is None and not unknown),
+            audience="unknown" if gone else self._audience(found, by_label, here=group is None and not unknown),
             container_id=_container(group),
             container_audience="unknown" if group else None,
             text=None if gone else words,
@@ -250,5 +251,10 @@ def _profile(found: Mapping[str, Any], owner: meta.Owner) -> Iterator[Row]:
     )
     yield person
     yield from profile_items(
-        person, owner.audience(None), {"profile_name": _name(profile), "bio": said(profile.get("intro_bio"))}
+        person, owner.audience(None), {"profile_name": _name(profile), "bio": _bio(profile.get("intro_bio"))}
     )
+
+
+def _bio(value: Any) -> str | None:
+    """Return the words about oneself; one that is there and empty was emptied."""
+    return "" if value == "" else said(value)

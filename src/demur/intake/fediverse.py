@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ SERVICE = "activitypub"
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]{5,8})*")
 _MEDIA = {"image": "photo", "video": "video", "audio": "voice"}
+MOST_MEDIA = 20
+"""Files that a post of the Fediverse may carry: of Mastodon 4, of its forks and Misskey 16, of Pixelfed 20."""
 
 
 class Fault(ValueError):  # noqa: N818  (not an error of the program: a record that goes to quarantine)
@@ -32,14 +34,26 @@ def named(identifier: Any) -> str:
     Raises:
         Fault: it is no absolute URI (ActivityPub §3.1).
     """
-    if not isinstance(identifier, str) or not urlsplit(identifier).scheme:
+    found = named_or_none(identifier)
+    if found is None:
         raise Fault("missing_id", "an id that is an absolute URI")
-    return f"{SERVICE}:{identifier}"
+    return found
 
 
 def named_or_none(identifier: Any) -> str | None:
     """Return the id in demur, or ``None`` where there is none."""
-    return named(identifier) if isinstance(identifier, str) and urlsplit(identifier).scheme else None
+    try:
+        return f"{SERVICE}:{identifier}" if isinstance(identifier, str) and urlsplit(identifier).scheme else None
+    except ValueError:
+        return None
+
+
+def lost_parent(item_id: str) -> str:
+    """Return what stands for the parent of an answer that does not say which one: no item has this name.
+
+    So the audience of the parent is unknown, as it is.
+    """
+    return f"{item_id}#answered"
 
 
 def instant(value: Any) -> datetime | None:
@@ -52,9 +66,9 @@ def instant(value: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise Fault("not_a_date", "an xsd:dateTime") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def language(tag: Any) -> str | None:
@@ -67,7 +81,7 @@ def narrowest(*audiences: str) -> str:
     return max(audiences, key=NARROWNESS.__getitem__)
 
 
-def media_rows(item: ItemRow, attachments: Iterator[Mapping[str, Any]]) -> Iterator[ItemRow]:
+def media_rows(item: ItemRow, attachments: Iterable[Mapping[str, Any]], most: int = 0) -> Iterator[ItemRow]:
     """Return a row for each picture, video and voice of an item, and one for each description.
 
     They hang on the item: its audience, and its deletion, reach them through ``parent_id``.
@@ -75,30 +89,30 @@ def media_rows(item: ItemRow, attachments: Iterator[Mapping[str, Any]]) -> Itera
     Args:
         item: the item that carries them.
         attachments: ``type`` (media type or its first half), ``path`` and ``description`` of each.
+        most: of an item that was edited, how many it may have: what an earlier version had and this one has not is
+            deleted. 0 = this is the first version, or not all of one.
     """
+    found = list(attachments)
+    for number in range(max(len(found), most)):
+        given = found[number] if number < len(found) else {}
+        kind = _MEDIA.get(str(given.get("type") or "").split("/")[0])
+        given = given if kind is not None else {}
+        row = _hanging(item, f"attachment-{number}", kind or "photo")
+        row.update(media_type=given.get("type"), media_path=given.get("path"))
+        described = _hanging(item, f"alt-{number}", "alt_text")
+        described.update(text=given.get("description") or None, language=item.get("language"))
+        for part, there in ((row, kind is not None), (described, described["text"] is not None)):
+            if there or most:
+                part["state"] = "live" if there else "deleted"
+                yield part
+
+
+def _hanging(item: ItemRow, name: str, kind: str) -> ItemRow:
     shared = ("version_at", "account_id", "co_account_ids", "created_at", "audience", "signal", "signal_origin")
-    for number, attachment in enumerate(attachments):
-        kind = _MEDIA.get(str(attachment.get("type") or "").split("/")[0])
-        if kind is None:
-            continue
-        row = ItemRow({name: item.get(name) for name in shared})
-        row.update(
-            item_id=f"{item['item_id']}#attachment-{number}",
-            kind="private_message" if item["kind"] == "private_message" else kind,
-            parent_id=item["item_id"],
-            parent_audience=item["audience"],
-            media_type=attachment.get("type"),
-            media_path=attachment.get("path"),
-        )
-        yield row
-        if attachment.get("description"):
-            described = ItemRow(row)
-            described.update(
-                item_id=f"{item['item_id']}#alt-{number}",
-                kind="private_message" if item["kind"] == "private_message" else "alt_text",
-                text=attachment["description"],
-                language=item.get("language"),
-                media_type=None,
-                media_path=None,
-            )
-            yield described
+    return ItemRow(
+        {column: item.get(column) for column in shared},
+        item_id=f"{item['item_id']}#{name}",
+        kind="private_message" if item["kind"] == "private_message" else kind,
+        parent_id=item["item_id"],
+        parent_audience=item["audience"],
+    )

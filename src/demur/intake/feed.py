@@ -2,13 +2,15 @@
 
 An event is one version, told apart by its digest: told twice it is one, and the order in which events come does not
 matter, for ``at`` orders them when a snapshot is taken (latest.py). What takes away is never lost: a deletion or an
-audience whose ``at`` cannot be read is a version of unknown time, which counts whatever else is known.
+audience whose ``at`` cannot be read is a version of unknown time, which counts whatever else is known, and what goes
+to quarantine leaves behind what it takes away.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ import pyarrow as pa
 from demur.clock import parse
 from demur.errors import InputError
 from demur.intake import archive, jsonstream
-from demur.intake.check import ITEM_RULES, PERSON_RULES, latest_instant
+from demur.intake.check import EARLIEST, ITEM_RULES, PERSON_RULES, latest_instant
 from demur.intake.fediverse import Fault
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
-from demur.terms.content import Kind
+from demur.terms.content import Kind, Signal
+from demur.terms.people import Status
 from demur.terms.tables import ITEMS, PEOPLE
 
 _ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".ndjson.zst")
@@ -67,7 +70,20 @@ class Feed:
         """Read one file."""
         with archive.opened(given.path) as stream:
             for event in jsonstream.lines(stream, context, given.path.name):
-                yield event if isinstance(event, Unreadable) else row_of(event, context)
+                if isinstance(event, Unreadable):
+                    yield event
+                else:
+                    yield from rows_of(event, context)
+
+
+def rows_of(event: Any, context: Context) -> Iterator[Row]:
+    """Return the version that an event tells of; where it cannot be taken in, also what it takes away."""
+    row = row_of(event, context)
+    yield row
+    if fault_of(row, context.imported_at) is not None:
+        taken = _taken(event, context)
+        if taken is not None and fault_of(taken, context.imported_at) is None:
+            yield taken
 
 
 def row_of(event: Any, context: Context) -> Row:
@@ -75,7 +91,14 @@ def row_of(event: Any, context: Context) -> Row:
     try:
         return _row(event, context)
     except Fault as fault:
-        return context.unreadable(fault.reason, fault.expected, repr(event))
+        return context.unreadable(fault.reason, fault.expected, _written(event))
+
+
+def _written(event: Any) -> str:
+    try:
+        return repr(event)
+    except RecursionError:
+        return ""
 
 
 def fault_of(row: Row, imported_at: datetime) -> str | None:
@@ -117,7 +140,7 @@ def _row(event: Any, context: Context) -> ItemRow | PersonRow:
         begun = _instant(at)
         row["version_at"] = row.get("created_at") if begun is None and kind == "create" else begun
         return row
-    row["version_at"] = _at_or_never(at, latest_instant(context.imported_at))
+    row["version_at"] = (_ended if kind == "delete" else _at_or_never)(at, latest_instant(context.imported_at))
     _complete(row, kind)
     return row
 
@@ -131,6 +154,64 @@ def _complete(row: ItemRow | PersonRow, kind: str) -> None:
     row.update(state="live", kind=Kind.METADATA.value)
     if row["audience"] == "public" and row.get("public_since") is None:
         row["public_since"] = row["version_at"]
+
+
+_PROTECTS = ("kind", "audience", "container_audience", "parent_audience", "signal", "special_category", "expires_at",
+             "original_id", "co_account_ids")  # fmt: skip
+"""What a version of unknown time may narrow (latest.py)."""
+
+
+def _taken(event: Any, context: Context) -> ItemRow | PersonRow | None:
+    """Return what an event that cannot be taken in takes away all the same; ``None`` = nothing, or nobody knows whose.
+
+    An item is deleted, or who can see it is unknown until somebody tells it again; of an edit the words are so too.
+    What a create cannot say ends only what was before: its own instant stays free for the same create told well.
+    """
+    if not isinstance(event, dict) or event.get("type") not in TYPES:
+        return None
+    kind, latest = event["type"], latest_instant(context.imported_at)
+    name = "account_id" if kind == "account" else "item_id"
+    try:
+        named = {name: _prefixed(context.service, event.get(name)), "service": context.service}
+    except Fault:
+        return None
+    at = _at_or_never(event.get("at"), latest)
+    if kind == "account":
+        worse = _worse(event, latest)
+        return PersonRow(named, version_at=at, **worse) if worse else None
+    row = ItemRow(named, version_at=at, kind=Kind.METADATA.value, audience="unknown", state="live")
+    if kind == "delete":
+        row |= {"state": "deleted", "version_at": _ended(event.get("at"), latest)}
+    elif kind == "create":
+        at = at or _at_or_never(event.get("created_at"), latest)
+        if at is None:
+            return None
+        row |= {"version_at": at - timedelta(microseconds=1), "text": ""}
+    elif kind == "edit" and at is not None:
+        row["text"] = ""
+    elif at is None and event.get("at") is not None:
+        timeless = row_of(event | {"at": None}, context)
+        if isinstance(timeless, ItemRow) and fault_of(timeless, context.imported_at) is None:
+            row |= {name: timeless[name] for name in _PROTECTS if timeless.get(name) is not None}
+    return row
+
+
+def _worse(said: Mapping[str, Any], latest: datetime) -> dict[str, Any]:
+    """Return what an account's event says that can only take away; an unknown word is the one that protects."""
+    found: dict[str, Any] = {}
+    status = said.get("status")
+    if status not in (None, Status.ACTIVE.value):
+        known = isinstance(status, str) and status in frozenset(Status)
+        found["status"] = status if known else Status.SUSPENDED.value
+    if said.get("private") is not None and said["private"] is not False:
+        found["private"] = True
+    if said.get("signal") not in (None, Signal.YES.value):
+        found["signal"] = Signal.NO.value
+    with contextlib.suppress(TypeError, ValueError):
+        born_on = date.fromisoformat(said.get("born_on"))  # type: ignore[arg-type]
+        if PERSON_RULES.checks["born_on"](born_on, latest) is None:
+            found["born_on"] = born_on  # without its source: it can only cast doubt
+    return found
 
 
 def _prefixed(service: str, value: Any) -> str:
@@ -167,7 +248,14 @@ def _at_or_never(value: Any, latest: datetime) -> datetime | None:
         at = _instant(value)
     except Fault:
         return None
-    return at if at is not None and at <= latest else None
+    return at if at is not None and EARLIEST <= at <= latest else None
+
+
+def _ended(value: Any, latest: datetime) -> datetime | None:
+    """Return the instant of a deletion; of a date alone the end of that day: it is after what else the day saw."""
+    at = _at_or_never(value, latest)
+    end = None if at is None or len(value) > len("2026-01-01") else at + timedelta(days=1, microseconds=-1)
+    return at if end is None or end > latest else end
 
 
 def checked(lines: Sequence[bytes], service: str, imported_at: datetime) -> Mapping[str, int]:

@@ -52,6 +52,9 @@ _STEMS = (
     *(("recently_deleted", "deleted"), ("profile_photos", "profile_picture"), ("threads_and_replies", "thread")),
 )
 """Beginnings of file names: in a file that is very long or cut short, the name of its list is not seen again."""
+_HIDDEN = frozenset({"archived", "deleted"})
+"""Lists of what is not public any more: a post, or any of these, for the lists do not say what it was."""
+_PERHAPS = ("reel", "story", "video")
 
 
 class Instagram:
@@ -157,14 +160,17 @@ class _Reading:
         reply = what == "thread" and any((one.get("text_app_post") or {}).get("is_reply") for one in (found, *files))
         own_page = what in ("post", "reel", "video", "thread", "profile_picture") and not reply and not unknown
         row = ItemRow(
-            item_id=self._numbered(what, created),
-            version_at=created,
+            item_id=self._numbered("post" if what in _HIDDEN else what, created),
+            # when it was deleted nobody says: a deletion without an instant always counts
+            version_at=None if what == "deleted" else created,
             state="deleted" if what == "deleted" else "live",
             kind={"thread": "reply" if reply else "post", "archived": "post", "deleted": "post"}.get(what, what),
             account_id=self._owner.account_id,
             created_at=created,
             audience=self._audience(what, meta.audience_said(found, by_label), here=own_page),
         )
+        if what in _HIDDEN:
+            yield from self._perhaps(row)
         if what in ("reel", "story", "video", "profile_picture") and files:
             row["expires_at"] = created + timedelta(hours=STORY_HOURS) if what == "story" and created else None
             yield from meta.alone(row, {**first, "title": found.get("title") or first.get("title")}, self._prefix)
@@ -172,10 +178,22 @@ class _Reading:
         row["text"] = None if what == "deleted" else text
         yield from meta.hang(row, files, self._prefix)
 
+    def _perhaps(self, row: ItemRow) -> Iterator[ItemRow]:
+        """Return the tombstones of what else of that instant is hidden now."""
+        for kind in _PERHAPS:
+            yield ItemRow(
+                item_id=self._numbered(kind, row["created_at"]),
+                state="deleted",
+                kind=kind,
+                account_id=row["account_id"],
+                created_at=row["created_at"],
+                audience=Audience.UNKNOWN.value,
+            )
+
     def _audience(self, what: str, stated: str | None, *, here: bool) -> str:
         """Return who could see a record; ``here`` = the account's own posts, for which the operator's word counts."""
-        if what == "archived":
-            return Audience.DIRECT.value
+        if what in _HIDDEN:
+            return (Audience.DIRECT if what == "archived" else Audience.UNKNOWN).value
         audience = self._owner.audience(stated)
         return audience if here or stated is not None or self._owner.private else Audience.UNKNOWN.value
 

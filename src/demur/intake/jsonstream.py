@@ -1,7 +1,8 @@
 """Reads JSON documents, lines and long collections as a stream; knows no vocabulary.
 
-A small document is read whole. A long one, or one that is cut short, is searched for its array of items, which are
-read one after another, so that memory stays bounded and everything before the cut is kept.
+A small document is read whole. A long one, or one that is cut short, is searched for its arrays of items, which are
+read one after another, so that memory stays bounded and everything before the cut is kept. What lies around the arrays
+must be a document, else its end is told as a fault: nothing that was cut off goes uncounted.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ Document = Any
 def documents(
     stream: BinaryIO, context: Context, path: str, array: re.Pattern[str] = _ARRAY
 ) -> Iterator[Document | Unreadable]:
-    """Return the JSON documents of a file: the whole one, or the items of a long or damaged collection.
+    """Return the JSON documents of a file: the whole one, or the items of the arrays of a long or damaged one.
 
     Args:
         stream: the file's bytes.
         context: told where each item lies.
         path: name of the file there.
-        array: how the array of items begins.
+        array: how an array of items begins; at most ``WHOLE_BYTES`` lie around them.
     """
     context.at(path, "document")
     raw = stream.read(WHOLE_BYTES + 1)
@@ -42,13 +43,13 @@ def documents(
             yield orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
         except orjson.JSONDecodeError:
             try:
-                text = raw.decode("utf-8")
+                text = raw.decode("utf-8-sig")
             except UnicodeDecodeError:
                 yield context.unreadable("not_utf8", "JSON in UTF-8 (RFC 8259 §8.1)", raw)
                 return
-            yield from _items(_Buffer(text, None), context, path, array)
+            yield from (item for _, item in _items(_Buffer(text, None), context, path, array, ""))
         return
-    yield from _items(_Buffer("", _Prefixed(raw, stream)), context, path, array)
+    yield from (item for _, item in _items(_Buffer("", _Prefixed(raw, stream)), context, path, array, ""))
 
 
 def arrays(
@@ -60,19 +61,10 @@ def arrays(
         stream: the file's bytes.
         context: told where each item lies.
         path: name of the file there.
-        array: how such an array begins; at most ``WHOLE_BYTES`` lie between two of them.
+        array: how such an array begins; at most ``WHOLE_BYTES`` lie around them.
     """
-    buffer = _Buffer("", _Prefixed(b"", stream))
-    number = 0
     context.at(path, "document")
-    while (before := buffer.seek(array)) is not None:
-        number += 1
-        for item in _array(buffer, context, path, f"array {number}, "):
-            yield before, item
-            if isinstance(item, Unreadable):
-                return
-    if not number:
-        yield "", _no_array(buffer, context)
+    yield from _items(_Buffer("", _Prefixed(b"", stream)), context, path, array, "array 1, ")
 
 
 def lines(stream: BinaryIO, context: Context, path: str) -> Iterator[Document | Unreadable]:
@@ -108,17 +100,28 @@ class _Prefixed:
         return taken or self._stream.read(_CHUNK)
 
 
-def _items(buffer: _Buffer, context: Context, path: str, array: re.Pattern[str]) -> Iterator[Document | Unreadable]:
-    """Return the items of the first array of items, up to where it cannot be read."""
-    if buffer.seek(array) is None:
-        yield _no_array(buffer, context)
-        return
-    yield from _array(buffer, context, path, "")
+def _items(
+    buffer: _Buffer, context: Context, path: str, array: re.Pattern[str], first: str
+) -> Iterator[tuple[str, Document | Unreadable]]:
+    """Return the items of every array, up to where one cannot be read; then tell what is wrong around them."""
+    number = 0
+    while (before := buffer.seek(array)) is not None:
+        number += 1
+        for item in _array(buffer, context, path, first if number == 1 else f"array {number}, "):
+            yield before, item
+            if isinstance(item, Unreadable):
+                return
+    if number:
+        context.at(path, "end")
+    if not number or not buffer.closed():
+        around = buffer.around()
+        reason = "not_utf8" if buffer.broken else "truncated" if _ends_open(around) else "malformed_json"
+        yield "", context.unreadable(reason, "one JSON document", around.encode("utf-8", "replace"))
 
 
-def _no_array(buffer: _Buffer, context: Context) -> Unreadable:
-    reason = "not_utf8" if buffer.broken else "truncated" if buffer.ends_open() else "malformed_json"
-    return context.unreadable(reason, "one JSON document", buffer.text.encode("utf-8", "replace"))
+def _ends_open(text: str) -> bool:
+    """Return whether a text stops before its brackets close."""
+    return text.count("{") > text.count("}") or text.count("[") > text.count("]")
 
 
 def _array(buffer: _Buffer, context: Context, path: str, place: str) -> Iterator[Document | Unreadable]:
@@ -146,6 +149,9 @@ class _Buffer:
         self.text, self.at, self._more = text, 0, more
         self.broken = False
         """The stream went on with bytes that are no UTF-8."""
+        self._around: list[str] = []
+        """What was before and between the items of the arrays."""
+        self._length = 0
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
         self._json = json.JSONDecoder()
 
@@ -167,14 +173,17 @@ class _Buffer:
 
     def seek(self, pattern: re.Pattern[str]) -> str | None:
         """Go behind the next match and return what was before it, ``None`` if there is none."""
-        while True:
+        while self._length <= WHOLE_BYTES:
             match = pattern.search(self.text, self.at)
             if match is not None:
                 before = self.text[self.at : match.start()]
+                self._around.append(self.text[self.at : match.end()])
+                self._length += match.end() - self.at
                 self.at = match.end()
                 return before
             if not self._read():
-                return None
+                break
+        return None
 
     def next(self) -> tuple[Document] | _Cut | None:
         """Return the next item in a tuple, ``None`` at the end of the array, or what went wrong."""
@@ -183,6 +192,7 @@ class _Buffer:
             self.at = gap.end() if gap else self.at
             if self.text.startswith("]", self.at):
                 self.at += 1
+                self._around.append("]")
                 return None
             try:
                 found, end = self._json.raw_decode(self.text, self.at)
@@ -192,6 +202,8 @@ class _Buffer:
                 if self._read():
                     continue
                 return _Cut("not_utf8" if self.broken else self._reason(error))
+            except ValueError:  # a number of thousands of digits
+                return _Cut("malformed_json")
             self.at = end
             return (found,)
 
@@ -199,6 +211,14 @@ class _Buffer:
         open_string = "Unterminated string" in str(error)
         return "truncated" if open_string or error.pos >= len(self.text.rstrip()) - 12 else "malformed_json"
 
-    def ends_open(self) -> bool:
-        """Return whether the text stops before its brackets close."""
-        return self.text.count("{") > self.text.count("}") or self.text.count("[") > self.text.count("]")
+    def around(self) -> str:
+        """Return what has been read but the items of the arrays."""
+        return "".join(self._around) + self.left()
+
+    def closed(self) -> bool:
+        """Return whether the arrays stand in a document, and it has its end."""
+        try:
+            orjson.loads(self.around())
+        except orjson.JSONDecodeError:
+            return False
+        return not self.broken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from demur.intake.check import PERSON_RULES
 from demur.intake.index import ids_of
-from demur.terms.content import NARROWNESS, ItemState, Kind, Signal
+from demur.terms.content import NARROWNESS, PRIVATE_KINDS, ItemState, Kind, Signal
 from demur.terms.tables import PEOPLE
 
 _UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a null ``version_at``: before every instant in the order, but never *known* to be over."""
 _AUDIENCES = tuple(NARROWNESS)
+_SECOND = 1_000_000
 
 
 def _ordered(table: Any, keys: npt.NDArray[np.uint64], identity: str) -> tuple[Any, Any, Any]:
@@ -39,6 +40,33 @@ def _ordered(table: Any, keys: npt.NDArray[np.uint64], identity: str) -> tuple[A
     return places, micros[places], starts
 
 
+class _Order(NamedTuple):
+    """The versions of all items, item by item, the oldest first."""
+
+    places: Any
+    """(n,) row of the table."""
+    times: Any
+    """(n,) microseconds."""
+    starts: Any
+    """(items,) first version of each."""
+    group: Any
+    """(n,) item of each version."""
+    silent: Any
+    """(n,) whether it says who could see the item and nothing of its content."""
+
+    def since(self, here: Any) -> Any:
+        """Return the time of one version of each item, beside all its versions: (items,) → (n,)."""
+        return np.where(here >= 0, self.times[here], 0)[self.group]
+
+    def not_before(self, here: Any) -> Any:
+        """Return which versions may be as late as one of their item, or later: (items,) → (n,).
+
+        An instant without a fraction may be any of its second, for many clocks leave it out.
+        """
+        whole = self.times % _SECOND == 0
+        return (self.times + whole * (_SECOND - 1) >= self.since(here)) | (self.times == _UNKNOWN_TIME)
+
+
 def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | None) -> Any:
     """Return one row an item: its version at ``as_of``, narrowed by whatever became of it later.
 
@@ -49,8 +77,10 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
             ``None`` = the greatest of all.
 
     Returns:
-        Rows in the order of ``keys``. State, audiences and signal are the most protective ones of the chosen version
-        and of all versions that are later, as late, or of unknown time; everything else is the chosen version's.
+        Rows in the order of ``keys``. State, audiences, signal, special category, end and a private kind are the most
+        protective ones of the chosen version and of all versions that are later, as late, or of unknown time;
+        everything else is the chosen version's. What it copies and its co-authors are also those of versions that are
+        as late or of unknown time. A deletion before the item was made counts: one of the two clocks is wrong.
         A version that says nothing but who could see the item changes its audience and keeps the words of the version
         before. ``public_since`` is never earlier than the last time that it became public.
         An item whose versions are all later than ``as_of`` has no row.
@@ -60,21 +90,77 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
     places, times, starts = _ordered(table, keys, "item_id")
     limit = np.iinfo(np.int64).max if as_of is None else _micros(as_of)
     rows = np.arange(len(places))
+    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(places)]))
+    order = _Order(places, times, starts, group, _without_content(table)[places])
     known = times <= limit
     latest = np.maximum.reduceat(np.where(known, rows, -1), starts)
-    worded = np.maximum.reduceat(np.where(known & ~_without_content(table)[places], rows, -1), starts)
+    worded = np.maximum.reduceat(np.where(known & ~order.silent, rows, -1), starts)
     chosen = np.where(worded >= 0, worded, latest)
-    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(places)]))
     present = chosen >= 0
     result = table.take(pa.array(places[chosen[present]]))
-    for column, ranks, words in _NARROWED:
-        from_here = latest if column == "audience" else chosen
-        since = np.where(from_here >= 0, times[from_here], 0)[group]
-        counts = (times >= since) | (times == _UNKNOWN_TIME)
-        worst = np.maximum.reduceat(np.where(counts, _ranks(table[column], ranks)[places], -1), starts)[present]
-        known_words = np.array([None, *words], dtype=object)[worst + 1]
-        result = _replaced(result, column, pa.array(known_words, type=pa.string()))
+    result = _narrowed(table, result, order, latest, chosen)
+    result = _joined(table, result, order, chosen)
     return _public_since(table, result, (places, times, starts, group), latest, present)
+
+
+def _narrowed(table: Any, result: Any, order: _Order, latest: Any, chosen: Any) -> Any:
+    """Return the rows with the most protective words of the versions that may be as late, or later."""
+    present = chosen >= 0
+    for column, words in _NARROWED:
+        if table[column].null_count == table.num_rows:
+            continue
+        here = latest if column == "audience" else chosen
+        counts = order.not_before(here)
+        if column == "state":
+            counts |= _too_early(table, order)
+        ranks = _ranks(table[column], words)[order.places]
+        if column == "signal":  # a yes of another time is none now
+            ranks = np.where((ranks == 1) & (order.times != order.since(here)), 0, ranks)
+        worst = np.maximum.reduceat(np.where(counts, ranks, 0), order.starts)[present]
+        narrower = worst > ranks[here[present]]
+        own = table[column].combine_chunks().take(pa.array(order.places[here[present]]))
+        theirs = pa.array(np.array(words, dtype=object)[np.where(narrower, worst, 0)], type=own.type)
+        result = _replaced(result, column, pc.if_else(pa.array(narrower), theirs, own))
+    if table["expires_at"].null_count == table.num_rows:
+        return result
+    never = np.iinfo(np.int64).max
+    ends = table["expires_at"].combine_chunks().cast(pa.int64()).fill_null(never).to_numpy()[order.places]
+    ends = np.minimum.reduceat(np.where(order.not_before(chosen), ends, never), order.starts)[present]
+    kind = table.schema.field("expires_at").type
+    return _replaced(result, "expires_at", pa.array(ends, mask=ends == never).cast(kind))
+
+
+def _too_early(table: Any, order: _Order) -> Any:
+    """Return which versions would be before the item was made, or in the same second, by the earliest word of it."""
+    never = np.iinfo(np.int64).max
+    made = table["created_at"].combine_chunks().cast(pa.int64()).fill_null(never).to_numpy()[order.places]
+    told = np.where(order.times == _UNKNOWN_TIME, never, order.times)
+    live = pc.equal(table["state"], ItemState.LIVE.value).combine_chunks().to_numpy(zero_copy_only=False)[order.places]
+    first = np.minimum.reduceat(np.where(live & ~order.silent, np.minimum(made, told), never), order.starts)
+    return order.times // _SECOND <= (first // _SECOND)[order.group]
+
+
+def _joined(table: Any, result: Any, order: _Order, chosen: Any) -> Any:
+    """Add what versions of the same instant, or of unknown time, say of whose content an item is."""
+    present = chosen >= 0
+    counts = ((order.times == order.since(chosen)) | (order.times == _UNKNOWN_TIME)) & present[order.group]
+    counts[chosen[present]] = False
+    row = np.cumsum(present) - 1
+    for column in ("original_id", "co_account_ids"):
+        told = table[column].combine_chunks()
+        more = np.flatnonzero(counts & told.is_valid().to_numpy(zero_copy_only=False)[order.places])
+        if not len(more):
+            continue
+        values = result[column].to_pylist()
+        for place, value in zip(
+            row[order.group[more]], told.take(pa.array(order.places[more])).to_pylist(), strict=True
+        ):
+            if column == "co_account_ids":
+                values[place] = sorted({*(values[place] or ()), *value})
+            else:
+                values[place] = values[place] or value
+        result = _replaced(result, column, pa.array(values, type=told.type))
+    return result
 
 
 def _replaced(table: Any, column: str, values: Any) -> Any:
@@ -92,16 +178,18 @@ def _without_content(table: Any) -> npt.NDArray[np.bool_]:
 def _public_since(table: Any, result: Any, order: tuple[Any, Any, Any, Any], latest: Any, present: Any) -> Any:
     """Let the clock of an item that was not public before begin when it became so (REQUIREMENTS §4).
 
-    The latest of: what the words' version says, what the latest version says, the first version after the last one
-    that was not public.
+    The latest of: what the words' version says, what the latest version says, the first version that is later than
+    the last one that was not public.
     """
     places, times, starts, group = order
     told = table["public_since"].combine_chunks().cast(pa.int64()).fill_null(_UNKNOWN_TIME).to_numpy()[places]
     rows = np.arange(len(places))
-    closed = _ranks(table["audience"], NARROWNESS)[places] > 0
+    closed = _ranks(table["audience"], _AUDIENCES)[places] > 0
     last = np.maximum.reduceat(np.where(closed & (rows <= latest[group]), rows, -1), starts)
-    opened = (last >= 0) & (last < latest)
-    began = np.where(opened, times[np.where(opened, last + 1, 0)], _UNKNOWN_TIME)
+    later = times > np.where(last >= 0, times[last], 0)[group]
+    first = np.minimum.reduceat(np.where(later, rows, len(rows)), starts)
+    opened = (last >= 0) & (first <= latest)
+    began = np.where(opened, times[np.where(opened, first, 0)], _UNKNOWN_TIME)
     since = np.maximum(began, np.where(latest >= 0, told[latest], _UNKNOWN_TIME))[present]
     said = result["public_since"].combine_chunks().cast(pa.int64()).fill_null(_UNKNOWN_TIME).to_numpy()
     since = np.maximum(since, said)
@@ -111,19 +199,23 @@ def _public_since(table: Any, result: Any, order: tuple[Any, Any, Any, Any], lat
     return _replaced(result, "public_since", values)
 
 
-_NARROWED: tuple[tuple[str, dict[str, int], tuple[str, ...]], ...] = (
-    ("state", {ItemState.LIVE.value: 0, ItemState.DELETED.value: 1}, (ItemState.LIVE.value, ItemState.DELETED.value)),
-    ("audience", NARROWNESS, _AUDIENCES),
-    ("container_audience", NARROWNESS, _AUDIENCES),
-    ("parent_audience", NARROWNESS, _AUDIENCES),
-    ("signal", {Signal.YES.value: 0, Signal.NO.value: 1}, (Signal.YES.value, Signal.NO.value)),
+_NARROWED: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("state", (ItemState.LIVE.value, ItemState.DELETED.value)),
+    ("kind", ("", *sorted(kind.value for kind in PRIVATE_KINDS))),
+    ("audience", _AUDIENCES),
+    ("container_audience", (None, *_AUDIENCES)),
+    ("parent_audience", (None, *_AUDIENCES)),
+    ("signal", (None, Signal.YES.value, Signal.NO.value)),
+    ("special_category", (None, False, True)),
 )
-"""Column, how protective each of its words is, and the words in that order; null is the least."""
+"""Column, and its words from the least protective to the most; any other protects no more than the first."""
 
 
-def _ranks(column: Any, ranks: dict[str, int]) -> npt.NDArray[np.int64]:
+def _ranks(column: Any, words: tuple[Any, ...]) -> npt.NDArray[np.int64]:
+    """Return the place of each value among some words."""
+    rank = {word: place for place, word in enumerate(words)}
     coded = column.combine_chunks().dictionary_encode()
-    table = np.array([ranks[word] for word in coded.dictionary.to_pylist()] + [-1], dtype=np.int64)
+    table = np.array([rank.get(word, 0) for word in (*coded.dictionary.to_pylist(), None)], dtype=np.int64)
     found: npt.NDArray[np.int64] = table[coded.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)]
     return found
 

@@ -7,13 +7,24 @@ quarantined. A status's ``uri`` is its ActivityPub id, so it meets the same stat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import orjson
 import yaml
 
-from demur.intake.fediverse import Fault, instant, language, media_rows, named, named_or_none
+from demur.intake.exports import guarded, profile_items
+from demur.intake.fediverse import (
+    MOST_MEDIA,
+    Fault,
+    instant,
+    language,
+    lost_parent,
+    media_rows,
+    named,
+    named_or_none,
+)
 from demur.intake.signals import fediverse
 from demur.intake.source import Context, ItemRow, PersonRow, Row
 from demur.intake.text import plain_text
@@ -30,17 +41,17 @@ def recorded(stream: BinaryIO, context: Context, path: str) -> Iterator[Any]:
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         cassette: Any = yaml.load(raw, loader) if len(raw) <= _YAML_BYTES else None  # noqa: S506  (a safe loader)
-        interactions = cassette["interactions"]
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        interactions = list(cassette["interactions"])
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError):
         yield context.unreadable("malformed_json", "a VCR cassette with interactions, at most 64 MiB", raw)
         return
     for number, interaction in enumerate(interactions):
         context.at(path, f"interaction {number + 1}")
-        body = interaction["response"]["body"].get("string") or b""
         try:
-            yield orjson.loads(body)
-        except orjson.JSONDecodeError:
-            yield context.unreadable("malformed_json", "a reply in JSON", body)
+            reply = orjson.loads(interaction["response"]["body"].get("string") or b"")
+        except (AttributeError, KeyError, TypeError, ValueError):
+            reply = context.unreadable("malformed_json", "a reply in JSON", repr(interaction))
+        yield reply
 
 
 def is_entity(found: Any) -> bool:
@@ -53,16 +64,7 @@ def entities(found: Sequence[Any], context: Context) -> Iterator[Row]:
     place = context.position
     for number, entity in enumerate(found):
         context.position = place if len(found) == 1 else f"{place}, entry {number + 1}"
-        yield from _guarded(entity, context)
-
-
-def _guarded(entity: Any, context: Context) -> Iterator[Row]:
-    try:
-        rows = list(_entity(entity, 0))
-    except Fault as fault:
-        yield context.unreadable(fault.reason, fault.expected, repr(entity))
-        return
-    yield from rows
+        yield from guarded(entity, context, partial(_entity, depth=0))
 
 
 def _entity(entity: Any, depth: int) -> Iterator[Row]:
@@ -92,20 +94,18 @@ def _status(status: Mapping[str, Any], depth: int) -> Iterator[Row]:
     account = status.get("account") or {}
     if account:
         yield from _account(account)
-    created = instant(status.get("created_at"))
+    created, edited = instant(status.get("created_at")), instant(status.get("edited_at"))
     boosted, quoted = status.get("reblog"), (status.get("quote") or {}).get("quoted_status")
     original = boosted or quoted
-    answered = status.get("in_reply_to_id")
-    host = urlsplit(str(status.get("uri"))).hostname
+    name = named(status.get("uri"))
     row = ItemRow(
-        item_id=named(status.get("uri")),
-        version_at=instant(status.get("edited_at")) or created,
+        item_id=name,
+        version_at=edited or created,
         kind=_kind(status, audience),
         account_id=_account_id(account),
         created_at=created,
         audience=audience,
-        # the API names the parent by a number of the asking server; unless that status is known, its audience is not
-        parent_id=None if answered is None else f"activitypub:{host}/statuses/{answered}",
+        parent_id=_parent(status, name) if _answers(status) else None,
         original_id=None if not original else named(original.get("uri")),
         text=None if boosted else _text(status),
         language=language(status.get("language")),
@@ -114,7 +114,9 @@ def _status(status: Mapping[str, Any], depth: int) -> Iterator[Row]:
     )
     yield row
     media = [] if boosted else status.get("media_attachments") or []
-    yield from media_rows(row, ({"type": _media(m), "path": None, "description": m.get("description")} for m in media))
+    most = MOST_MEDIA if edited is not None and "media_attachments" in status else 0
+    held = ({"type": _media(m), "path": None, "description": m.get("description")} for m in media)
+    yield from media_rows(row, held, most)
     if isinstance(original, dict) and original:
         yield from _entity(original, depth + 1)
 
@@ -128,7 +130,22 @@ def _kind(status: Mapping[str, Any], audience: str) -> str:
         return "quote"
     if status.get("poll"):
         return "poll"
-    return "reply" if status.get("in_reply_to_id") is not None else "post"
+    return "reply" if _answers(status) else "post"
+
+
+def _answers(status: Mapping[str, Any]) -> bool:
+    """Return whether a status answers another; of one whose parent was deleted only the author's number is left."""
+    return any(status.get(name) is not None for name in ("in_reply_to_id", "in_reply_to_account_id"))
+
+
+def _parent(status: Mapping[str, Any], name: str) -> str:
+    """Return the parent as the API names it, by a number of the asking server.
+
+    Unless that status is known, its audience is not; of a status that is gone there is no number.
+    """
+    answered = status.get("in_reply_to_id")
+    host = urlsplit(str(status["uri"])).hostname
+    return lost_parent(name) if answered is None else f"activitypub:{host}/statuses/{answered}"
 
 
 def _text(status: Mapping[str, Any]) -> str | None:
@@ -159,7 +176,7 @@ def _account(account: Mapping[str, Any]) -> Iterator[Row]:
     automatic = "organisation" if account.get("group") else "bot" if account.get("bot") else "active"
     seen = instant(account.get("last_status_at"))
     created = instant(account.get("created_at"))
-    yield PersonRow(
+    person = PersonRow(
         account_id=name,
         version_at=seen or created,
         handle=f"@{account.get('username')}@{host}",
@@ -170,14 +187,7 @@ def _account(account: Mapping[str, Any]) -> Iterator[Row]:
         last_active_at=seen,
         **fediverse(account, "mastodon").columns(),
     )
-    for part, text in (("profile_name", account.get("display_name")), ("bio", plain_text(account.get("note") or ""))):
-        if text:
-            yield ItemRow(
-                item_id=f"{name}#{part}",
-                version_at=seen or created,
-                kind=part,
-                account_id=name,
-                created_at=created,
-                audience="public",
-                text=text,
-            )
+    yield person
+    texts = {"profile_name": account.get("display_name")}
+    texts["bio"] = plain_text(account["note"] or "") if "note" in account else None
+    yield from profile_items(person, "public", texts)

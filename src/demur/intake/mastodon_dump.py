@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from demur.errors import InputError
-from demur.intake.fediverse import SERVICE, Fault, instant, language, media_rows, named
+from demur.intake.exports import guarded, profile_items
+from demur.intake.fediverse import MOST_MEDIA, SERVICE, Fault, instant, language, lost_parent, media_rows, named
 from demur.intake.mastodon_tables import records
 from demur.intake.signals import fediverse
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
@@ -32,7 +33,8 @@ WANTED: Mapping[str, tuple[str, ...]] = {
     "users": ("id", "account_id", "email", "locale", "confirmed_at", "approved", "disabled", "current_sign_in_at",
               "settings"),
     "statuses": ("id", "uri", "text", "spoiler_text", "created_at", "edited_at", "deleted_at", "in_reply_to_id",
-                 "reblog_of_id", "visibility", "language", "local", "account_id", "poll_id"),
+                 "in_reply_to_account_id", "reply", "reblog_of_id", "visibility", "language", "local", "account_id",
+                 "poll_id", "ordered_media_attachment_ids"),
     "status_edits": ("id", "status_id", "text", "spoiler_text", "created_at"),
     "media_attachments": ("id", "status_id", "type", "description", "file_content_type"),
     "mentions": ("id", "status_id", "account_id"),
@@ -43,6 +45,7 @@ _MEDIA = {"0": "image", "1": "video", "2": "video", "4": "audio"}
 """MediaAttachment.types: image, gifv, video, unknown, audio."""
 _ACTORS = {"Service": "bot", "Application": "bot", "Group": "organisation", "Organization": "organisation"}
 _ENDINGS = tuple(f"{kind}{packed}" for kind in (".sql", ".dump", ".csv") for packed in ("", ".gz", ".zst"))
+_PROFILE = (("profile_name", "display_name"), ("bio", "note"))
 _BATCH = 10_000
 _INDEXED = (("statuses", "account_id"), ("status_edits", "status_id"), ("media_attachments", "status_id"),
             ("mentions", "status_id"), ("users", "account_id"))  # fmt: skip
@@ -77,12 +80,15 @@ class MastodonDump:
             sqlite3.connect(Path(folder) / "tables.db", isolation_level=None)
         ) as database:  # fmt: skip
             database.row_factory = sqlite3.Row
-            yield from _staged(given.files, database, context)
-            yield from _Joined(database, context).rows()
+            present: dict[str, frozenset[str]] = {}
+            yield from _staged(given.files, database, context, present)
+            yield from _Joined(database, context, present).rows()
 
 
-def _staged(files: Sequence[Path], database: sqlite3.Connection, context: Context) -> Iterator[Unreadable]:
-    """Copy the tables; what cannot be read is quarantined."""
+def _staged(
+    files: Sequence[Path], database: sqlite3.Connection, context: Context, present: dict[str, frozenset[str]]
+) -> Iterator[Unreadable]:
+    """Copy the tables, and note which columns they have; what cannot be read is quarantined."""
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
         database.execute(f"PRAGMA {pragma}")
     for table, columns in WANTED.items():
@@ -93,6 +99,7 @@ def _staged(files: Sequence[Path], database: sqlite3.Connection, context: Contex
             yield found
             continue
         table, record = found
+        present.setdefault(table, frozenset(record))
         waiting[table].append((context.position, *(record.get(column) for column in WANTED[table])))
         if len(waiting[table]) >= _BATCH:
             _insert(database, table, waiting[table])
@@ -122,17 +129,21 @@ _STATUSES = """SELECT s.*, a.uri AS author_uri, a.domain, a.username, p.uri AS p
  LEFT JOIN statuses o ON o.id = s.reblog_of_id LEFT JOIN polls l ON l.id = s.poll_id ORDER BY s.rowid"""
 _EDITS = "SELECT text, spoiler_text, created_at FROM status_edits WHERE status_id = ? ORDER BY created_at"
 _HELD = (
-    "SELECT type, description, file_content_type FROM media_attachments WHERE status_id = ? ORDER BY CAST(id AS INT)"
+    "SELECT id, type, description, file_content_type FROM media_attachments WHERE status_id = ?"
+    " ORDER BY CAST(id AS INT)"
 )
 _MENTIONED = """SELECT a.uri, a.username, a.domain FROM mentions m JOIN accounts a ON a.id = m.account_id
  WHERE m.status_id = ? ORDER BY CAST(a.id AS INT)"""
 
 
+_Record = Mapping[str, Any]
+
+
 class _Joined:
     """The staged tables on their way into rows."""
 
-    def __init__(self, database: sqlite3.Connection, context: Context) -> None:
-        self._database, self._context = database, context
+    def __init__(self, database: sqlite3.Connection, context: Context, present: Mapping[str, frozenset[str]]) -> None:
+        self._database, self._context, self._present = database, context, present
         self._host = self._own_host()
 
     def _own_host(self) -> str | None:
@@ -146,13 +157,9 @@ class _Joined:
         for query, make in ((_ACCOUNTS, self._account), (_STATUSES, self._status)):
             for record in self._database.execute(query):
                 self._context.position = record["place"]
-                try:
-                    found = list(make(record))
-                except Fault as fault:
-                    yield self._context.unreadable(fault.reason, fault.expected, repr(tuple(record)))
-                    continue
-                for row in found:
-                    row["service"] = SERVICE
+                for row in guarded(dict(record), self._context, make):
+                    if isinstance(row, ItemRow | PersonRow):
+                        row["service"] = SERVICE
                     yield row
 
     def _author(self, uri: str | None, username: str | None, domain: str | None, status: str | None) -> str | None:
@@ -165,15 +172,15 @@ class _Joined:
             return named(status.partition("/statuses/")[0])
         return named(f"https://{self._host}/users/{username}") if self._host else None
 
-    def _account(self, a: sqlite3.Row) -> Iterator[ItemRow | PersonRow]:
+    def _account(self, a: _Record) -> Iterator[ItemRow | PersonRow]:
         account = self._author(a["uri"], a["username"], a["domain"], a["status_uri"])
         if account is None:
             raise Fault("missing_id", "an account's URI; name the instance's own host with --service")
         host = a["domain"] or self._host
         created, changed, seen = _at(a["created_at"]), _at(a["updated_at"]), _at(a["current_sign_in_at"])
-        said = {name: _flag(a[name]) for name in ("indexable", "discoverable")}
-        said["noindex"] = _setting(a["settings"], "noindex")
-        yield PersonRow(
+        wishes = {name: _flag(a[name]) for name in ("indexable", "discoverable")}
+        wishes["noindex"] = _setting(a["settings"], "noindex")
+        person = PersonRow(
             account_id=account,
             version_at=max((at for at in (changed, seen, created) if at is not None), default=None),
             handle=f"@{a['username']}@{host}" if host else None,
@@ -184,28 +191,28 @@ class _Joined:
             created_at=created,
             last_active_at=seen,
             language=language(a["locale"]),
-            **fediverse(said, "mastodon").columns(),
+            **fediverse(wishes, "mastodon").columns(),
         )
+        yield person
         about = a["note"] or ""
-        for kind, text in (("profile_name", a["display_name"]), ("bio", plain_text(about) if a["domain"] else about)):
-            if text:
-                yield ItemRow(item_id=f"{account}#{kind}", version_at=changed or created, kind=kind, account_id=account,
-                              created_at=created, audience="public", text=text)  # fmt: skip
+        texts = {"display_name": a["display_name"] or "", "note": plain_text(about) if a["domain"] else about}
+        texts = {kind: texts[name] for kind, name in _PROFILE if name in self._present["accounts"]}
+        yield from profile_items(PersonRow(person, version_at=changed or created), "public", texts)
 
-    def _status(self, s: sqlite3.Row) -> Iterator[ItemRow]:
+    def _status(self, s: _Record) -> Iterator[ItemRow]:
         audience = _AUDIENCES.get(str(s["visibility"]))
         if audience is None:
             raise Fault("unknown_audience", "a visibility of 0 to 4")
-        gone, created = _at(s["deleted_at"]), _at(s["created_at"])
+        gone, edited, created = _at(s["deleted_at"]), _at(s["edited_at"]), _at(s["created_at"])
         row = ItemRow(
             item_id=self._uri(s),
-            version_at=gone or _at(s["edited_at"]) or created,
+            version_at=gone or edited or created,
             state="live" if gone is None else "deleted",
             kind=_kind(s, audience),
             account_id=self._author(s["author_uri"], s["username"], s["domain"], s["uri"]),
             created_at=created,
             audience=audience if gone is None else "unknown",
-            parent_id=self._other(s["in_reply_to_id"], s["parent_uri"]),
+            parent_id=self._other(s["in_reply_to_id"], s["parent_uri"]) or self._lost(s),
             parent_audience=_AUDIENCES.get(str(s["parent_visibility"])),
             original_id=self._other(s["reblog_of_id"], s["original_uri"]),
             text=None if gone is not None or s["reblog_of_id"] else _text(s, s["options"], own=_flag(s["local"])),
@@ -215,12 +222,21 @@ class _Joined:
         )  # fmt: skip
         yield from self._edits(row, s, created)
         yield row
-        held = [] if gone is not None else self._database.execute(_HELD, (s["id"],)).fetchall()
-        media = ({"type": m["file_content_type"] or _MEDIA.get(str(m["type"])), "path": None,
-                  "description": m["description"]} for m in held)  # fmt: skip
-        yield from media_rows(row, media)
+        whole = edited is not None and "media_attachments" in self._present
+        if gone is None:
+            yield from media_rows(row, self._media(s), MOST_MEDIA if whole else 0)
 
-    def _edits(self, row: ItemRow, s: sqlite3.Row, created: Any) -> Iterator[ItemRow]:
+    def _media(self, s: _Record) -> Iterator[Mapping[str, Any]]:
+        """Yield the files of a status: the table keeps what an edit took out, and the status says what is left."""
+        held = {str(m["id"]): m for m in self._database.execute(_HELD, (s["id"],))}
+        order = s["ordered_media_attachment_ids"]
+        for number in held if order is None else order.strip("{}").split(","):
+            if number in held:
+                m = held[number]
+                kind = m["file_content_type"] or _MEDIA.get(str(m["type"]))
+                yield {"type": kind, "path": None, "description": m["description"]}
+
+    def _edits(self, row: ItemRow, s: _Record, created: Any) -> Iterator[ItemRow]:
         """Yield the texts before the present one; the newest edit is the present text."""
         edits = self._database.execute(_EDITS, (s["id"],)).fetchall()
         for edit in edits[:-1]:
@@ -229,7 +245,7 @@ class _Joined:
                     row, version_at=_at(edit["created_at"]) or created, text=_text(edit, None, own=_flag(s["local"]))
                 )
 
-    def _uri(self, s: sqlite3.Row) -> str:
+    def _uri(self, s: _Record) -> str:
         if s["uri"]:
             return named(s["uri"])
         author = self._author(s["author_uri"], s["username"], s["domain"], None)
@@ -242,6 +258,10 @@ class _Joined:
         if not number:
             return None
         return named(uri) if uri else f"{SERVICE}:{self._host}/statuses/{number}"
+
+    def _lost(self, s: _Record) -> str | None:
+        """Return what stands for a parent that was deleted: its number is gone, that the status answers is not."""
+        return lost_parent(self._uri(s)) if _answers(s) else None
 
 
 def _at(value: str | None) -> Any:
@@ -261,7 +281,7 @@ def _setting(settings: str | None, name: str) -> Any:
     return found.get(name) if isinstance(found, dict) else None
 
 
-def _status(a: sqlite3.Row) -> str | None:
+def _status(a: _Record) -> str | None:
     if a["suspended_at"]:
         return "suspended"
     if _flag(a["memorial"]):
@@ -275,15 +295,19 @@ def _status(a: sqlite3.Row) -> str | None:
     return _ACTORS.get(a["actor_type"] or "", "active")
 
 
-def _kind(s: sqlite3.Row, audience: str) -> str:
+def _answers(s: _Record) -> bool:
+    return bool(s["in_reply_to_id"] or s["in_reply_to_account_id"] or _flag(s["reply"]))
+
+
+def _kind(s: _Record, audience: str) -> str:
     if audience == "direct":
         return "private_message"
     if s["reblog_of_id"]:
         return "reshare"
-    return "poll" if s["poll_id"] else "reply" if s["in_reply_to_id"] else "post"
+    return "poll" if s["poll_id"] else "reply" if _answers(s) else "post"
 
 
-def _text(s: sqlite3.Row, options: str | None, *, own: bool | None) -> str | None:
+def _text(s: _Record | sqlite3.Row, options: str | None, *, own: bool | None) -> str | None:
     """Return a text: of the instance's own members it is kept as they wrote it, of all others as HTML."""
     body = s["text"] or ""
     parts = (s["spoiler_text"] or "", body.strip() if own else plain_text(body), _listed(options or ""))

@@ -6,7 +6,7 @@ REASONS: dict[str, str] = {
     "unknown_kind": "the kind of content is none that demur knows",
     "unknown_audience": "the audience is a word that demur does not know; it is never guessed to be public",
     "missing_id": "the record has no id of its own, or one longer than 1,024 characters",
-    "date_out_of_range": "an instant lies before 1990 or more than one day after the import",
+    "date_out_of_range": "an instant lies before 1990 or more than one day after the import; a birth date, before 1900",
     "not_a_date": "an instant or date cannot be read",
     "text_too_long": "the text is longer than 1 MiB",
     "not_utf8": "the bytes are no UTF-8, or the text holds half a character",

@@ -115,7 +115,8 @@ class _Reading:
         audience = self._community(found)
         return ItemRow(
             item_id=f"{SERVICE}:{'t1' if comment else 't3'}_{found['id']}",
-            version_at=(seconds(edited) if edited is not True else None) or created,
+            # when it was deleted nobody says: a deletion without an instant always counts
+            version_at=None if gone else (seconds(edited) if edited is not True else None) or created,
             state="deleted" if gone else "live",
             kind="comment" if comment else "reshare" if shared else "post",
             account_id=account,

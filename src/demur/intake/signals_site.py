@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 import orjson
 
@@ -271,13 +271,21 @@ class SiteSignals:
 
     def statements(self, item_id: str, service: str) -> tuple[Said, ...]:
         """Return what the site of an item says of it."""
-        url = urlsplit(item_id.partition(":")[2]) if "://" in item_id else None
+        url = _url(item_id.partition(":")[2])
         host = url.hostname if url is not None and url.scheme in ("http", "https") else None
         name = host if host in self._names else service
         if name is None or name not in self._names:
             return ()
         found: tuple[Said, ...] = self._site(name).at(url.path or "/" if url is not None and name == host else "/")
         return found
+
+
+def _url(text: str) -> SplitResult | None:
+    """Return the URL that a text is, ``None`` where it is none: no site says anything of it."""
+    try:
+        return urlsplit(text) if "://" in text else None
+    except ValueError:
+        return None
 
 
 class _Site:

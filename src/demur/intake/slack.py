@@ -136,7 +136,8 @@ class _Reading:
         text, mentioned = (None, None) if gone else _words(found.get("text"), self._service)
         row = ItemRow(
             item_id=item_id,
-            version_at=seconds(float(edited or stamp)),
+            # when it was deleted nobody says: a deletion without an instant always counts
+            version_at=None if gone else seconds(float(edited or stamp)),
             state="deleted" if gone else "live",
             kind="channel_activity",
             account_id=account,

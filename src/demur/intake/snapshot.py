@@ -32,7 +32,7 @@ from demur.store import commit_record, digest_json, write_table
 from demur.store.stage import run_stage
 from demur.terms.tables import ITEMS, PEOPLE
 
-CODE = "demur-snapshot-2"
+CODE = "demur-snapshot-3"
 BUCKET_BYTES = 16 * 2**20
 """Of Parquet before compression; in memory a bucket takes a few times as much, once as read and once as chosen."""
 MAX_BUCKETS = 1024
@@ -233,13 +233,18 @@ def _keys(ids: Any) -> Keys:
     return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
 
 
-_DIGESTED = ("version_id", "state", "audience", "container_audience", "parent_audience", "signal", "public_since")
+_DIGESTED = (
+    "version_id", "state", "audience", "container_audience", "parent_audience", "signal", "public_since", "kind",
+    "special_category", "expires_at", "original_id", "co_account_ids",
+)  # fmt: skip
 """A version's digest, and whatever a snapshot may narrow."""
 
 
 def _words(column: Any) -> Any:
-    instants = pa.types.is_timestamp(column.type)
-    return pc.fill_null(column.cast(pa.int64()).cast(pa.string()) if instants else column, "")
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    words = pc.binary_join(column, "\x1d") if pa.types.is_list(column.type) else column.cast(pa.string())
+    return pc.fill_null(words, "")
 
 
 def _digest_rows(total: Any, table: Any) -> None:

@@ -8,12 +8,13 @@ by bucket: memory stays bounded however large the site.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from demur.errors import InputError
 from demur.intake import archive, stackcolumns
+from demur.intake.exports import profile_items
+from demur.intake.fediverse import instant
 from demur.intake.places import country_of
 from demur.intake.revisions import Event, Post, RawVersion, Spill, raw_versions, versions
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
@@ -108,18 +109,6 @@ def _counted(given: Input, context: Context) -> Iterator[Row]:
                 context.ignore(Path(name).stem.lower())
 
 
-def instant(text: str | None) -> datetime | None:
-    """Return an instant of a dump, which is UTC without saying so.
-
-    Raises:
-        ValueError: the text is no instant.
-    """
-    if text is None:
-        return None
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
 def _account(site: str, user: str | None) -> str | None:
     return None if user is None else f"{SERVICE}:{site}:user:{user}"
 
@@ -138,7 +127,7 @@ def _user(row: Attributes, context: Context, site: str) -> Iterator[Row]:
     place = row.get("Location") or None
     country, why = country_of(place)
     automatic = number is not None and number.startswith("-")
-    yield PersonRow(
+    person = PersonRow(
         account_id=account,
         version_at=seen or created,
         person_hint=row.get("AccountId"),
@@ -152,20 +141,11 @@ def _user(row: Attributes, context: Context, site: str) -> Iterator[Row]:
         created_at=created,
         last_active_at=seen,
     )
+    yield person
     context.ignore(f"place:{why}") if country is None else None
-    fields = (("profile_name", row.get("DisplayName")), ("bio", plain_text(row.get("AboutMe") or "")))
-    for kind, text in fields:
-        if text:
-            yield ItemRow(
-                item_id=f"{account}:{kind}",
-                version_at=seen or created,
-                kind=kind,
-                account_id=account,
-                # when a profile was written is not in a dump: the registration is the earliest, most protective reading
-                created_at=created,
-                audience="public",
-                text=text,
-            )
+    # when a profile was written is not in a dump: the registration is the earliest, most protective reading
+    texts = {"profile_name": row.get("DisplayName"), "bio": plain_text(row["AboutMe"]) if "AboutMe" in row else None}
+    yield from profile_items(person, "public", texts, mark=":")
 
 
 def _comment(row: Attributes, context: Context, site: str) -> Row:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from demur.errors import InputError
 from demur.intake import archive, jsonstream
+from demur.intake.exports import guarded
 from demur.intake.fediverse import Fault
 from demur.intake.mapping import RULES
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
@@ -77,10 +78,7 @@ class Table:
                 yield record
                 continue
             for make in makers:
-                try:
-                    yield make(record)
-                except Fault as fault:
-                    yield context.unreadable(fault.reason, fault.expected, repr(record))
+                yield from guarded(record, context, make)
 
 
 def _plain(name: str) -> str:
@@ -139,8 +137,8 @@ def _csv(stream: BinaryIO, path: str, tabs: bool, context: Context) -> Iterator[
     text.detach()
 
 
-def _maker(table: Mapping[str, Any], mapping: Mapping[str, Any]) -> Callable[[Record], ItemRow | PersonRow]:
-    """Return what makes a row of ours out of a record of theirs."""
+def _maker(table: Mapping[str, Any], mapping: Mapping[str, Any]) -> Callable[[Record], list[Row]]:
+    """Return what makes a row of ours, and no other, out of a record of theirs."""
     service, repair = mapping["service"], bool(mapping.get("repair_mojibake", False))
     types = {field.name: field.type for field in RULES[table["rows"]].schema}
     columns = [
@@ -149,11 +147,11 @@ def _maker(table: Mapping[str, Any], mapping: Mapping[str, Any]) -> Callable[[Re
     ]
     row_type = ItemRow if table["rows"] == "items" else PersonRow
 
-    def make(record: Record) -> ItemRow | PersonRow:
+    def make(record: Record) -> list[Row]:
         row = row_type(service=service)
         for name, ways in columns:
             row[name] = next((value for way in ways if (value := way(record)) is not None), None)
-        return row
+        return [row]
 
     return make
 
@@ -185,8 +183,7 @@ def _value(column: _Column, way: Mapping[str, Any], record: Record) -> Any:
     if "map" in way:
         return _mapped(way, value)
     if "date" in way:
-        instant = _instant(way, value)
-        return instant.date() if pa.types.is_date(kind) else _in_utc(way, instant)
+        return _instant(way, value, day=pa.types.is_date(kind))
     if pa.types.is_list(kind):
         entries = value.split(way.get("split", ",")) if isinstance(value, str) else value
         return [_text(column, way, entry) for entry in entries] or None
@@ -232,7 +229,8 @@ def _plain_value(kind: Any, value: Any) -> Any:
     return value
 
 
-def _instant(way: Mapping[str, Any], value: Any) -> datetime:
+def _instant(way: Mapping[str, Any], value: Any, *, day: bool) -> datetime | date:
+    """Return an instant in UTC, or the day that is written there."""
     written = way["date"]
     try:
         if isinstance(value, datetime):
@@ -247,9 +245,9 @@ def _instant(way: Mapping[str, Any], value: Any) -> datetime:
             found = datetime.fromtimestamp(float(value) / _UNITS[written], tz=UTC)
         else:
             found = datetime.strptime(value, written)  # noqa: DTZ007  (its zone is set below)
+        return found.date() if day else _in_utc(way, found)
     except (TypeError, ValueError, OverflowError, OSError):
         raise Fault("not_a_date", "an instant as the mapping says") from None
-    return found
 
 
 def _in_utc(way: Mapping[str, Any], found: datetime) -> datetime:

@@ -25,6 +25,7 @@ _PUBLIC = {"public_channel": "channel_activity", "public_supergroup": "group_act
 _ALONE = frozenset({"personal_chat", "bot_chat", "saved_messages"})
 _SENDER = re.compile(r"(?:user|channel)\d{1,20}")
 _FILES = ("photo", "file")
+_FORWARDED = frozenset({"forwarded_from", "forwarded_from_id"})
 
 
 class Telegram:
@@ -89,7 +90,8 @@ class _Reading:
     def _public(self, found: Mapping[str, Any], place: _Place) -> Iterator[Row]:
         text, mentioned = _words(found.get("text"), self._service)
         answered = found.get("reply_to_message_id")
-        forwarded = found.get("forwarded_from") is not None
+        # where the account that it comes from is gone, the name is there and null
+        forwarded = not _FORWARDED.isdisjoint(found)
         row = ItemRow(
             item_id=place.item_id,
             version_at=place.edited or place.created,

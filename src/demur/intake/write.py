@@ -38,10 +38,16 @@ _GATHERED = 4_096
 _GATHERED_TEXT = 4 * 2**20
 """Rows, and characters of text, that are checked and named together."""
 _COLLECT_EVERY = 100_000
-CODE = "demur-intake-2"
+CODE = "demur-intake-3"
 """Raised whenever the same file would give other rows."""
 
+_REFUSED = (TypeError, ValueError, OverflowError, pa.ArrowException)
+"""What a value raises that is no value of its column."""
+
 _LOG = logging.getLogger(__name__)
+
+Place = tuple[str, str]
+"""File and position there."""
 
 
 @dataclass(slots=True)
@@ -75,15 +81,17 @@ class _TableWriter:
 
     def __init__(self, rules: TableRules, folder: Path, source_folder: Path) -> None:
         self.rules, self._folder = rules, folder
-        self.index = VersionIndex(folder, source_folder / "index" / f"{folder.name}.npy")
-        self._rows: list[dict[str, Any]] = []
+        self.index = VersionIndex(folder, source_folder / "index" / folder.name)
+        self._rows: list[tuple[dict[str, Any], Place]] = []
         self._tables: list[Any] = []
         self._waiting = self._text = 0
         self.added = self.seen = 0
+        self.refused: list[tuple[dict[str, Any], Place]] = []
+        """Rows that were taken in and that a column does not hold; whoever counts them empties the list."""
 
-    def take(self, row: dict[str, Any]) -> None:
+    def take(self, row: dict[str, Any], place: Place) -> None:
         """Take in one row that keeps to the rules."""
-        self._rows.append(row)
+        self._rows.append((row, place))
         self._waiting += 1
         self._text += len(row.get("text") or "")
         if self._waiting >= BATCH_ROWS or self._text >= BATCH_TEXT:
@@ -103,8 +111,23 @@ class _TableWriter:
         """Write what has been taken in."""
         if not self._waiting:
             return
-        rows = [self.rules.table(self._rows)] if self._rows else []
-        table = pa.concat_tables([*rows, *self._tables]).combine_chunks()
+        tables = [*self._held(self._rows), *self._tables]
+        self._rows, self._tables, self._waiting, self._text = [], [], 0, 0
+        if tables:
+            self._write(pa.concat_tables(tables).combine_chunks())
+
+    def _held(self, rows: list[tuple[dict[str, Any], Place]]) -> list[Any]:
+        """Return rows as tables; one that a column refuses costs itself only."""
+        try:
+            return [self.rules.table([row for row, _ in rows])] if rows else []
+        except _REFUSED:
+            if len(rows) == 1:
+                self.refused += rows
+                return []
+            middle = len(rows) // 2
+            return [*self._held(rows[:middle]), *self._held(rows[middle:])]
+
+    def _write(self, table: Any) -> None:
         ids = ids_of(table["version_id"].to_pylist())
         fresh = np.flatnonzero(self.index.novel(ids))
         self.seen += table.num_rows - len(fresh)
@@ -115,7 +138,6 @@ class _TableWriter:
             write_table(self._folder / name, written)
             self.index.add(name, ids[order])
             self.added += len(fresh)
-        self._rows, self._tables, self._waiting, self._text = [], [], 0, 0
 
 
 class _Import:
@@ -128,7 +150,7 @@ class _Import:
         self.items = _TableWriter(ITEM_RULES, store / "items", store)
         self.people = _TableWriter(PERSON_RULES, store / "people", store)
         self._rows: list[ItemRow] = []
-        self._places: list[tuple[str, str]] = []
+        self._places: list[Place] = []
         self._length = 0
         self._faults: list[Unreadable] = []
         self._fault_parts = 0
@@ -149,8 +171,9 @@ class _Import:
             else:
                 self._gather(row, context, key)
         self._gathered(context, key)
-        self.items.flush()
-        self.people.flush()
+        for table in (self.items, self.people):
+            table.flush()
+            self._refused(table, context, key)
         self._flush_faults(key)
         after = (self.items.added, self.items.seen, self.people.added, self.people.seen)
         names = ("items", "items_seen", "people", "people_seen")
@@ -204,25 +227,38 @@ class _Import:
 
     def _row(self, row: ItemRow | PersonRow, context: Context, key: str) -> None:
         table = self.items if isinstance(row, ItemRow) else self.people
+        try:
+            reason = self._completed(row, table.rules, context)
+        except _REFUSED as error:
+            reason = "not_utf8" if isinstance(error, UnicodeError) or "UTF-8" in str(error) else "wrong_type"
+        if reason is not None:
+            self._quarantined(context.unreadable(reason, _EXPECTED, _written(row)), key)
+            return
+        table.take(row, (context.path, context.position))
+        self._refused(table, context, key)
+
+    def _completed(self, row: ItemRow | PersonRow, rules: TableRules, context: Context) -> str | None:
+        """Fill in what the writer says of a row; return the reason why it is none of its table, or ``None``."""
         if isinstance(row, ItemRow):
             _completed(row, context)
-            if self._signals is not None:
-                row.update(joined(row, self._signals.statements(str(row.get("item_id")), row["service"])))
         row.setdefault("service", context.service)
         row["source"] = self.source.name
-        reason = table.rules.fault(row, self._latest)
+        reason = rules.fault(row, self._latest)
         if reason is None:
-            try:
-                row["version_id"] = table.rules.version_id(row)
-            except TypeError as error:
-                reason = "not_utf8" if "UTF-8" in str(error) else "wrong_type"
-        if reason is not None:
-            expected = "a row that keeps to the table; see the reasons in docs/intake.md"
-            raw = repr(sorted((str(name), str(value)) for name, value in row.items() if name != "imported_at"))
-            self._quarantined(context.unreadable(reason, expected, raw), key)
-            return
-        row["imported_at"] = self._imported_at
-        table.take(row)
+            if isinstance(row, ItemRow) and self._signals is not None:
+                row.update(joined(row, self._signals.statements(row["item_id"], row["service"])))
+            row["version_id"] = rules.version_id(row)
+            row["imported_at"] = self._imported_at
+        return reason
+
+    def _refused(self, table: _TableWriter, context: Context, key: str) -> None:
+        """Quarantine what passed the rules and yet no column holds."""
+        here = (context.path, context.position)
+        for row, place in table.refused:
+            context.at(*place)
+            self._quarantined(context.unreadable("wrong_type", _EXPECTED, _written(row)), key)
+        table.refused.clear()
+        context.at(*here)
 
     def _batch(self, batch: ItemBatch, context: Context, key: str) -> None:
         """Take in what a source gives as many rows."""
@@ -256,6 +292,17 @@ class _Import:
         path = self._quarantine / f"{key[:32]}-{self._fault_parts:05d}.parquet"
         write_table(path, pa.Table.from_pylist(rows, schema=QUARANTINE))
         self._faults, self._fault_parts = [], self._fault_parts + 1
+
+
+_EXPECTED = "a row that keeps to the table; see the reasons in docs/intake.md"
+
+
+def _written(row: Mapping[str, Any]) -> str:
+    """Return a row as text; nothing where its values lie too deep, or are too long a number, for one."""
+    try:
+        return repr(sorted((str(name), str(value)) for name, value in row.items() if name != "imported_at"))
+    except (RecursionError, ValueError):
+        return ""
 
 
 def _completed(row: ItemRow, context: Context) -> None:
@@ -358,7 +405,7 @@ def state_digest(store_folder: Path) -> str:
     """Return the digest of all versions stored, whatever order they came in and however often (INT-08)."""
     tables = ("items", "people")
     return digest_json(
-        {name: VersionIndex(store_folder / name, store_folder / "index" / f"{name}.npy").digest() for name in tables}
+        {name: VersionIndex(store_folder / name, store_folder / "index" / name).digest() for name in tables}
     )
 
 

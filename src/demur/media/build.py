@@ -21,7 +21,7 @@ from demur.errors import BrokenError
 from demur.media.copies import GOOD_QUALITY, copies_of_earlier, copies_of_protected
 from demur.media.plainness import more_than_pixels, more_than_sound
 from demur.media.records import MediaRecord, read_media_slice, write_media_slice
-from demur.store import digest_file, digest_json, read_json, remove_tree, write_json
+from demur.store import digest_bytes, digest_file, digest_json, read_json, remove_tree, write_json
 
 MANIFEST = "manifest.json"
 JUDGED = ("media_digest", "clean_digest", "hash", "hash_mirrored", "hash_quality", "reason")
@@ -161,7 +161,7 @@ class MediaBuild:
 
     def _slice(self, path: str, members: list[tuple[MediaRecord, Digests]]) -> None:
         members = sorted(members, key=lambda member: member[0].record_id)
-        facts = [{**asdict(record), "media": whole, "thumbnail": small} for record, (whole, small) in members]
+        facts = [_facts(record, *digests) for record, digests in members]
         rows, old = digest_json(facts), self._old.get(path)
         if old is not None and old.rows_digest == rows and self._whole(old):
             _link(self._before / path, self.folder / path)  # type: ignore[operator]  # old came from there
@@ -177,18 +177,38 @@ class MediaBuild:
         return path.exists() and digest_file(path) == old.sha256
 
     def finish(self, **facts: Any) -> MediaManifest:
-        """Write the manifest and give the build its name; one that has it already is replaced when this is whole."""
+        """Write the manifest and give the build its name; one that has it already is never away for a moment."""
         slices = tuple(sorted(self.slices, key=lambda one: one.path))
         digest = digest_of(facts["corpus_digest"], facts["recipe"], facts["redactor"], facts["tools"], slices)
         manifest = MediaManifest(media_id=digest[:16], digest=digest, slices=slices, **facts)
         write_json(self.folder / MANIFEST, asdict(manifest))
-        target, old = self._target / manifest.media_id, self._target / ".old"
-        remove_tree(old)
+        target = self._target / manifest.media_id
         if target.exists():
-            target.rename(old)
-        self.folder.rename(target)
-        remove_tree(old)
+            _replace(target, self.folder)
+        else:
+            self.folder.rename(target)
         return manifest
+
+
+def _facts(record: MediaRecord, media: str | None, thumbnail: str | None) -> dict[str, Any]:
+    """Return what the digest of a slice is made of: all that a record says, its files by their digests."""
+    return {**asdict(record), "media": media, "thumbnail": thumbnail}
+
+
+def _replace(target: Path, fresh: Path) -> None:
+    """Put the files of a build in the place of those with its name, the manifest last.
+
+    Both hold the same records, so that a kill in between leaves a build of them; a later one may remember more files
+    that are gone.
+    """
+    files = sorted(path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file())
+    for path in sorted(target.rglob("*")):
+        if path.is_file() and path.relative_to(target) not in files:
+            path.unlink()
+    for one in sorted(files, key=lambda name: name == Path(MANIFEST)):
+        (target / one).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / one).replace(target / one)
+    remove_tree(fresh)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -230,7 +250,8 @@ def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[MediaRecord]
     """Check every slice file and every medium in it; yield the records, one in memory at a time.
 
     Raises:
-        BrokenError: files are missing, changed or extra, or a medium holds more than pixels or samples.
+        BrokenError: files are missing, changed or extra, a medium holds more than pixels or samples, or a slice holds
+            other records than the build's digest says.
     """
     listed = {one.path: one for one in manifest.slices}
     present = {path.relative_to(folder).as_posix() for path in folder.glob("data/**/*") if path.is_file()}
@@ -241,6 +262,7 @@ def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[MediaRecord]
     if faults:
         raise BrokenError("expected the files of the media build as they were written, found others", faults)
     for path in same:
+        said = []
         for record in read_media_slice(folder / path):
             media, small = (one if isinstance(one, bytes) else b"" for one in (record.media, record.thumbnail))
             more = more_than_sound(media) if record.form == "voice" and media else []
@@ -248,4 +270,7 @@ def check_slices(folder: Path, manifest: MediaManifest) -> Iterator[MediaRecord]
             more += more_than_pixels(small) if small else []
             if more:
                 raise BrokenError(f"expected plain media in {path}, found more in {record.record_id}", more)
+            said.append(_facts(record, digest_bytes(media), digest_bytes(small) if small else None))
             yield record
+        if digest_json(said) != listed[path].rows_digest:
+            raise BrokenError(f"expected the records of the media build's digest in {path}, found others; build again")

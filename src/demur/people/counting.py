@@ -89,7 +89,8 @@ def _home() -> Any:
     objectors = sa.select(schema.OBJECTIONS.c.person_id).distinct()
     order = (sa.func.coalesce(table.c.valid_from, ALWAYS).desc(), table.c.recorded_at.desc(), table.c.event_id)
     place = sa.func.row_number().over(partition_by=table.c.person_id, order_by=order).label("place")
-    ranked = sa.select(table.c.person_id, table.c.country, place).where(table.c.person_id.in_(objectors)).subquery()
+    known = (table.c.person_id.in_(objectors), table.c.country.is_not(None))
+    ranked = sa.select(table.c.person_id, table.c.country, place).where(*known).subquery()
     return sa.select(ranked.c.person_id, ranked.c.country).where(ranked.c.place == 1).subquery()
 
 

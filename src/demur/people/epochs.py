@@ -1,7 +1,8 @@
 """Accounts: who owned one when, in which status, and what it says. Pure, like standing.py, whose idea it follows.
 
 Late evidence takes away only: a late change of hands makes an epoch that is ``transferred``, a late status can only
-be more severe, a late private flag only private, a late signal only ``n``.
+be more severe, a late private flag only private, a late signal only ``n``. What a source says without a time may be
+newer than all that has one: it too takes away whatever else is known, and lets in only where nothing else is.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def _status(profiles: Sequence[Row], until: int, view: View) -> str | None:
         if valid <= at and recorded_at <= view.base:
             found = (valid, recorded_at, SEVERITY[status], status)
             base = found if base is None else max(base, found)
-        elif valid < until:
+            if valid_at is not None:
+                continue
+        if valid < until:
             severest = status if severest is None else _severer(severest, status)
     if base is None:
         return None
@@ -129,8 +132,9 @@ def _private(profiles: Sequence[Row], view: View) -> bool | None:
         if valid <= view.as_of and recorded_at <= view.base:
             found = (valid, recorded_at, bool(private))
             last = found if last is None else max(last, found)
-        else:
-            narrowed = narrowed or bool(private)
+            if valid_at is not None:
+                continue
+        narrowed = narrowed or bool(private)
     return None if last is None else last[2] or narrowed
 
 
@@ -181,9 +185,10 @@ def profile_facts(holdings: Iterable[Holding], view: View) -> tuple[str | None, 
         late = any(claim[3] > view.base for claim in holding.claims)
         for row in holding.profiles:
             valid = ALWAYS if row[7] is None else row[7]
-            if late or valid > view.as_of or row[8] > view.base:
-                if row[5] == _NO:
-                    signals.add(_NO)
+            counts = not late and valid <= view.as_of and row[8] <= view.base
+            if row[5] == _NO and (row[7] is None or not counts):
+                signals.add(_NO)
+            if not counts:
                 continue
             signal = _newer(signal, row[5], (valid, row[8], row[5] == _NO))
             language = _newer(language, row[2], (valid, row[8]))

@@ -41,13 +41,13 @@ def _instant(value: Any) -> int:
 def _day(value: Any) -> int:
     """Read a birth date; of a year alone its last day, the youngest reading (PPL-02)."""
     try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return days(date(value, 12, 31))
-        if isinstance(value, str):
-            return days(date.fromisoformat(f"{value}-12-31" if len(value) == 4 else value))
-    except ValueError:
-        pass
-    raise ValueError("a date (ISO 8601) or a year")
+        written = str(value) if type(value) is int else value
+        found = date.fromisoformat(f"{written}-12-31" if len(written) == 4 else written)
+    except (TypeError, ValueError):
+        found = date.min
+    if not 1900 <= found.year < 3000:  # the year 1 is a program's zero date and makes nobody an adult
+        raise ValueError("a date (ISO 8601) or a year, from 1900 on")
+    return days(found)
 
 
 def _country(value: Any) -> str:

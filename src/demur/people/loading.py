@@ -48,7 +48,7 @@ _Batch = dict[str, list[Row]]
 _EVIDENCE = frozenset({AgeSource.VERIFIED.value, AgeSource.DECLARED.value, AgeSource.ESTIMATED.value})
 _STATUSES = frozenset(status.value for status in Status)
 _COLUMNS = ("account_id", "version_at", "service", "person_hint", "handle", "former_handles", "display_name", "contact",
-            "country", "born_on", "age_source", "status", "private", "last_active_at", "language", "signal",
+            "place", "country", "born_on", "age_source", "status", "private", "last_active_at", "language", "signal",
             "imported_at")  # fmt: skip
 
 
@@ -94,11 +94,12 @@ def _plain(column: Any, kind: Any) -> list[Any]:
 
 
 def _person(batch: _Batch, row: tuple[Any, ...]) -> None:
-    """Turn one account as imported into events."""
-    (account, version_at, service, hint, handle, former, name, contact, country, born_on, age_source, status, private,
-     last_active_at, language, signal, recorded_at) = row  # fmt: skip
+    """Turn one account as imported into events; a word that is none of ours is the one that protects."""
+    (account, version_at, service, hint, handle, former, name, contact, place, country, born_on, age_source, status,
+     private, last_active_at, language, signal, recorded_at) = row  # fmt: skip
     person = account if hint is None else f"{service}:{hint}"
-    status = status if status in _STATUSES else None
+    if status is not None and status not in _STATUSES:
+        status = Status.SUSPENDED.value
 
     def add(table: Any, *values: Any) -> None:
         batch.setdefault(table.name, []).append(schema.event(*values, recorded_at=recorded_at))
@@ -111,10 +112,10 @@ def _person(batch: _Batch, row: tuple[Any, ...]) -> None:
         add(schema.PROFILES, account, old, handle_key(old), None, None, None, None, None, None, None)
     if contact:
         add(schema.CONTACTS, person, contact, version_at)
-    if country:
-        add(schema.RESIDENCES, person, country, version_at, None, account)
-    if born_on is not None and age_source in _EVIDENCE:
-        add(schema.AGES, person, born_on, age_source)
+    if country is not None or place:  # a place of no known country: they live there no more than was told before
+        add(schema.RESIDENCES, person, country or None, version_at, None, account)
+    if born_on is not None:  # without a source it can only cast doubt
+        add(schema.AGES, person, born_on, age_source if age_source in _EVIDENCE else AgeSource.ESTIMATED.value)
 
 
 def _suppressed(database: Database) -> frozenset[str]:

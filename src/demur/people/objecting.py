@@ -203,7 +203,7 @@ def reach(database: Timeline, connection: sa.Connection, people: Iterable[str]) 
     groups = _groups(database, connection, set(people))
     ids = sorted({one for group in groups.values() for one in group})
     contacts = _newest(connection, schema.CONTACTS, "contact", ids)
-    countries = _newest(connection, schema.RESIDENCES, "country", ids, instants="valid_from")
+    countries = _newest(connection, schema.RESIDENCES, "country", ids, instants="valid_from", known=True)
     table, profiles = schema.ACCOUNTS, schema.PROFILES
     accounts: dict[str, set[str]] = {}
     for account, owner in connection.execute(
@@ -230,9 +230,11 @@ def reach(database: Timeline, connection: sa.Connection, people: Iterable[str]) 
 
 
 def _newest(
-    connection: sa.Connection, table: sa.Table, column: str, people: list[str], *, instants: str = "valid_at"
-) -> dict[str, Any]:
+    connection: sa.Connection, table: sa.Table, column: str, people: list[str], *, instants: str = "valid_at",
+    known: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     query = sa.select(table.c.person_id, table.c[column]).where(table.c.person_id.in_(people))
+    query = query.where(table.c[column].is_not(None)) if known else query
     ordered = query.order_by(sa.func.coalesce(table.c[instants], ALWAYS), table.c.recorded_at)
     return dict(tuple(row) for row in connection.execute(ordered))
 

@@ -106,7 +106,15 @@ def _age(ages: Iterable[Row], view: View) -> tuple[int | None, bool]:
 
 
 def _episodes(residences: Sequence[Row], view: View) -> tuple[list[Episode], list[Episode]]:
-    """Episodes known at base, and late ones. Late ones are added to the others, they never shorten or replace."""
+    """Episodes known at base, and late ones. Late ones are added to the others, they never shorten or replace.
+
+    An account that names a place of no known country says only that the country it named before is over.
+    """
+    named: dict[str, int] = {}
+    for country, valid_from, _, stream, _ in residences:
+        if stream is not None and country:
+            start = ALWAYS if valid_from is None else valid_from
+            named[stream] = min(start, named.get(stream, start))
     declared: dict[tuple[str, int], tuple[int, int]] = {}
     observed: dict[str, list[Row]] = {}
     late: list[Episode] = []
@@ -114,6 +122,8 @@ def _episodes(residences: Sequence[Row], view: View) -> tuple[list[Episode], lis
         country, valid_from, valid_until, stream, recorded_at = row
         start = ALWAYS if valid_from is None else valid_from
         end = FOREVER if valid_until is None else valid_until
+        if stream is not None and not country and start < named.get(stream, FOREVER):
+            continue
         if recorded_at > view.base:
             late.append((country, start, end))
         elif stream is not None:

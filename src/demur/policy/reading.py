@@ -3,6 +3,9 @@
 The format is documented in docs/policy.md; ``POLICY_KEYS`` and ``TERM_KEYS`` are its keys. What no policy can lift
 (private messages, minors, audiences beyond the public) is a fault here already (INT-05).
 
+A policy has a full form too, in which presets and sets of countries are written out: what a workspace keeps, so that a
+release that changes a preset changes no policy that was used. Its SHA-256 is the policy's digest.
+
 This module does *not* decide, and does *not* know where policies in force are kept.
 """
 
@@ -11,17 +14,19 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from demur.clock import iso, parse
 from demur.errors import ConfigError
 from demur.policy.countries import members, set_names
 from demur.policy.resolve import ELSEWHERE, KNOWN
-from demur.store import digest_json
+from demur.store import digest_bytes, digest_json, files
 from demur.terms.content import PRIVATE_KINDS, Audience, Kind
 from demur.terms.people import Status
 from demur.terms.policy import Jurisdiction, Policy, Regime, SignalUnknown, Terms, ThirdPartyScope
@@ -85,12 +90,27 @@ def _is_preset(name: str) -> bool:
 
 
 def read(path_or_preset: str | Path) -> Policy:
-    """Read a policy by path, or one that comes with demur by name.
+    """Read a policy by path, or one that comes with demur by name; a ``.json`` file holds one in full.
 
     Raises:
         ConfigError: no such policy, or the file has faults: all of them, each with its line.
     """
-    return parse_policy(_text(path_or_preset))
+    text = _text(path_or_preset)
+    return parse_full(text) if _is_full(path_or_preset) else parse_policy(text)
+
+
+def in_full(path_or_preset: str | Path) -> str:
+    """Return a policy's full form; one that is in full already stays as it is, byte for byte.
+
+    Raises:
+        ConfigError: as for ``read``.
+    """
+    text = _text(path_or_preset)
+    return text if _is_full(path_or_preset) else files.canonical(canonical(parse_policy(text))).decode()
+
+
+def _is_full(path_or_preset: str | Path) -> bool:
+    return str(path_or_preset).endswith(".json")
 
 
 def _text(path_or_preset: str | Path) -> str:
@@ -123,6 +143,34 @@ def parse_policy(text: str) -> Policy:
             f"expected a policy as in docs/policy.md, found {len(faults)} fault(s); correct these lines", faults
         )
     return policy
+
+
+def parse_full(text: str) -> Policy:
+    """Read a policy from its full form; its digest is that of the text.
+
+    What another release left out gets the default of docs/policy.md, and the digest stays; floors hold here too.
+
+    Raises:
+        ConfigError: the text is no full form, or says what this release does not know.
+    """
+    reader = _Reader(_Lines(text))
+    try:
+        policy = reader.policy(_as_file(orjson.loads(text)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError("expected a policy in full, as demur keeps it; restore the file") from error
+    if reader.faults:
+        raise ConfigError("expected a policy in full that this release of demur can read, found faults", reader.faults)
+    return replace(policy, digest=digest_bytes(text.encode()))
+
+
+def _as_file(full: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the full form as the keys of a file."""
+    places = []
+    for place in full["jurisdictions"]:
+        terms = {"special_category": "allow" if place["terms"]["special_category_allowed"] else "exclude"}
+        terms |= {key: value for key, value in place["terms"].items() if key != "special_category_allowed"}
+        places.append({key: value for key, value in place.items() if key != "terms"} | terms)
+    return {key: value for key, value in full.items() if key != "jurisdictions"} | {"jurisdiction": places}
 
 
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:

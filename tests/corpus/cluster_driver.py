@@ -50,11 +50,19 @@ def met(folder: Path, *, target: str, arguments: dict[str, Any], meeting: str) -
     """Run a stage; the first two, on two workers, wait in it for one another and until one of them is killed."""
     place = Path("/", meeting)
     if not (place / "over").exists():
-        (place / folder.name).touch()
+        (place / f"{folder.name} {os.getpid()}").touch()
     while not (place / "over").exists():
         time.sleep(0.05)
     module, function = target.split(":")
     getattr(importlib.import_module(module), function)(folder, **arguments)
+
+
+def ended(process: str) -> bool:
+    """Say whether a process is gone, or dead and not yet waited for."""
+    try:
+        return Path("/proc", process, "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def late(folder: Path, *, told: str) -> None:
@@ -145,7 +153,10 @@ def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, A
     def kill() -> None:
         while not over.wait(0.01):
             if len(list(meeting.iterdir())) >= 2:
+                working = [one.name.split(" ")[1] for one in meeting.iterdir()]
                 nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
+                while not any(map(ended, working)) and not over.wait(0.01):
+                    pass  # it outlives its machine's manager by a moment
                 died.set()
                 (meeting / "over").touch()
                 return

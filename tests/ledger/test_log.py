@@ -68,6 +68,8 @@ def test_entries_come_back_in_order_and_prove_themselves(grown):
             assert opening.facts == {"who": SENTINEL, "n": index}
             assert verify_opening(proof.leaf, opening)
             assert not verify_opening(ledger.entry((index + 1) % 613), opening)
+        assert list(ledger.entries(250, 520)) == [(index, ledger.entry(index)) for index in range(250, 520)]
+        assert [index for index, _ in ledger.entries()] == list(range(613))
         with pytest.raises(InputError):
             ledger.prove(613)
 

@@ -43,7 +43,7 @@ def show_entries(context: Context, last: int) -> None:
     space = context.workspace
     with Ledger.open(space.ledger, space.keys) as log:
         first = max(0, log.size - last)
-        entries = [{"index": index, **read_leaf(log.entry(index))} for index in range(first, log.size)]
+        entries = [{"index": index, **read_leaf(raw)} for index, raw in log.entries(first)]
         checkpoint = log.checkpoint()
 
     def text() -> None:

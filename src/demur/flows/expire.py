@@ -159,8 +159,8 @@ def left_the_house(parts: Parts) -> dict[str, list[dict[str, Any]]]:
     if not (parts.workspace.ledger / "public" / "checkpoint").exists():
         return found
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
-        for index in range(ledger.size):
-            leaf = read_leaf(ledger.entry(index))
+        for index, raw in ledger.entries():
+            leaf = read_leaf(raw)
             if leaf["kind"] == EntryKind.EXPORT.value and "corpus" in leaf["builds"]:
                 told = {"ledger_entry": index, "at": leaf["at"], "builds": leaf["builds"]}
                 found.setdefault(leaf["builds"]["corpus"], []).append(told)

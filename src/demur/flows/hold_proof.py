@@ -136,8 +136,8 @@ def evidence(parts: Parts, hold_id: str, *, at: datetime, out: Path) -> dict[str
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         first, last = _interval(ledger, hold)
         rows = []
-        for index in range(first, last):
-            public = read_leaf(ledger.entry(index))
+        for index, raw in ledger.entries(first, last):
+            public = read_leaf(raw)
             if public["kind"] in _USES:
                 row = _use(parts, hold, public, _facts(ledger, index))
                 rows.append({"ledger_entry": index, "proof": f"proofs/{index}.tlog-proof", **row})

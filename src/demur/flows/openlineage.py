@@ -83,7 +83,7 @@ def _batches(parts: Parts, state: dict[str, Any], namespace: str) -> Iterator[tu
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         for first in range(state["next"], ledger.size, _BATCH):
             last = min(first + _BATCH, ledger.size)
-            leaves = [read_leaf(ledger.entry(index)) for index in range(first, last)]
+            leaves = [read_leaf(raw) for _, raw in ledger.entries(first, last)]
             runs = [run for leaf in leaves for run in _runs(parts, leaf)]
             yield [event for run in runs for event in events(run, namespace=namespace)], {**state, "next": last}
 

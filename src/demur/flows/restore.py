@@ -68,8 +68,8 @@ def reapply(parts: Parts) -> dict[str, int]:
 
 def _entries(ledger: Ledger, first: int, size: int) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
     """Yield instant, kind and facts of the entries that restrict; ``None`` = its opening was erased."""
-    for index in range(first, size):
-        public = read_leaf(ledger.entry(index))
+    for index, raw in ledger.entries(first, size):
+        public = read_leaf(raw)
         if public["kind"] in _RESTRICTS:
             try:
                 facts = ledger.opening(index).facts

@@ -151,6 +151,14 @@ class Ledger:
         """
         return self._log.reader.leaf(index)
 
+    def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield index and leaf of the entries from ``first`` to before ``last``; what holds many is read once."""
+        last, width = self.size if last is None else min(last, self.size), tree.TILE_WIDTH
+        for bundle in range(first // width, -(-last // width)):
+            for index, leaf in enumerate(self._log.reader.bundle(bundle), bundle * width):
+                if first <= index < last:
+                    yield index, leaf
+
     def find(self, kind: words.EntryKind, key: str) -> int | None:
         """Return the index of an event by its natural key, or ``None``."""
         natural = words.key_digest(self._secret, kind, key)

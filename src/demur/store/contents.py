@@ -6,6 +6,7 @@ So a file that was exchanged together with its digest in the manifest is found: 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from demur.store.files import digest_bytes
 from demur.terms.tables import RECORDS
 
+_ROWS = 65_536
 _NULL = b"\xff" * 8
 EMPTY = digest_bytes(b"")
 """Of no records."""
@@ -31,8 +33,12 @@ def content_digest(records: Any) -> str:
     >>> content_digest(RECORDS.empty_table()) == EMPTY
     True
     """
+    return _digest(records.combine_chunks().to_batches() if records.num_rows else ())
+
+
+def _digest(batches: Iterable[Any]) -> str:
     digest = hashlib.sha256()
-    for batch in records.combine_chunks().to_batches() if records.num_rows else ():
+    for batch in batches:
         fields = []
         for name in RECORDS.names:
             column = batch.column(name)
@@ -49,7 +55,8 @@ def content_digest(records: Any) -> str:
 def says(path: Path, content: str) -> bool:
     """Say whether a slice file holds the records of a content digest and nothing else; a damaged one does not."""
     try:
-        records = pq.ParquetFile(path).read(use_threads=False)
-        return set(records.column_names) == set(RECORDS.names) and content_digest(records) == content
+        with pq.ParquetFile(path) as file:
+            same = sorted(file.schema_arrow.names) == sorted(RECORDS.names)
+            return same and _digest(file.iter_batches(_ROWS, use_threads=False)) == content
     except (pa.ArrowException, OSError):
         return False

@@ -168,6 +168,19 @@ def test_who_moved_to_no_known_country_lives_nowhere_known(
     assert found["standing"][0]["countries_now"] == []
 
 
+def test_a_place_of_no_known_country_says_nothing_where_its_account_named_none_before(
+    registry: Registry, tmp_path: Path
+) -> None:
+    told = account(1, version_at=EARLY - timedelta(days=500)) | {"country": None, "place": "on the moon"}
+    registry.import_people([people(tmp_path / "a.parquet", told)])
+    home = {"type": "residence", "person_id": "m:1", "country": "DE", "valid_from": "2020-01-01T00:00:00Z"}
+    registry.record_events([home], recorded_at=EARLY)
+    found = registry.standing("m:1", as_of=T0, known_at=T0)
+    assert found is not None
+    assert found["standing"][0]["countries_now"] == ["DE"]
+    assert registry.standing("m:1", as_of=T0, known_at=T0 + timedelta(days=1)) == found
+
+
 @pytest.mark.parametrize("born_on", ["0001-01-01", 1, 1899, "1899-12-31", 9990, "9990-01-01", True, None, [1]])
 def test_a_birth_date_that_nobody_can_have_is_a_fault(registry: Registry, born_on: object) -> None:
     event = {"type": "age", "person_id": "p", "born_on": born_on, "source": "declared"}

@@ -148,6 +148,36 @@ def _purge(space: Workspace) -> Iterator[None]:
         yield
 
 
+EXPORTING = """
+import sys, time
+from pathlib import Path
+from demur.flows.left import alone, outside
+from demur.store import Workspace
+space = Workspace(Path(sys.argv[1]))
+with alone(space), outside(space, Path(sys.argv[2])) as folder:
+    (folder / "words").write_text("of somebody")
+    print("there", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_export_left_outside_the_workspace_goes_with_the_next_command(tmp_path):
+    space, target = Workspace(tmp_path / "ws"), tmp_path / "else where" / "export"
+    with subprocess.Popen([sys.executable, "-c", EXPORTING, space.root, target], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout.readline() == b"there\n"
+        killed.kill()
+    assert [path.name for path in target.parent.rglob("words")] == ["words"]
+    with alone(space):
+        assert list(target.parent.iterdir()) == []
+        assert list(run_folder(space).iterdir()) == []
+    with pytest.raises(ValueError, match="wrong"), left.outside(space, target):
+        raise ValueError("wrong")
+    with left.outside(space, target) as folder:
+        (folder / "words").write_text("of somebody")
+    assert list(target.parent.iterdir()) == []
+    assert list(run_folder(space).iterdir()) == []
+
+
 def test_the_worker_leaves_a_build_for_an_hour(tmp_path, monkeypatch):
     monkeypatch.setattr(left, "LOOK_EVERY_SECONDS", 3_600.0)
     space = Workspace(tmp_path / "home")

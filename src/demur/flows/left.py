@@ -1,6 +1,7 @@
 """Folders that hold persons and texts in clear while a flow runs, and what killed runs left of them.
 
     work/run/<name>/       of the command that holds the workspace's lock: whoever holds it next removes what is there
+    work/run/outside-*     where such a command writes outside the workspace: that folder is removed too
     work/run/corpus-*/     a build's stages, from which the same command goes on: removed by every other command
     work/run/**/.*.alive   locked by each stage's process: nothing is removed before the last of them is gone
     work/beside/<name>-*/  of commands beside it, each locked by its own process: whoever comes next removes the dead
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demur.errors import RefusedError
-from demur.store import Workspace, remove_tree
+from demur.store import Workspace, digest_bytes, remove_tree, write_bytes
+from demur.store.apart import apart, place_of
 from demur.store.stage import living
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 BUILD = "corpus-"
 """What the folders of builds begin with (``corpus/build.py``)."""
+OUTSIDE = "outside-"
+"""What the files begin with that name a folder outside the workspace."""
 FAULT = "FAULT.json"
 """What a stage that failed says of it; no text, no person. It stays, for ``flows/openlineage.py`` tells it."""
 REST_SECONDS = 3_600.0
@@ -77,6 +81,23 @@ def fresh(space: Workspace, name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def outside(space: Workspace, target: Path) -> Iterator[Path]:
+    """Give whoever holds the lock an empty folder beside a target (``apart``); it is removed at the end.
+
+    If that is a kill, whoever holds the lock next removes it: what stands there is out of an erasure's sight.
+    """
+    place = place_of(target.absolute())
+    note = run_folder(space) / f"{OUTSIDE}{digest_bytes(os.fsencode(place))[:16]}"
+    write_bytes(note, os.fsencode(place))
+    try:
+        with apart(target) as folder:
+            yield folder
+    finally:
+        if not place.exists():
+            note.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def beside(space: Workspace, name: str) -> Iterator[Path]:
     """Give an empty folder to a command that does not hold the lock; it is removed at the end."""
     _clear_dead(space)
@@ -106,6 +127,7 @@ def clear(space: Workspace, *, builds: bool) -> int:
     """
     gone = _clear_dead(space)
     _await_the_dying(space)
+    _clear_outside(space)
     begun = [path for path in _of_runs(space) if path.name.startswith(BUILD)]
     for path in sorted({*_former(space), *_of_runs(space)}.difference(begun)):
         _remove(path)
@@ -121,6 +143,7 @@ def clear_all(space: Workspace) -> None:
     """
     _clear_dead(space)
     _await_the_dying(space)
+    _clear_outside(space)
     for path in sorted(space.work.glob("*")):
         if path.name not in _STAYS:
             _remove(path)
@@ -191,6 +214,11 @@ def _strip(build: Path) -> int:
     for path in texts:
         path.unlink()
     return int(bool(texts))
+
+
+def _clear_outside(space: Workspace) -> None:
+    for note in run_folder(space).glob(f"{OUTSIDE}*"):
+        remove_tree(Path(os.fsdecode(note.read_bytes())))
 
 
 def _clear_dead(space: Workspace) -> int:

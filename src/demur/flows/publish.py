@@ -19,11 +19,11 @@ from demur.corpus.decision_file import STATEMENT, write_decisions
 from demur.corpus.interchange import EXPORT, Exported, export
 from demur.errors import InputError, RefusedError
 from demur.flows.hold import corpus_stops, refuse
+from demur.flows.left import outside
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import refuse_unfinished, waiting_for
 from demur.ledger import Entry, EntryKind
 from demur.store import write_bytes, write_json
-from demur.store.apart import apart
 from demur.terms.holds import Stage
 from demur.terms.site import Site
 
@@ -59,7 +59,7 @@ def publish(
     if out.exists() and any(out.iterdir()):
         raise InputError(f"expected a new or empty folder for the export, found files in {out}; name another")
     refuse_leaving(parts, folder, at=clock())
-    with apart(out) as private:
+    with outside(parts.workspace, out) as private:
         part = private / out.name
         done = export(folder, part, form=form, progress=parts.progress)
         at = clock()
@@ -87,7 +87,7 @@ def publish_decisions(
     folder = corpus_folder(parts.workspace, corpus_id)
     refuse_leaving(parts, folder, at=clock())
     parts.progress("decisions", 0, None)
-    with apart(out) as private:
+    with outside(parts.workspace, out) as private:
         done = write_decisions(folder, private / out.name, keys=parts.keys, form=form)
         at = clock()
         refuse_leaving(parts, folder, at=at)

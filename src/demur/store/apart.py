@@ -13,6 +13,11 @@ from pathlib import Path
 from demur.store.files import remove_tree
 
 
+def place_of(target: Path) -> Path:
+    """Return where the folder of a target stands."""
+    return target.with_name(f".{target.name}.part")
+
+
 @contextlib.contextmanager
 def apart(target: Path) -> Iterator[Path]:
     """Give an empty folder beside a target, on the same disk, that only its owner can enter; it is removed at the end.
@@ -20,7 +25,7 @@ def apart(target: Path) -> Iterator[Path]:
     Args:
         target: the file or folder that is made; the folders above it are made when they are missing.
     """
-    folder = target.with_name(f".{target.name}.part")
+    folder = place_of(target)
     if folder.is_dir():
         remove_tree(folder)
     folder.unlink(missing_ok=True)  # a file, as runs of before left

@@ -77,8 +77,8 @@ def test_one_band_is_enough_towards_a_protected_text_and_two_among_others(
     ranks = np.arange(7)
     yes = np.ones(7, bool)
     texts = Texts(
-        bucket=ranks, row=ranks, protected=ranks == 4, copyable=ranks != 6, judged=yes, exact=ranks, order=ranks,
-        bands=tmp_path,
+        bucket=ranks, row=ranks, protected=ranks == 4, copyable=ranks != 6, judged=yes, quoting=~yes,
+        exact=ranks, order=ranks, bands=tmp_path,
     )  # fmt: skip
     monkeypatch.setattr("demur.corpus.deduplicate._verified", lambda _texts, _readings, pairs, _threshold: pairs)
     pairs, crowd = _near_pairs(texts, None, 0.8)

@@ -83,17 +83,26 @@ def delete(world: World, chance: random.Random) -> bool:
     return False
 
 
+def saying(other: str | None, chance: random.Random) -> str:
+    """Return a text with a part of another in it, or all of it."""
+    words = (other or "").split()
+    begin, end = (0, len(words)) if chance.random() < 0.5 else sorted(chance.choices(range(len(words) + 1), k=2))
+    around = [sentence(chance, chance.randint(0, 9)) for _ in range(2)]
+    return " ".join([around[0], *words[begin:end], around[1]]).strip()
+
+
 def edit(world: World, chance: random.Random) -> bool:
     row = world.items[chance.choice(list(world.items))]
     other = world.items[chance.choice(list(world.items))]
-    row["text"] = other["text"] if chance.random() < 0.5 else sentence(chance, chance.randint(1, 20))
+    row["text"] = chance.choice([other["text"], saying(other["text"], chance), sentence(chance, chance.randint(1, 20))])
+    row["version_at"] = chance.choice([row["version_at"], AS_OF, None])
     row["version_id"] += f"+{chance.random()}"
     return False
 
 
 def add(world: World, chance: random.Random) -> bool:
     other = world.items[chance.choice(list(world.items))]
-    text = other["text"] if chance.random() < 0.5 else sentence(chance)
+    text = chance.choice([other["text"], saying(other["text"], chance), sentence(chance)])
     carries = {"kind": "reshare", "original_id": other["item_id"]} if chance.random() < 0.4 else {}
     early = timedelta(days=chance.randint(-400, 100))  # it may lead the copies that were there
     world.item(f"new:{len(world.items)}", chance.choice(list(world.people)), text, **carries,
@@ -129,6 +138,10 @@ def test_after_any_change_a_build_upon_the_last_is_a_build_from_nothing(
             world.item(f"short:{number}", name, "the old garden is lovely today")
             world.item(f"long:{number}", name, f"{sentence(random.Random(1), 14)} {number % 3}")
         world.item("quoting", chance.choice(list(world.people)), f"> {sentence(chance)}\n{sentence(chance)}")
+        for number, said in enumerate(list(world.items.values())[::3]):
+            made_at = said["created_at"] + timedelta(days=chance.randint(-9, 9))
+            who = chance.choice(list(world.people))
+            world.item(f"saying:{number}", who, saying(said["text"], chance), created_at=made_at)
         recipe = replace(RECIPE, redaction_mode=mode)
         before, corpus = made(world, Path(one), bucket_rows=rows, recipe=recipe)
         for step, change in enumerate(chosen, start=1):

@@ -474,7 +474,7 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
 
 def _versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return found | {"unicode": unicodedata.unidata_version, "similarity": SIMILARITY, "sealed": "parts-3"}
+    return found | {"unicode": unicodedata.unidata_version, "similarity": SIMILARITY, "sealed": "parts-4"}
 
 
 def _prints(keys: KeyRing) -> list[str]:

@@ -6,7 +6,8 @@ With the order key of a text = (created_at, keyed hash of its item id):
 2. x is a near copy if a *verified* neighbour (two shared bands, Jaccard ≥ threshold) that is allowed has a smaller one.
    Nothing is transitive: x goes only for a text that really is like it (EVIDENCE §3: templates merge whole forums).
 3. x is a protected copy if its twin or a verified neighbour is protected, and x is long enough to belong to somebody,
-   whoever came first. This comes before 1 and 2: it is a right, they are filters.
+   whoever came first; or if it says a passage that a protected text said first (:mod:`demur.corpus.passages`). This
+   comes before 1 and 2: it is a right, they are filters.
 
 Every text is compared with *all* different protected texts that share a band with it, once each. Where one bucket holds
 more than ``GUARDED`` of them, nothing is compared: its texts are taken for copies and counted (``crowded``). That bound
@@ -16,9 +17,9 @@ looks at protected texts only, so one objection more can never let a text in. Fo
 faster than the texts do. So time is linear even when a template fills a bucket. Rules see order keys, never rows'
 places: any split or order of the input gives the same result.
 
-What a text becomes depends only on texts that share a band with it. So with a corpus before, only texts that share one
-with something that changed are judged again (``neighbourhood``); all others keep what they became. Memory: about 60
-bytes a judged text, one band at a time; the texts themselves stay on disk.
+What a text becomes depends only on texts that share a band or a passage with it. So with a corpus before, only texts
+that share one with something that changed are judged again (``neighbourhood``); all others keep what they became.
+Memory: about 60 bytes a judged text, one band at a time; the texts themselves stay on disk.
 
 Does not know persons; owners are joined where records are placed.
 """
@@ -36,6 +37,7 @@ import pyarrow as pa
 from demur.corpus.disk import writing
 from demur.corpus.measures import VERDICTS, Before, Looked, live
 from demur.corpus.neighbourhood import Judged, neighbourhood, open_changed
+from demur.corpus.passages import quoting
 from demur.corpus.readings import Readings, bring_items
 from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
 from demur.corpus.spill import write_bucket
@@ -64,6 +66,8 @@ class Texts:
     copyable: Any
     judged: Any
     """bool: the others are there only to be compared with."""
+    quoting: Any
+    """bool: it says a passage that a protected text said first."""
     exact: Any
     """int64: number of the group of equal texts."""
     order: Any
@@ -120,8 +124,9 @@ def deduplicate(
     assert upstream
     looked = Looked(Path(selected), texts, folder)
     earlier = Before(Path(before) if before else None, KeyRing(Path(gauge["keys"])))
-    judged = neighbourhood(looked, earlier, whole=whole, fresh=before is None)
-    compared = _load(folder, looked, judged, copy_min_words)
+    judged = neighbourhood(looked, earlier, copy_min_words=copy_min_words, whole=whole, fresh=before is None)
+    quoted = quoting(folder / "said", looked.rows, len(texts), copy_min_words)
+    compared = _load(folder, looked, judged, quoted, copy_min_words)
     bring_items(looked, [judged.compared(bucket) for bucket in range(len(texts))], Path(source))
     readings = Readings(looked, gauge)
     pairs, crowd = _near_pairs(compared, readings, threshold)
@@ -135,7 +140,7 @@ def deduplicate(
     commit_record(folder, {**counts, **found})
 
 
-def _load(folder: Path, looked: Looked, judged: Judged, copy_min_words: int) -> Texts:
+def _load(folder: Path, looked: Looked, judged: Judged, quoted: list[Any], copy_min_words: int) -> Texts:
     (folder / "bands").mkdir()
     files = [(folder / "bands" / f"{band:02d}.u64").open("wb") for band in range(BANDS)]
     parts: list[dict[str, Any]] = []
@@ -156,6 +161,7 @@ def _load(folder: Path, looked: Looked, judged: Judged, copy_min_words: int) -> 
                 "protected": kept["protected"].to_numpy(zero_copy_only=False).astype(bool),
                 "copyable": kept["words"].to_numpy() >= copy_min_words,
                 "judged": judged.again(bucket)[chosen],
+                "quoting": quoted[bucket][chosen],
                 "high": exact[:, 0],
                 "low": exact[:, 1],
             }
@@ -319,6 +325,7 @@ def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
     guarded[texts.exact[texts.protected]] = True
     towards_protected = texts.protected[pairs[:, 1]]
     guarded[texts.exact[pairs[towards_protected, 0]]] = True
+    guarded[texts.exact[texts.quoting]] = True
     guarded[texts.exact[crowd]] = True  # too many to compare with: unknown never means yes
     near_of = np.full(count, count, dtype=np.int64)
     plain = pairs[~towards_protected]

@@ -49,6 +49,7 @@ MEASURES: Any = pa.schema(
         ("kind", pa.string()),
         ("protected", pa.bool_()),
         ("created_us", pa.int64()),
+        ("said_us", pa.int64()),
         ("tie", pa.uint64()),
         ("owners", pa.uint64()),
         ("exclusion", pa.string()),
@@ -56,6 +57,7 @@ MEASURES: Any = pa.schema(
         ("words", pa.int32()),
         ("exact", pa.binary(16)),
         ("bands", pa.list_(pa.uint64(), BANDS)),
+        ("windows", pa.list_(pa.uint64())),
         ("language", pa.string()),
         ("other_language", pa.string()),
         ("dialect", pa.string()),
@@ -65,12 +67,12 @@ MEASURES: Any = pa.schema(
         ("record_id", pa.string()),
     ]
 )
-"""``owners`` is a hash of who else owns a part of it; ``exact`` and ``bands`` count only without an exclusion;
-``detail`` says which rule of a filter took it."""
+"""``owners`` is a hash of who else owns a part of it; ``exact``, ``bands`` and ``windows`` count only without an
+exclusion; ``said_us`` is since when it says this; ``detail`` says which rule of a filter took it."""
 
-UNBANDED: Any = pa.schema([field for field in MEASURES if field.name != "bands"])
+UNBANDED: Any = pa.schema([field for field in MEASURES if field.name not in {"bands", "windows"}])
 """Sealed as ``measures``."""
-BANDED: Any = pa.schema([("live", pa.bool_()), MEASURES.field("bands")])
+BANDED: Any = pa.schema([("live", pa.bool_()), *(MEASURES.field(name) for name in ("protected", "bands", "windows"))])
 """Sealed as ``bands``, row by row beside the measures: who looks for neighbours reads nothing else."""
 
 LOOKED_AT: Any = pa.schema([*MEASURES, ("touched", pa.bool_()), ("beyond", pa.bool_())])
@@ -151,7 +153,7 @@ class Before:
         """Yield (part of each row, MEASURES) of some parts, many together."""
         wanted = list(parts)
         for (part, rows), (_, bands) in zip(self.rows("measures", wanted), self.rows("bands", wanted), strict=True):
-            yield part, banded(rows, bands_of(bands))
+            yield part, banded(rows, bands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +209,10 @@ def marked(measures: Any, *, touched: bool = False, beyond: bool = False) -> Any
     return measures.cast(LOOKED_AT)
 
 
-def banded(rows: Any, bands: Any) -> Any:
-    """Return UNBANDED rows with their bands, uint64 [rows, BANDS], as MEASURES."""
-    flat = pa.array(np.ascontiguousarray(bands).reshape(-1), pa.uint64())
-    lists = pa.FixedSizeListArray.from_arrays(flat, BANDS)
-    return pa.table([lists if name == "bands" else rows[name] for name in MEASURES.names], schema=MEASURES)
+def banded(rows: Any, beside: Any) -> Any:
+    """Return UNBANDED rows with BANDED ones of the same texts, as MEASURES."""
+    columns = [(rows if name in UNBANDED.names else beside)[name] for name in MEASURES.names]
+    return pa.table(columns, schema=MEASURES)
 
 
 def bands_of(measures: Any) -> Any:

@@ -34,6 +34,7 @@ TEXTS_OF: Any = pa.schema(
         ("item_id", pa.string()),
         ("version_id", pa.string()),
         ("created_at", pa.timestamp("us", tz="UTC")),
+        ("version_at", pa.timestamp("us", tz="UTC")),
         ("text", pa.string()),
         ("language", pa.string()),
     ]

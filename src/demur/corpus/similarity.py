@@ -26,7 +26,7 @@ import pyarrow as pa
 
 Words = npt.NDArray[np.uint64]
 
-SIMILARITY = "demur-similarity-3"
+SIMILARITY = "demur-similarity-4"
 """Name of the frozen settings below."""
 
 WORDS_ALONE = range(9, 17)
@@ -36,6 +36,9 @@ words and 0.73 of words and pairs. Of fewer words each says too much, and of mor
 BANDS = 16
 ROWS = 4
 """Two texts of similarity s over word pairs meet in some band with probability 1 - (1 - s⁴)¹⁶: 0.98 at 0.68."""
+
+WINDOW = 8
+"""Words of a window: what passages of other texts are told by (:mod:`demur.corpus.passages`)."""
 
 _CHUNK_ROWS = 512
 """Texts measured at once; so many that their pairs stay in the processor's cache."""
@@ -102,24 +105,47 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(bare.casefold()))
 
 
-def measure(texts: Any) -> tuple[Any, Any, npt.NDArray[np.int64]]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What copies of some texts are found by."""
+
+    exact: Any
+    """Arrow binary(16) array: exact keys."""
+    bands: Words
+    """uint64 [texts, BANDS]: band keys."""
+    windows: Words
+    """uint64: hashes of all runs of WINDOW words of each text, one text after another."""
+    words: npt.NDArray[np.int64]
+    """How many words each has; of fewer than WINDOW it has no windows, else WINDOW - 1 fewer than words."""
+
+
+def measure(texts: Any) -> Measured:
     """Return what copies are found by: each text is cut into words once.
 
     Args:
         texts: Arrow string array of redacted texts; null counts as empty.
-
-    Returns:
-        Arrow binary(16) array of exact keys, Arrow list(uint64, BANDS) array of band keys, int64 numbers of words.
     """
     exact: list[bytes] = []
-    counts, keys = [np.empty(0, np.int64)], [np.empty((0, BANDS), np.uint64)]
+    counts, keys, windows = [np.empty(0, np.int64)], [np.empty((0, BANDS), np.uint64)], [np.empty(0, np.uint64)]
     for rows, hashed in _hashed(_strings(texts)):
         exact += rows.keys()
         counts.append(rows.sizes)
         keys.append(band_keys(_signed(hashed, rows.sizes)))
-    flat = pa.array(np.concatenate(keys).reshape(-1), pa.uint64())
-    bands = pa.FixedSizeListArray.from_arrays(flat, BANDS)
-    return pa.array(exact, pa.binary(16)), bands, np.concatenate(counts)
+        windows.append(_windows(hashed, rows.sizes))
+    return Measured(
+        pa.array(exact, pa.binary(16)), np.concatenate(keys), np.concatenate(windows), np.concatenate(counts)
+    )
+
+
+def _windows(hashed: Words, sizes: npt.NDArray[np.int64]) -> Words:
+    """Return the hashes of all runs of WINDOW words, none of two texts."""
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    inside = owners[WINDOW - 1 :] == owners[: max(0, len(owners) - WINDOW + 1)]
+    runs, step = hashed, 1
+    while step < WINDOW:
+        runs = _mix(runs[:-step] * _MIX[0] + (runs[step:] ^ _MIX[2]) * _MIX[1])
+        step *= 2
+    return runs[inside] if len(inside) else np.empty(0, np.uint64)
 
 
 def _hashed(texts: Sequence[str | None]) -> Iterator[tuple[Cut, Words]]:
@@ -195,8 +221,8 @@ def band_keys(signed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return keys
 
 
-def keyed_bands(keys: npt.NDArray[np.uint64], secret: bytes) -> npt.NDArray[np.uint64]:
-    """Return band keys under a secret of 16 bytes: equal where they were equal, and nothing that a text gives alone."""
+def keyed(keys: npt.NDArray[np.uint64], secret: bytes) -> npt.NDArray[np.uint64]:
+    """Return keys under a secret of 16 bytes: equal where they were equal, and nothing that a text gives alone."""
     factor, shift = np.frombuffer(secret[:16], "<u8").astype(np.uint64)
     return _mix((keys ^ shift) * (factor | np.uint64(1)))
 

@@ -27,7 +27,7 @@ from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.redact_names import NameFinder, name_finder
 from demur.corpus.select import TEXTS_OF, WANTED
 from demur.corpus.shard import Placement
-from demur.corpus.similarity import BANDS, keyed_bands, measure
+from demur.corpus.similarity import BANDS, WINDOW, Measured, keyed, measure
 from demur.corpus.spill import read_bucket, write_bucket
 from demur.errors import ConfigError
 from demur.lineage import Suppressed
@@ -163,11 +163,11 @@ class Gauge:
         texts = self.texts(items["text"], rows["item_id"], rows["protected"])
         plain = _one(texts["plain"])
         protected = rows["protected"].to_numpy(zero_copy_only=False).astype(bool)
-        exact, bands, words = measure(plain)
-        out = self._exclusions(plain, words, protected)
+        found = measure(plain)
+        out = self._exclusions(plain, found.words, protected)
         records = np.flatnonzero(~protected & (out < 0))
         tags = self._tags(plain.take(pa.array(records)), items["language"].take(pa.array(records)))
-        self._filter(out, records, plain, exact, tags)
+        self._filter(out, records, plain, found.exact, tags)
         macs = [self.mac(prefixed(item)) for item in rows["item_id"].to_pylist()]
         where = _scattered(len(out), records)
         columns = {name: rows[name] for name in WANTED.names}
@@ -176,8 +176,9 @@ class Gauge:
             "version": pc.utf8_slice_codeunits(items["version_id"], 0, 32),
             "created_us": pc.fill_null(items["created_at"].cast(pa.int64()), _LATEST),
             "tie": pa.array(np.frombuffer(b"".join(macs), ">u8").reshape(-1, 4)[:, 2].astype(np.uint64)),
-            "words": pa.array(words, pa.int32()),
-            **self._keyed(exact, bands, out),
+            "said_us": _said(items, protected),
+            "words": pa.array(found.words, pa.int32()),
+            **self._keyed(found, out),
             "exclusion": pa.array(EXCLUSIONS, pa.string()).take(pa.array(out, mask=out < 0)),
         }
         chosen = ~protected & (out < 0)
@@ -302,15 +303,23 @@ class Gauge:
             "region": pa.array(regions, pa.string()),
         }
 
-    def _keyed(self, exact: Any, bands: Any, out: Any) -> dict[str, Any]:
+    def _keyed(self, found: Measured, out: Any) -> dict[str, Any]:
         """Return what copies are found by under a key, and nothing for what is not compared: it guesses no text."""
         kept = out < 0
-        pairs = zip(exact.to_pylist(), kept.tolist(), strict=True)
-        keyed = [self.mac(b"exact" + key)[:16] if live else None for key, live in pairs]
-        mixed = keyed_bands(bands.flatten().to_numpy().reshape(len(out), -1), self.mac(b"bands"))
+        pairs = zip(found.exact.to_pylist(), kept.tolist(), strict=True)
+        exact = [self.mac(b"exact" + key)[:16] if live else None for key, live in pairs]
+        mixed = keyed(found.bands, self.mac(b"bands"))
         mixed[~kept] = 0
         flat = pa.array(mixed.reshape(-1), pa.uint64())
-        return {"exact": pa.array(keyed, pa.binary(16)), "bands": pa.FixedSizeListArray.from_arrays(flat, BANDS)}
+        sizes = np.maximum(found.words - WINDOW + 1, 0)
+        windows = keyed(found.windows[np.repeat(kept, sizes)], self.mac(b"windows"))
+        ends = np.cumsum(np.where(kept, sizes, 0))
+        offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
+        return {
+            "exact": pa.array(exact, pa.binary(16)),
+            "bands": pa.FixedSizeListArray.from_arrays(flat, BANDS),
+            "windows": pa.ListArray.from_arrays(offsets, pa.array(windows)),
+        }
 
     def _places(self, persons: Any, regions: Any, macs: list[bytes], chosen: Any) -> dict[str, Any]:
         """Return shard, slice and record id of chosen rows; where a person's records lie is worked out once."""
@@ -332,6 +341,16 @@ class Gauge:
             "slice": pa.array(slices).take(where),
             "record_id": pa.array(records, pa.string()).take(where),
         }
+
+
+def _said(items: Any, protected: Any) -> Any:
+    """Return since when a text is known to say this, int64: if that is unknown, a protected one always did.
+
+    What another text says may have come with its last edit.
+    """
+    made, changed = (_one(items[name]).cast(pa.int64()) for name in ("created_at", "version_at"))
+    last = pc.fill_null(pc.max_element_wise(made, changed, skip_nulls=False), _LATEST)
+    return pc.if_else(pa.array(protected), pc.fill_null(made, -_LATEST), last)
 
 
 def _recogniser(name: str, version: str) -> Any:

@@ -141,7 +141,7 @@ class Near:
 
 def _meets(text: str, others: list[str]) -> bool:
     """Say whether a text shares a band with one of some others."""
-    bands = measure(pa.array([text, *others]))[1].flatten().to_numpy().reshape(-1, BANDS)
+    bands = measure(pa.array([text, *others])).bands
     return bool(np.any(bands[0] == bands[1:]))
 
 

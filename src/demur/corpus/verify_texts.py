@@ -120,10 +120,10 @@ def _first(connection: Any, which: str) -> Any:
 
 def _measured(drawn: Any, gauge: Gauge) -> Measured:
     plain = gauge.texts(drawn["text"], drawn["item_id"], drawn["protected"])["plain"].combine_chunks()
-    exact, _, words = measure(plain)
-    keyed = [gauge.mac(b"exact" + key)[:16] for key in exact.to_pylist()]
-    rows = zip(drawn["exact"].to_pylist(), keyed, drawn["words"].to_pylist(), words.tolist(), strict=True)
-    otherwise = sum(counted != now or known not in {None, key} for known, key, counted, now in rows)
+    now = measure(plain)
+    keyed = [gauge.mac(b"exact" + key)[:16] for key in now.exact.to_pylist()]
+    rows = zip(drawn["exact"].to_pylist(), keyed, drawn["words"].to_pylist(), now.words.tolist(), strict=True)
+    otherwise = sum(counted != words or known not in {None, key} for known, key, counted, words in rows)
     copied = pc.and_(drawn["protected"], pc.is_valid(drawn["exact"]))
     return Measured(otherwise, len(plain), tuple(plain.filter(copied.combine_chunks()).to_pylist()))
 

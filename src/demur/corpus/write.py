@@ -313,7 +313,7 @@ def _alike(old: Any, new: Any) -> bool:
 
 
 def _banded(measures: Any) -> Any:
-    return pa.table([pa.array(live(measures)), measures["bands"]], schema=BANDED)
+    return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
 
 
 def _formed(rows: Any, numbers: Any, form: Callable[[Any], Any]) -> Iterator[tuple[int, Any]]:

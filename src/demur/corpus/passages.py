@@ -1,0 +1,239 @@
+"""Passages: texts that say, in the middle of other words, what somebody protected said first (COR-05, TPD-02).
+
+A passage is ``LEAST`` words in a row, or the whole of a shorter text of at least ``WINDOW`` words. It belongs to
+whoever said it first: where that is a protected text, every later one that says it goes, whole. A protected text that
+says what an allowed one said before guards nothing by it: quoting takes nothing away from the one who is quoted.
+
+Each text has the keyed hashes of all its windows of ``WINDOW`` words, in order
+(:func:`demur.corpus.similarity.measure`). A run of more words is two windows that stand so far apart; more, where a
+policy lets short texts belong to nobody. So a passage is one number, looking it up is exact, and nothing is compared
+with all. One protected text more can never let another in. Memory: ``PIECE`` passages at a time, whatever there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demur.corpus.similarity import WINDOW, distinct
+from demur.corpus.spill import read_bucket, write_bucket
+
+LEAST = 12
+"""Words of a passage (docs/corpus.md says how often posts share so many by chance)."""
+PIECE = 8_000_000
+"""Passages that are held in memory at a time."""
+
+SAID: Any = pa.schema(
+    [("row", pa.int32()), ("protected", pa.bool_()), ("said_us", pa.int64()), ("windows", pa.list_(pa.uint64()))]
+)
+"""Texts with windows: the row in its bucket, whether it is protected, and when it was said."""
+
+_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+_SIEVE_BITS = 26
+_SIEVE_EACH = 32
+_NEVER = np.int64(2**62)
+_NO_KEYS: Any = np.zeros(0, np.uint64)
+
+
+def lengths(copy_min_words: int) -> range:
+    """Return how many words a passage may have: the last is that of a part of a longer text.
+
+    >>> lengths(8), lengths(1), lengths(20)
+    (range(8, 13), range(8, 13), range(20, 21))
+    """
+    return range(max(WINDOW, copy_min_words), max(LEAST, copy_min_words) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows of some texts, one after another."""
+
+    flat: Any
+    """uint64."""
+    rows: Any
+    """int64: which text each is of."""
+    ends: Any
+    """int64: where the windows of its text end."""
+    firsts: Any
+    """bool: it is the first of its text."""
+
+    @classmethod
+    def of(cls, lists: Any, chosen: Any) -> Windows:
+        """Return those of the chosen rows of an Arrow list array; null has none.
+
+        Args:
+            lists: list(uint64).
+            chosen: bool by row.
+        """
+        numbers = np.flatnonzero(chosen)
+        some = lists.take(pa.array(numbers))
+        some = some.combine_chunks() if isinstance(some, pa.ChunkedArray) else some
+        sizes = np.diff(some.offsets.to_numpy())  # after take a null is empty
+        flat = some.flatten().to_numpy()
+        ends = np.cumsum(sizes, dtype=np.int64)
+        firsts = np.zeros(len(flat), bool)
+        firsts[(ends - sizes)[sizes > 0]] = True
+        return cls(flat, np.repeat(numbers, sizes), np.repeat(ends, sizes), firsts)
+
+    def said(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any]:
+        """Return (row, key) of all passages that the texts say; of those alone that may begin with some windows."""
+        at = np.arange(len(self.flat)) if heads is None else heads.among(self.flat)
+        rows, keys, _ = _joined([self._runs(at, words) for words in allowed])
+        return rows, keys
+
+    def guarded(self, allowed: range) -> tuple[Any, Any, Any]:
+        """Return (row, key, first window) of the passages that the texts guard where they are protected."""
+        most = allowed[-1]
+        left = self.ends - np.arange(len(self.flat)) + WINDOW - 1  # words from here to the end
+        short = np.flatnonzero(self.firsts & (left < most))
+        whole = [self._runs(short[left[short] == words], words) for words in allowed[:-1]]
+        rows, keys, heads = _joined([*whole, self._runs(np.arange(len(self.flat)), most)])
+        return rows, keys, heads
+
+    def _runs(self, at: Any, words: int) -> tuple[Any, Any, Any]:
+        """Return (row, key, first window) of the runs of so many words that begin at some windows."""
+        last = words - WINDOW
+        at = at[at + last < self.ends[at]]
+        keys = self.flat[at] * _FACTORS[0] + np.uint64(words)
+        for step in (*range(WINDOW, last, WINDOW), last):
+            keys = _mixed(keys + self.flat[at + step] * _FACTORS[1])
+        return self.rows[at], keys, self.flat[at]
+
+
+class Sieve:
+    """Says which numbers are among some others, quickly; ``among`` lets a few others pass too."""
+
+    def __init__(self, keys: Any) -> None:
+        size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * len(keys)).bit_length())
+        self._bits, self._low = np.zeros(size, bool), np.uint64(size - 1)
+        self._bits[self._places(keys)] = True
+
+    def among(self, keys: Any) -> Any:
+        """Return the places of those that may be there."""
+        return np.flatnonzero(self._bits[self._places(keys)])
+
+    def _places(self, keys: Any) -> Any:
+        return (keys & self._low).view(np.int64)
+
+
+class Passages:
+    """Some passages, looked for in texts.
+
+    Args:
+        keys: their keys, sorted, each once.
+        heads: the windows that they begin with.
+        allowed: how many words they may have.
+    """
+
+    def __init__(self, keys: Any, heads: Any, allowed: range) -> None:
+        self.keys, self._allowed = keys, allowed
+        self._heads = heads if isinstance(heads, Sieve) else Sieve(heads)
+
+    def only(self, chosen: Any) -> Passages:
+        """Return some of them.
+
+        Args:
+            chosen: bool by passage.
+        """
+        return Passages(self.keys[chosen], self._heads, self._allowed)
+
+    def said(self, windows: Windows) -> tuple[Any, Any]:
+        """Return (row, number of the passage) of all that some texts say."""
+        if not len(self.keys):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows, keys = windows.said(self._allowed, self._heads)
+        return self._known(rows, keys)
+
+    def guarded(self, windows: Windows) -> tuple[Any, Any]:
+        """Return the same of what texts guard where they are protected."""
+        rows, keys, _ = windows.guarded(self._allowed)
+        return self._known(rows, keys) if len(self.keys) else (rows[:0], rows[:0])
+
+    def _known(self, rows: Any, keys: Any) -> tuple[Any, Any]:
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        there = self.keys[places] == keys
+        return rows[there], places[there]
+
+
+def quoting(folder: Path, tables: Callable[[int], Any], buckets: int, copy_min_words: int) -> list[Any]:
+    """Return of each bucket which rows say a passage that a protected text said first, bool by row.
+
+    Args:
+        folder: for a moment holds what of the texts is asked for.
+        tables: bucket → its texts as LOOKED_AT.
+        buckets: how many there are.
+        copy_min_words: shorter texts belong to nobody.
+    """
+    allowed, sizes = lengths(copy_min_words), []
+    guarded = 0
+    for bucket in range(buckets):
+        table = tables(bucket)
+        sizes.append(table.num_rows)
+        said = _asked(table)
+        write_bucket(folder, bucket, said)
+        guarded += pc.sum(pc.list_value_length(said.filter(said["protected"])["windows"])).as_py() or 0
+    found = [np.zeros(size, bool) for size in sizes]
+    pieces = -(-guarded // PIECE)
+    for piece in range(pieces):
+        _look(folder, found, allowed, (piece, pieces))
+    return found
+
+
+def _asked(table: Any) -> Any:
+    """Return the texts that say or guard anything, as SAID."""
+    rows = np.flatnonzero(table["exclusion"].is_null().to_numpy(zero_copy_only=False))
+    said = table.select(["protected", "said_us", "windows"]).take(pa.array(rows))
+    return said.add_column(0, SAID.field("row"), pa.array(rows.astype(np.int32))).cast(SAID).combine_chunks()
+
+
+def _look(folder: Path, found: list[Any], allowed: range, share: tuple[int, int]) -> None:
+    """Note who says one of a share of the passages that a protected text said first."""
+    piece, pieces = np.uint64(share[0]), np.uint64(share[1])
+    keys, heads, times = [_NO_KEYS], [_NO_KEYS], [np.zeros(0, np.int64)]
+    for said, protected in _read(folder, len(found)):
+        rows, some, first = Windows.of(said["windows"], protected).guarded(allowed)
+        mine = some % pieces == piece
+        keys.append(some[mine])
+        heads.append(distinct(first[mine]))
+        times.append(said["said_us"].to_numpy()[rows[mine]])
+    guards, firsts = _earliest(np.concatenate(keys), np.concatenate(times))
+    passages = Passages(guards, distinct(np.concatenate(heads)), allowed)
+    said_by_others = np.full(len(guards), _NEVER)
+    for said, protected in _read(folder, len(found)):
+        rows, numbers = passages.said(Windows.of(said["windows"], ~protected))
+        np.minimum.at(said_by_others, numbers, said["said_us"].to_numpy()[rows])
+    theirs = firsts <= said_by_others
+    for bucket, (said, protected) in enumerate(_read(folder, len(found))):
+        rows, numbers = passages.said(Windows.of(said["windows"], ~protected))
+        found[bucket][said["row"].to_numpy()[rows[theirs[numbers]]]] = True
+
+
+def _read(folder: Path, buckets: int) -> Iterator[tuple[Any, Any]]:
+    for bucket in range(buckets):
+        said = read_bucket(folder, SAID, bucket)
+        yield said, said["protected"].to_numpy(zero_copy_only=False).astype(bool)
+
+
+def _earliest(keys: Any, times: Any) -> tuple[Any, Any]:
+    """Return every key once, sorted, and its least time."""
+    order = np.argsort(keys, kind="stable")
+    keys, times = keys[order], times[order]
+    fresh = np.ones(len(keys), bool)
+    fresh[1:] = keys[1:] != keys[:-1]
+    begins = np.flatnonzero(fresh)
+    return keys[begins], np.minimum.reduceat(times, begins) if len(keys) else times
+
+
+def _joined(found: list[Any]) -> Iterator[Any]:
+    return (np.concatenate(column) for column in zip(*found, strict=True))
+
+
+def _mixed(values: Any) -> Any:
+    values = (values ^ (values >> np.uint64(29))) * _FACTORS[1]
+    return values ^ (values >> np.uint64(32))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from corpus_worlds import AS_OF, RECIPE, World, here, made, network, records, sentence
+from corpus_worlds import AS_OF, RECIPE, World, fates, here, made, network, records, ring, sentence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demur.corpus import verify_passages
 from demur.corpus.measures import VERDICTS
 from demur.corpus.similarity import BANDS, ROWS, jaccard, measure
 from demur.corpus.spill import read_bucket, write_bucket
@@ -151,6 +154,47 @@ def test_a_near_copy_that_stays_is_found(tmp_path: Path, *, upon: bool) -> None:
             runner=_runner(_stay, upon),
         )
     assert "record_near_protected_text" in [fault.split(":")[0] for fault in caught.value.faults]
+
+
+def _repeated(folder: Path, *, origin: bool) -> tuple[World, Path]:
+    """Build a corpus in which somebody says what another said, who then objects; or both repeat an origin."""
+    chance = random.Random(8)
+    world, passage = network(31, people=12, items=60), sentence(chance, 14)
+    around = [sentence(chance, 9, german=True) for _ in range(4)]
+    for number, name in enumerate(("dan", "obi", "ann") if origin else ("obi", "ann")):
+        world.person(name)
+        text = f"{around[number]} {passage} {around[number + 1]}"
+        world.item(f"said:{name}", name, text, created_at=LATER - timedelta(days=400 - number))
+    _, corpus = made(world, folder)
+    world.people["obi"]["objected"] = True
+    return world, corpus
+
+
+@pytest.mark.parametrize("upon", [True, False])
+def test_a_passage_that_stays_is_found(tmp_path: Path, *, upon: bool) -> None:
+    world, corpus = _repeated(tmp_path, origin=False)
+    options = {"replaces": corpus if upon else None, "narrowed_at": LATER}
+    with pytest.raises(BrokenError, match="verifier") as caught:
+        made(world, tmp_path, runner=_runner(_stay, upon), **options)
+    assert "record_says_protected_passage" in [fault.split(":")[0] for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("upon", [True, False])
+def test_a_passage_that_somebody_allowed_said_first_may_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, upon: bool
+) -> None:
+    asked = []
+    ask = verify_passages.first_said_by_protected
+    monkeypatch.setattr(
+        sys.modules["demur.corpus.verify"],
+        "first_said_by_protected",
+        lambda said, *a, **k: asked.append(said) or ask(said, *a, **k),
+    )
+    world, corpus = _repeated(tmp_path, origin=True)
+    manifest, new = made(world, tmp_path, replaces=corpus if upon else None, narrowed_at=LATER)
+    assert manifest.verdict["agrees"]
+    assert asked[-1], "records say it, and so it was asked who was first"
+    assert fates(new, ring(tmp_path))["said:ann"]["record_id"]
 
 
 def test_a_lawful_corpus_holds_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from demur.clock import parse
 from demur.corpus.manifest import check_files, read_manifest
 from demur.corpus.measures import UNBANDED
 from demur.corpus.verify_near import Near
+from demur.corpus.verify_passages import first_said_by_protected
 from demur.corpus.verify_rows import unpaired
 from demur.corpus.verify_rules import (
     AUTHORS,
@@ -62,7 +63,13 @@ READ = SEALED | {
     "measures": pa.schema([*(UNBANDED.field(name) for name in ("item_id", "record_id", "words", "exact"))])
 }
 """Sealed files that are judged, with the columns that are looked at."""
-_OTHERS = ("record_says_objector", "record_near_protected_text", "measured_otherwise", "bands_beside_nothing")
+_OTHERS = (
+    "record_says_objector",
+    "record_near_protected_text",
+    "record_says_protected_passage",
+    "measured_otherwise",
+    "bands_beside_nothing",
+)
 ASSERTED = frozenset([*(f"allowed_although_{reason}" for reason in FOUND), *CHECKS, *_OTHERS])
 """Names of all checks."""
 PAIRED = ("measures", "bands")
@@ -143,10 +150,11 @@ def judge(
     checks, recounted = among_items(connection)
     checks |= {name: count(connection, f"({query})") for name, query in CHECKS.items()}
     slices = [folder / one.path for one in manifest.slices if one.records]
+    snapshot = sorted(items.rglob("*.parquet"))
     measured = measured_otherwise(
         connection,
         manifest,
-        snapshot=sorted(items.rglob("*.parquet")),
+        snapshot=snapshot,
         standing=standing,
         keys=keys,
         most_read=_MOST_READ,
@@ -156,6 +164,7 @@ def judge(
     checks["measured_otherwise"] = measured.otherwise
     checks["record_says_objector"] = saying_names(objector_names(connection, manifest), slices, near)
     checks["record_near_protected_text"] = near.found
+    checks["record_says_protected_passage"] = passages_kept(connection, manifest, near, folder, snapshot, keys)
     sealed = (SealedFile(folder / f"sealed/{kind}.sealed", kind, secret=keys.secret("lineage")) for kind in PAIRED)
     checks["bands_beside_nothing"] = unpaired(*sealed)
     return Verdict(
@@ -179,6 +188,17 @@ def near_copies(manifest: CorpusManifest, measured: Measured) -> Near:
     recipe, facts = manifest.inputs["recipe"], manifest.inputs["policy_facts"]
     texts = measured.protected if recipe["redaction_mode"] == "mask" else ()
     return Near(texts, recipe["near_duplicate_jaccard"], facts["copy_min_words"])
+
+
+def passages_kept(
+    connection: Any, manifest: CorpusManifest, near: Near, folder: Path, snapshot: Sequence[Path], keys: KeyRing
+) -> int:
+    """Return how many records say a passage that a protected text of those looked for said first."""
+    (protecting,) = connection.execute("SELECT protecting FROM settings").fetchone()
+    least = manifest.inputs["policy_facts"]["copy_min_words"]
+    return first_said_by_protected(
+        sorted(near.said), folder, snapshot, keys, copy_min_words=least, protecting=protecting
+    )
 
 
 def objector_names(connection: Any, manifest: CorpusManifest, query: str = NAMES) -> list[str]:

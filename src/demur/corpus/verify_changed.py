@@ -42,6 +42,7 @@ from demur.corpus.verify import (
     load_settings,
     near_copies,
     objector_names,
+    passages_kept,
     quoted,
     table,
 )
@@ -207,6 +208,9 @@ class _Changes:
             for some, paths in ((names, self._other), (fresh, self._alike))
         )
         checks["record_near_protected_text"] = near.found
+        checks["record_says_protected_passage"] = passages_kept(
+            self._engine, self._manifest, near, self._folder, self._snapshot, self._keys
+        )
         checks["bands_beside_nothing"] = unpaired(*(self._file(kind, True) for kind in PAIRED))
         return Verdict(
             agrees=not any(checks.values()),

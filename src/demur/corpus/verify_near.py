@@ -7,7 +7,8 @@ once more. A change of a few words leaves one of the places as it was.
 The stage finds a near copy where both texts share a band, and misses some by design (its recall is known). So what is
 found here is a violation if the two share a band, or are so much alike that sharing none is as good as impossible; else
 it is counted and shown. Records out of which a name or handle was taken are left out, since what was compared there is
-not what was written.
+not what was written. A record that says a passage of such a text, in the middle of other words, is noted too; who said
+that first is asked elsewhere (:mod:`demur.corpus.verify_passages`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from demur.corpus.passages import lengths
 from demur.corpus.similarity import BANDS, ROWS, WORDS_ALONE, measure
 from demur.corpus.verify_spaces import Spaced
 
@@ -47,6 +49,8 @@ _LOWER = np.uint64(0x2020202020202020)
 class Words:
     """The words of a text that count, and the pairs of neighbours."""
 
+    row: tuple[str, ...]
+    """As they stand."""
     number: int
     words: frozenset[str]
     pairs: frozenset[tuple[str, str]]
@@ -55,7 +59,11 @@ class Words:
     def of(cls, text: str) -> Words:
         """Cut a text: case-folded, without punctuation and placeholders."""
         found = _WORD.findall(_PLACEHOLDER.sub(" ", text).casefold())
-        return cls(len(found), frozenset(found), frozenset(pairwise(found)))
+        return cls(tuple(found), len(found), frozenset(found), frozenset(pairwise(found)))
+
+    def runs(self, size: int) -> set[tuple[str, ...]]:
+        """Return all runs of so many words."""
+        return {self.row[at : at + size] for at in range(self.number - size + 1)}
 
     def like(self, other: Words) -> float:
         """Return what both have of the words and pairs that either has; of words alone where one is short."""
@@ -84,6 +92,8 @@ class Near:
         self._texts = sorted(set(texts))
         self._words = [Words.of(text) for text in self._texts]
         self._threshold, self._copy_min_words = threshold, copy_min_words
+        self.said: set[tuple[str, ...]] = set()
+        """Passages of these texts that records say."""
         self._left = MOST_COMPARED
         self.found = 0
         """Records that should not be there."""
@@ -129,6 +139,8 @@ class Near:
         words = Words.of(text)
         if words.number < self._copy_min_words:
             return
+        for one in owners:
+            self._note(words, self._words[one])
         alike = [one for one in owners if words.like(self._words[one]) >= self._threshold]
         if not alike:
             return
@@ -137,6 +149,12 @@ class Near:
             self.found += 1
         else:
             self.unmet += 1
+
+    def _note(self, words: Words, other: Words) -> None:
+        allowed = lengths(self._copy_min_words)
+        size = min(other.number, allowed[-1])
+        if size in allowed:
+            self.said |= words.runs(size) & other.runs(size)
 
 
 def _meets(text: str, others: list[str]) -> bool:

@@ -56,54 +56,57 @@ class Windows:
 
     flat: Any
     """uint64."""
-    rows: Any
-    """int64: which text each is of."""
-    ends: Any
-    """int64: where the windows of its text end."""
-    firsts: Any
-    """bool: it is the first of its text."""
+    edges: Any
+    """int64 [texts + 1]: where the windows of each text begin, and the end."""
+    chosen: Any
+    """bool by text: those that are asked."""
 
     @classmethod
     def of(cls, lists: Any, chosen: Any) -> Windows:
-        """Return those of the chosen rows of an Arrow list array; null has none.
+        """Return those of an Arrow list array.
 
         Args:
-            lists: list(uint64).
-            chosen: bool by row.
+            lists: list(uint64); null has none.
+            chosen: bool by row: the texts that are asked.
         """
-        numbers = np.flatnonzero(chosen)
-        some = lists.take(pa.array(numbers))
-        some = some.combine_chunks() if isinstance(some, pa.ChunkedArray) else some
-        sizes = np.diff(some.offsets.to_numpy())  # after take a null is empty
-        flat = some.flatten().to_numpy()
-        ends = np.cumsum(sizes, dtype=np.int64)
-        firsts = np.zeros(len(flat), bool)
-        firsts[(ends - sizes)[sizes > 0]] = True
-        return cls(flat, np.repeat(numbers, sizes), np.repeat(ends, sizes), firsts)
+        some = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+        edges = some.offsets.to_numpy().astype(np.int64) if len(some) else np.zeros(1, np.int64)
+        known = some.is_valid().to_numpy(zero_copy_only=False)
+        return cls(some.values.to_numpy()[edges[0] : edges[-1]], edges - edges[0], chosen & known)
 
     def said(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any]:
         """Return (row, key) of all passages that the texts say; of those alone that may begin with some windows."""
-        at = np.arange(len(self.flat)) if heads is None else heads.among(self.flat)
-        rows, keys, _ = _joined([self._runs(at, words) for words in allowed])
+        at, rows = self._places(heads)
+        rows, keys, _ = _joined([self._runs(at, rows, words) for words in allowed])
         return rows, keys
 
-    def guarded(self, allowed: range) -> tuple[Any, Any, Any]:
+    def guarded(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any, Any]:
         """Return (row, key, first window) of the passages that the texts guard where they are protected."""
-        most = allowed[-1]
-        left = self.ends - np.arange(len(self.flat)) + WINDOW - 1  # words from here to the end
-        short = np.flatnonzero(self.firsts & (left < most))
-        whole = [self._runs(short[left[short] == words], words) for words in allowed[:-1]]
-        rows, keys, heads = _joined([*whole, self._runs(np.arange(len(self.flat)), most)])
-        return rows, keys, heads
+        at, rows = self._places(heads)
+        most, left = allowed[-1], self.edges[rows + 1] - at + WINDOW - 1  # words from here to the end
+        short = (at == self.edges[rows]) & (left < most)
+        whole = [
+            self._runs(at[short & (left == words)], rows[short & (left == words)], words) for words in allowed[:-1]
+        ]
+        found, keys, firsts = _joined([*whole, self._runs(at, rows, most)])
+        return found, keys, firsts
 
-    def _runs(self, at: Any, words: int) -> tuple[Any, Any, Any]:
+    def _places(self, heads: Sieve | None) -> tuple[Any, Any]:
+        """Return the windows of texts that are asked, and their texts."""
+        at = np.arange(len(self.flat)) if heads is None else heads.among(self.flat)
+        rows = np.searchsorted(self.edges, at, "right") - 1
+        mine = self.chosen[rows]
+        return at[mine], rows[mine]
+
+    def _runs(self, at: Any, rows: Any, words: int) -> tuple[Any, Any, Any]:
         """Return (row, key, first window) of the runs of so many words that begin at some windows."""
         last = words - WINDOW
-        at = at[at + last < self.ends[at]]
+        there = at + last < self.edges[rows + 1]
+        at, rows = at[there], rows[there]
         keys = self.flat[at] * _FACTORS[0] + np.uint64(words)
         for step in (*range(WINDOW, last, WINDOW), last):
             keys = _mixed(keys + self.flat[at + step] * _FACTORS[1])
-        return self.rows[at], keys, self.flat[at]
+        return rows, keys, self.flat[at]
 
 
 class Sieve:
@@ -152,8 +155,10 @@ class Passages:
 
     def guarded(self, windows: Windows) -> tuple[Any, Any]:
         """Return the same of what texts guard where they are protected."""
-        rows, keys, _ = windows.guarded(self._allowed)
-        return self._known(rows, keys) if len(self.keys) else (rows[:0], rows[:0])
+        if not len(self.keys):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows, keys, _ = windows.guarded(self._allowed, self._heads)
+        return self._known(rows, keys)
 
     def _known(self, rows: Any, keys: Any) -> tuple[Any, Any]:
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)

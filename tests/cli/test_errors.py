@@ -40,6 +40,18 @@ TABLE = [
     ("policy whatif nosuch", 2, "expected a policy file or one of demur-strict"),
     ("erase", 1, "nothing is pending"),
     ("erase --dry-run", 1, "nothing is pending"),
+    *(
+        (f"{line} 2999-01-01", 2, "nobody knows yet what comes")
+        for line in (
+            "erase --at",
+            "corpus build --known-at",
+            "export --out t --known-at",
+            "objection add x --at",
+            "objection withdraw x --confirm --at",
+            "people import README --at",
+            "intake demo . --at",
+        )
+    ),
     ("erase verify nofile", 2, "'nofile' does not exist"),
     ("model show", 1, "run `demur train`"),
     ("generate x", 1, "run `demur train`"),

@@ -85,10 +85,10 @@ def write_corpus(folder: Path, people: Mapping[str, int]) -> None:
         (folder / one.path).write_bytes(repr(content).encode())
 
 
-def chains(people: Mapping[str, int], keys: KeyRing) -> list[list[Receipt]]:
+def chains(people: Mapping[str, int], keys: KeyRing, *, named: bool = True) -> list[list[Receipt]]:
     """What an ideal training leaves: the state is a digest of everything before it."""
     contents = {SliceRef(one.region, one.shard, one.slice): one for one in corpus(people).slices}
-    inside = by_slice(people)
+    inside = by_slice(people) if named else {}
     found = []
     for region in ("fr", "other"):
         for shard in range(RECIPE.shards):

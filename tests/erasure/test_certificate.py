@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,13 @@ def test_a_person_still_in_a_slice_cannot_be_certified_away(world, tmp_path):
     forged = resigned(world, lambda c: c["persons"].__setitem__(0, someone))
     assert "absence" in failed(verify(Certificate(forged)))
     assert blind("so:7") in content["persons"]
+
+
+def test_receipts_that_name_nobody_prove_nobodys_absence(world):
+    said = [[asdict(one) for one in chain] for chain in chains(without("so:7"), world.keys, named=False)]
+    found = failed(everything(world, resigned(world, lambda c: c.update(chains=said, absences=[]))))
+    assert "absence" in found
+    assert "receipts" not in found
 
 
 def test_a_plan_of_other_corpora_is_refused():

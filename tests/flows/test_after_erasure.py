@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -9,17 +10,21 @@ from pathlib import Path
 
 import orjson
 import pytest
-from flow_worlds import LATER, NAMES, SENTINEL, item, tree_digest, write_dump
+from flow_worlds import LATER, NAMES, POLICY, RECIPE, SENTINEL, item, opened, tree_digest, write_dump
 
 from demur import erasure
 from demur.clock import parse
 from demur.errors import RefusedError
+from demur.flows.build import build_corpus
 from demur.flows.erase import pending, rehearse
+from demur.flows.hold import lift_hold, place_hold
 from demur.flows.intake import take_in
 from demur.flows.left import beside
 from demur.flows.parts import current, model_folder, set_current
+from demur.flows.restore import reapply
 from demur.flows.verify import rebuild_clean, verify_certificate, verify_corpus, verify_model
 from demur.flows.whatif import compare, decide_to
+from demur.ledger import Entry, EntryKind
 from demur.training import read_model
 
 
@@ -82,6 +87,66 @@ def test_the_certificate_verifies_here_and_alone_and_no_other_does(here, tmp_pat
     forged.write_bytes(orjson.dumps(changed))
     assert any(one.ok is False for one in verify_certificate(here.parts, forged))
     assert subprocess.run([*alone[:-1], str(forged)], check=False, capture_output=True).returncode != 0
+
+
+def _copied(here, *names):
+    """Keep folders as a backup does; return what puts them back."""
+    kept = here.space.root.with_name("backup")
+    for name in names:
+        shutil.copytree(here.space.root / name, kept / name)
+
+    def restore(*names):
+        for name in names:
+            shutil.copytree(kept / name, here.space.root / name, dirs_exist_ok=True)
+
+    return restore
+
+
+def _failed(here, done):
+    return {one.name for one in verify_certificate(here.parts, done.certificate) if one.ok is False}
+
+
+def test_a_certificate_does_not_hold_where_its_ledger_entry_is_gone(here, caplog):
+    restore = _copied(here, "ledger")
+    here.object("olga")
+    done = here.erase()
+    assert _failed(here, done) == set()
+    here.object("ana", at=LATER + timedelta(hours=1))
+    later = here.erase(LATER + timedelta(days=1))
+    assert _failed(here, done) == _failed(here, later) == set()
+    reapply(here.parts)
+    shutil.rmtree(here.space.ledger)
+    assert _failed(here, done) == {"this ledger"}
+    restore("ledger")
+    assert _failed(here, done) == _failed(here, later) == {"this ledger"}
+    with opened(here.space.root):
+        assert "cut back" in caplog.text
+    caplog.clear()
+    for number in range(20):  # as long as it was, and another one
+        here.parts.log(Entry(EntryKind.RUN, LATER, f"{number}", {}))
+    assert _failed(here, done) == {"this ledger"}
+
+
+@pytest.mark.parametrize("back", [("models",), ("corpora",), ("models", "corpora")])
+def test_a_certificate_does_not_hold_where_what_was_destroyed_came_back(here, back):
+    restore = _copied(here, "models", "corpora")
+    here.object("olga")
+    done = here.erase()
+    restore(*back)
+    assert _failed(here, done) == {"gone"}
+
+
+def test_what_is_made_again_when_a_hold_is_over_is_no_fault_of_the_certificate(here):
+    before = current(here.space)
+    scope = {"countries": ["PT"], "kinds": ["photo"], "authority": "an authority", "instrument": "a letter"}
+    place_hold(here.parts, "h-1", scope, at=LATER - timedelta(hours=2))
+    done = here.erase()
+    lift_hold(here.parts, "h-1", by=["Ann", "Bea"], reason="done", at=LATER + timedelta(hours=1))
+    at = LATER + timedelta(days=1)
+    build_corpus(here.parts, POLICY, RECIPE, as_of=at, known_at=at)
+    here.train(at=at)
+    assert current(here.space) == before
+    assert _failed(here, done) == set()
 
 
 def test_nothing_is_pending_afterwards(here):

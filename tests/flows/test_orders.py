@@ -9,13 +9,14 @@ import pytest
 from flow_worlds import AS_OF, LATER, POLICY, opened
 
 from demur.errors import InputError, RefusedError
-from demur.flows import order, steps
+from demur.flows import expire, order, steps
 from demur.flows.build import build_corpus
 from demur.flows.hold import lift_hold
 from demur.flows.order import execute
 from demur.flows.parts import current
 from demur.flows.verify import verify_certificate
 from demur.ledger import EntryKind, Ledger, read_proof, verify_proof
+from demur.store import digest_file
 from demur.training import read_model
 
 ORDER = {"authority": "BfDI", "instrument": "order 7/2026"}
@@ -85,6 +86,34 @@ def test_a_whole_model_or_corpus_is_destroyed(here):
     _execute(here, "o-2", artefact=first.corpus)
     assert not (here.space.corpora / first.corpus).exists()
     assert current(here.space).corpus is None
+
+
+def test_what_an_order_destroys_is_not_current_meanwhile_and_a_killed_one_goes_on(here, monkeypatch):
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    first = current(here.space)
+    left = here.space.work / "run" / "corpus-left"
+    left.mkdir(parents=True)
+    linked = next((here.space.corpora / first.corpus).rglob("*.parquet"))
+    (left / "part").hardlink_to(linked)
+    media = here.space.media_builds / first.corpus / "m"
+    media.mkdir(parents=True)
+    (media / "manifest.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(expire, "doomed", die)
+        with pytest.raises(KeyboardInterrupt):
+            _execute(here, artefact=first.corpus)
+    assert (current(here.space).corpus, current(here.space).model) == (None, None)
+    assert not media.exists()
+    assert not left.exists()
+    assert not (here.space.corpora / first.corpus).exists()
+    done = _execute(here, artefact=first.corpus)
+    assert read_model(here.space.models / first.model).status == "destroyed"
+    assert not list((here.space.models / "states").rglob("*.safetensors"))
+    lines = [orjson.loads(one) for one in (done.pack / order.DESTROYED).read_bytes().splitlines()]
+    assert {one["what"] for one in lines if one["overwritten"]} >= {str(linked.relative_to(here.space.root))}
+    assert _told(done)["destroyed"] == {order.DESTROYED: digest_file(done.pack / order.DESTROYED)}
 
 
 def _logged(here, name="o-1"):

@@ -17,14 +17,14 @@ from flow_worlds import LATER, SENTINEL, Platform
 
 from demur.corpus import decision_file, read_manifest
 from demur.erasure import Certificate, find_sentinel, render_text
-from demur.errors import OutsideError, RefusedError
+from demur.errors import InputError, OutsideError, RefusedError
 from demur.flows import publish as publishing
 from demur.flows.hold import place_hold
 from demur.flows.openlineage import EVENTS, STATE, tell
 from demur.flows.parts import corpus_folder
-from demur.flows.publish import CROISSANT, publish, publish_decisions
+from demur.flows.publish import CROISSANT, publish, publish_decisions, publish_tables
 from demur.flows.verify import verify_certificate
-from demur.ledger import Ledger, read_leaf
+from demur.ledger import Entry, EntryKind, Ledger, read_leaf
 from demur.store import digest_file, read_json, write_json
 from demur.store.apart import apart
 from demur.terms.site import OpenLineage, Site
@@ -118,6 +118,9 @@ WAYS: dict[str, Callable[..., Any]] = {
     "decisions": lambda here, out, clock=lambda: LATER: publish_decisions(
         here.parts, None, out, form="jsonl", clock=clock
     ),
+    "tables": lambda here, out, clock=lambda: LATER, **told: publish_tables(
+        here.parts, out, as_of=None, known_at=None, clock=clock, **told
+    ),
 }
 
 
@@ -128,9 +131,9 @@ def test_nothing_is_outside_that_the_ledger_does_not_know_and_a_killed_run_is_re
 ) -> None:
     real = publishing._log
 
-    def die(*given: Any) -> None:
+    def die(*given: Any, **named: Any) -> None:
         if logged:
-            real(*given)
+            real(*given, **named)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -221,6 +224,50 @@ def test_a_folder_apart_is_its_owners_and_goes_whatever_was_there(tmp_path: Path
         assert list(folder.iterdir()) == []
         (folder / "a").write_text("new", encoding="utf-8")
     assert list(tmp_path.iterdir()) == []
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["corpus", "tables"])
+def test_a_folder_with_something_in_it_is_left_as_it_is(plain: Platform, tmp_path: Path, what: str) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letters.txt").write_text("somebody's own", encoding="utf-8")
+    before = len(leaves(plain))
+    with pytest.raises(InputError, match="new or empty"):
+        WAYS[what](plain, tmp_path / "home")
+    assert (tmp_path / "home" / "letters.txt").read_text(encoding="utf-8") == "somebody's own"
+    assert len(leaves(plain)) == before
+
+
+def test_tables_leave_for_an_audit_although_a_hold_stops_them_and_a_hold_that_comes_meanwhile_stops_them(
+    plain: Platform, tmp_path: Path
+) -> None:
+    def clock() -> datetime:
+        if (tmp_path / ".out.part").exists():
+            place_hold(plain.parts, "H-1", {"authority": "DPC", "instrument": "letter"}, at=LATER)
+        return LATER
+
+    for why in ({}, {"reason": ""}):
+        with pytest.raises(RefusedError, match="H-1"):
+            WAYS["tables"](plain, tmp_path / "out", clock, **why)
+        assert list(tmp_path.glob("*out*")) == []
+    done = WAYS["tables"](plain, tmp_path / "out", reason="DPC checks the hold")
+    assert leaves(plain)[-1]["builds"] == {"tables": done["digest"]}
+    assert done["tables"]["standing"]["rows"] > 0
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+    assert find_sentinel(tmp_path / "out" / "items", [SENTINEL])
+    with Ledger.open(plain.space.ledger, plain.parts.keys) as ledger:
+        assert ledger.opening(ledger.size - 1).facts["reason"] == "DPC checks the hold"
+
+
+def test_a_certificate_names_the_tables_that_left(plain: Platform, tmp_path: Path) -> None:
+    digest = WAYS["tables"](plain, tmp_path / "out")["digest"]
+    plain.parts.log(Entry(EntryKind.EXPORT, LATER, "tables:x", {"what": "tables"}))  # as earlier versions logged it
+    plain.object("olga")
+    new, old = plain.certificate(plain.erase())["not_recalled"]
+    assert new.startswith(f"tables {digest} of all that was read in, left")
+    assert old.startswith("tables of all that was read in, left")
 
 
 # Certificates --------------------------------------------------------------------------------------------------------

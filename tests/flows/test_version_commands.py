@@ -66,3 +66,15 @@ def test_the_way_of_a_version_from_its_page_to_its_end(ask: Ask, tmp_path: Path)
     done_again = CliRunner().invoke(main, ["--home", str(path.parents[3]), "corpus", "expired"])
     assert done_again.exit_code == 1
     assert "FAILS" in done_again.stdout
+
+
+@pytest.mark.parametrize(("found", "code"), [({"base": "b", "source": "s"}, 0), ({"corpuz": "x"}, 3), ([], 3)])
+def test_members_of_before_are_passed_over_in_what_is_current_and_others_are_a_fault(
+    copies: Callable[..., Platform], found: Any, code: int
+) -> None:
+    root = copies("untrained").space.root
+    old = orjson.loads((root / "current.json").read_bytes())
+    (root / "current.json").write_bytes(orjson.dumps(found if found == [] else {**old, **found}))
+    done = CliRunner().invoke(main, ["--home", str(root), "--quiet", "status"])
+    assert done.exit_code == code, done.output
+    assert "Traceback" not in done.output

@@ -77,7 +77,7 @@ def test_replay_with_the_person_gives_the_original(world, tmp_path):
     before = world.train(world.corpus(), plan, tmp_path)
     folder = tmp_path / before.model_id
     rollback(folder, world.touched(person), world.keys)
-    gone = doomed(tmp_path, world.touched(person), gone=[], kept=[folder])
+    gone = doomed(tmp_path, world.touched(person), gone=[])
     Destruction(tmp_path, tmp_path / "destroyed.jsonl").destroy(gone, _instant())
     assert gone
     again = world.train(world.corpus(), plan, tmp_path)

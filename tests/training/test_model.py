@@ -153,7 +153,7 @@ def test_after_destroying_no_file_that_saw_the_person_is_left(world, tmp_path):
     rollback(old, world.touched(person), world.keys)
     after = world.train(world.corpus(person), plan, store)
     (store / "states" / "north" / "000" / ".half.part").write_bytes(b"half")
-    paths = doomed(store, world.touched(person), gone=[old], kept=[store / after.model_id])
+    paths = doomed(store, world.touched(person), gone=[old])
     gone = Destruction(store, tmp_path / "log.jsonl").destroy(paths, _at())
     forget(old)
     clean = world.train(world.corpus(person), plan, tmp_path / "clean")
@@ -170,12 +170,12 @@ def test_what_a_kept_model_is_made_of_is_never_doomed(world, tmp_path):
     person = world.late()[0]
     model = world.train(world.corpus(), world.plan(), tmp_path)
     kept = tmp_path / model.model_id
-    assert doomed(tmp_path, world.touched(person), gone=[], kept=[kept]) == []
+    assert doomed(tmp_path, world.touched(person), gone=[]) == []
     rollback(kept, world.touched(person), world.keys)
-    paths = doomed(tmp_path, world.touched(person), gone=[], kept=[kept])
+    paths = doomed(tmp_path, world.touched(person), gone=[])
     assert paths
     Destruction(tmp_path, tmp_path / "log.jsonl").destroy(paths, _at())
-    assert doomed(tmp_path, world.touched(person), gone=[], kept=[kept]) == []
+    assert doomed(tmp_path, world.touched(person), gone=[]) == []
     verify_receipts(kept, world.keys.verifier())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from demur import clock
-from demur.cli.frame import INSTANT, Context, guarded, hint, pass_context, show, workers, working
+from demur.cli.frame import INSTANT, Context, guarded, hint, known_by_now, pass_context, show, workers, working
 from demur.cli.look import grid, say
 
 
@@ -19,7 +19,9 @@ from demur.cli.look import grid, say
     epilog="Example: demur objection add agora:p104; demur erase --dry-run; demur erase",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan: shards, slices, tokens, time. Change nothing.")
-@click.option("--at", type=INSTANT, default=None, help="What was learned by then counts (default: now).")
+@click.option(
+    "--at", type=INSTANT, default=None, callback=known_by_now, help="What was learned by then counts (default: now)."
+)
 @pass_context
 @click.pass_context
 @guarded

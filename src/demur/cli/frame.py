@@ -93,11 +93,22 @@ def as_of_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def known_by_now(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> datetime | None:
+    """Refuse an instant of knowledge that is still to come: what is said until then would not count."""
+    if value is not None and value > clock.now():
+        raise click.BadParameter("expected now or earlier, found a later instant: nobody knows yet what comes")
+    return value
+
+
 def known_at_option(command: Callable[P, R]) -> Callable[P, R]:
     """Add ``--known-at`` (default: now)."""
-    return click.option("--known-at", type=INSTANT, default=None, help="As known at this instant (default: now).")(
-        command
-    )
+    return click.option(
+        "--known-at",
+        type=INSTANT,
+        default=None,
+        callback=known_by_now,
+        help="As known at this instant (default: now).",
+    )(command)
 
 
 def policy_option(command: Callable[P, R]) -> Callable[P, R]:
@@ -109,7 +120,9 @@ def policy_option(command: Callable[P, R]) -> Callable[P, R]:
 
 def learned_option(command: Callable[P, R]) -> Callable[P, R]:
     """Add ``--at`` (default: now)."""
-    return click.option("--at", type=INSTANT, default=None, help="When demur learns it (default: now).")(command)
+    return click.option(
+        "--at", type=INSTANT, default=None, callback=known_by_now, help="When demur learns it (default: now)."
+    )(command)
 
 
 def _changes(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from demur import clock
-from demur.cli.frame import INSTANT, Context, guarded, hint, known_at_option, pass_context, show, working
+from demur.cli.frame import INSTANT, Context, guarded, hint, known_at_option, known_by_now, pass_context, show, working
 from demur.cli.look import grid, plain, say
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--service", help="Prefix of ids where the source knows none.")
 @click.option("--signals", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Folder of sites' robots.txt, ai.txt, headers … (docs/signals.md).")  # fmt: skip
-@click.option("--at", type=INSTANT, default=None, help="Instant of the import (default: now).")
+@click.option("--at", type=INSTANT, default=None, callback=known_by_now, help="Instant of the import (default: now).")
 @pass_context
 @guarded
 def intake(
@@ -80,26 +79,14 @@ def export(context: Context, out: Path, as_of: datetime | None, known_at: dateti
 
     Items, standing, accounts, residence, notices, campaigns, objections and holds; columns in docs/commands.md.
     """
-    from demur.flows.hold import log_export, refuse_export
-    from demur.flows.left import fresh
-    from demur.intake import snapshot
+    from demur.flows.publish import publish_tables
 
-    known = known_at or clock.now()
-    at = as_of or known
     with working(context) as parts:
-        if not reason:
-            refuse_export(parts, clock.now())
-        parts.progress("snapshot", 0, None)
-        with fresh(parts.workspace, "export") as folder:
-            source = snapshot(parts.workspace.source, folder, as_of=at, known_at=known)
-            parts.progress("standing", 0, None)
-            facts = parts.registry.export(out, as_of=at, known_at=known, base_known_at=known)
-            shutil.copytree(folder / "items", out / "items", dirs_exist_ok=True)
-        log_export(parts, "tables", facts["digest"], at=clock.now(), reason=reason)
-    found = {"folder": str(out), "items": source["items"]["rows"], "tables": facts["files"]}
+        done = publish_tables(parts, out, as_of=as_of, known_at=known_at, reason=reason, clock=clock.now)
+    found = {"folder": str(out), **done}
 
     def text() -> None:
-        rows = [[name, one["rows"]] for name, one in facts["files"].items()]
+        rows = [[name, one["rows"]] for name, one in found["tables"].items()]
         grid(["table", "rows"], [["items", found["items"]], *rows])
         say(f"written to {out}")
 

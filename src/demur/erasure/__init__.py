@@ -19,7 +19,7 @@ from demur.erasure.certificate import (
     request_commitment,
     verify,
 )
-from demur.erasure.destroy import Destroyed, Destruction
+from demur.erasure.destroy import Destroyed, Destruction, back
 from demur.erasure.journal import STEPS, Journal, unfinished
 from demur.erasure.plan import RecordDelta, expected_cost, first_touched, plan, render_plan
 from demur.erasure.search import Search, find_sentinel, look_for
@@ -35,6 +35,7 @@ __all__ = [
     "Phases",
     "RecordDelta",
     "Search",
+    "back",
     "draft",
     "expected_cost",
     "file_digests",

@@ -27,7 +27,7 @@ from demur.store.files import canonical, digest_json
 from demur.terms.manifests import CorpusManifest, ErasurePlan, ModelManifest, Receipt, SliceRef
 
 if TYPE_CHECKING:  # loaded when it is used, so that ``python -m demur.erasure.verify_certificate`` starts clean
-    from demur.erasure.verify_certificate import Check
+    from demur.erasure.verify_certificate import Check, Checker
 
 FORMAT = "demur-erasure-certificate-1"
 
@@ -211,6 +211,7 @@ def verify(
     ledger_checkpoint: str | None = None,
     model_dir: Path | None = None,
     corpus_dir: Path | None = None,
+    more: Mapping[str, Checker] | None = None,
 ) -> list[Check]:
     """Check a certificate as an outsider would, with the stand-alone checker.
 
@@ -220,6 +221,7 @@ def verify(
         ledger_checkpoint: a checkpoint that you trust.
         model_dir: the model's folder as it is now.
         corpus_dir: the corpus' folder as it is now.
+        more: further checks by name, like those of ``verify_certificate.CHECKS``.
 
     Returns:
         All checks; ``ok`` is ``None`` where nothing was given to compare with.
@@ -227,7 +229,7 @@ def verify(
     from demur.erasure import verify_certificate as checker
 
     against = checker.Against(public_key, ledger_checkpoint, model_dir, corpus_dir)
-    return checker.verify(certificate.content, against)
+    return checker.verify(certificate.content, against, more or {})
 
 
 def render_text(certificate: Certificate) -> str:

@@ -8,7 +8,7 @@ The log is written before a file goes, so that a killed run can finish and still
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -95,10 +95,8 @@ class Destruction:
             except (orjson.JSONDecodeError, TypeError):
                 continue  # a line that a kill cut short: its file was not touched yet
             found[entry.what, entry.digest] = entry
-        for entry in found.values():
-            path = self._root / entry.what
-            if path.is_file() and digest_file(path) == entry.digest:
-                raise BrokenError(f"expected {entry.what} to be destroyed, found it; run the erasure again")
+        for what in back(self._root, [entry.as_json() for entry in found.values()]):
+            raise BrokenError(f"expected {what} to be destroyed, found it; run the erasure again")
         return list(found.values())
 
     def _files(self, path: Path) -> list[Path]:
@@ -132,6 +130,20 @@ class Destruction:
             stream.write((b"\n" if torn else b"") + b"".join(lines))
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def back(root: Path, gone: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the paths below a root at which something stands again that was destroyed.
+
+    Args:
+        root: the workspace.
+        gone: as certificates and records list it: ``what`` and ``digest``.
+    """
+    return [
+        one["what"]
+        for one in gone
+        if (root / one["what"]).is_file() and digest_file(root / one["what"]) == one["digest"]
+    ]
 
 
 def _erase(file: Path) -> None:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,16 @@ def _no_fraction(text: str) -> Any:
     raise ValueError(f"expected whole numbers only, found {len(text)} characters of another")
 
 
-def verify(cert: dict[str, Any], against: Against = Against()) -> list[Check]:
-    """Run every check; one that fails hinders none of the others."""
-    return [_run(name, check, cert, against) for name, check in CHECKS.items()]
+Checker = Callable[[dict[str, Any], Against], "str | None"]
+"""Says what it found, or ``None`` where there is nothing to compare with; raises a ``Fault``."""
 
 
-def _run(name: str, check: Callable[[dict[str, Any], Against], str | None], cert: Any, against: Against) -> Check:
+def verify(cert: dict[str, Any], against: Against = Against(), more: Mapping[str, Checker] = {}) -> list[Check]:
+    """Run every check, and those that a caller adds; one that fails hinders none of the others."""
+    return [_run(name, check, cert, against) for name, check in (*CHECKS.items(), *more.items())]
+
+
+def _run(name: str, check: Checker, cert: Any, against: Against) -> Check:
     try:
         detail = check(cert, against)
     except Fault as fault:
@@ -220,7 +224,7 @@ def _model(cert: dict[str, Any], _: Against) -> str:
     model = cert["model"]
     if model is None:
         need(not cert["chains"], "receipts without a model")
-        return "no model was trained on this corpus"
+        return "no model stands on this corpus"
     for name in ("before", "rolled_back", "after"):
         side = model[name]
         if side is not None:
@@ -278,6 +282,8 @@ def _absence(cert: dict[str, Any], _: Against) -> str:
     need(len(given) == len(cert["absences"]), "a proof of absence is given twice")
     used = 0
     for receipt in (one for chain in cert["chains"] for one in chain):
+        names = receipt["records"] == 0 or receipt["people_leaves"] > 0
+        need(names, "a receipt of records names nobody: nobody's absence follows from it")
         for person in cert["persons"]:
             place = (person, receipt["region"], receipt["shard"], receipt["slice"])
             if receipt["people_leaves"] == 0 and place not in given:
@@ -405,7 +411,7 @@ def _folder(folder: Path, files: dict[str, str], strange: Callable[[str], bool])
     return f"{len(files)} files as certified"
 
 
-CHECKS: dict[str, Callable[[dict[str, Any], Against], str | None]] = {
+CHECKS: dict[str, Checker] = {
     "format": _format,
     "signature": _signature,
     "signer": _signer,

@@ -236,7 +236,7 @@ def train_model(
         base: the frozen base.
         at: the present instant, for the ledger.
         corpus: folder of another corpus; nothing becomes current then.
-        out: folder of models; ``None`` = the workspace's.
+        out: folder of models, for a check that nobody uses: no hold stops it; ``None`` = the workspace's.
         workers: processes.
         clock: asked at every slice border whether a hold is in force; ``None`` = always ``at``.
         patient: go on when people object meanwhile; only a hold stops the run.
@@ -249,12 +249,12 @@ def train_model(
 
     def stop() -> str | None:
         border()
-        if corpus is not None:
+        if out is not None:
             return None
         held = training_stopped(parts, folder.name, clock() if clock else at)
         if held:
             return f"the hold {', '.join(held)} stops it; `demur hold show` says by whom and why"
-        if patient or not waiting_for(parts, folder):
+        if corpus is not None or patient or not waiting_for(parts, folder):
             return None
         return "objections, holds, corrections or deletions arrived after the corpus was built; run `demur erase`"
 

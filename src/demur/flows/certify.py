@@ -111,15 +111,19 @@ def certify(
 
 
 def _outside(parts: Parts, *, clean: Sequence[str]) -> list[str]:
-    """Return what left of every corpus but those that hold none of it; an older one that is gone may have held it."""
-    return [
-        f"{what} {digest} of the corpus {corpus[:16]}, left {one['at']}, ledger entry {one['ledger_entry']}"
-        for corpus, copies in left_the_house(parts).items()
-        if corpus[:16] not in clean
-        for one in copies
-        for what, digest in one["builds"].items()
-        if what != "corpus"
-    ]
+    """Return what left of every corpus but those that hold none of it; an older one that is gone may have held it.
+
+    Tables hold everybody who was read in by then; earlier versions of demur logged them without their digest.
+    """
+    found = []
+    for corpus, copies in left_the_house(parts).items():
+        if corpus is not None and corpus[:16] in clean:
+            continue
+        of = f"of the corpus {corpus[:16]}" if corpus else "of all that was read in"
+        for one in copies:
+            names = [f"{what} {digest}" for what, digest in one["builds"].items() if what != "corpus"] or ["tables"]
+            found += [f"{name} {of}, left {one['at']}, ledger entry {one['ledger_entry']}" for name in names]
+    return found
 
 
 def _change(parts: Parts, journal: Path, after: Path, model: Path) -> erasure.ModelChange:

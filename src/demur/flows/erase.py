@@ -48,6 +48,7 @@ def erase(parts: Parts, *, at: datetime, workers: int | None = None, clock: Call
     steps = Steps(parts, _journal(parts, at), workers, clock, begun)
     for name in erasure.STEPS:
         steps.journal.step(name, getattr(steps, name))
+        steps.latecomers()
     return steps.outcome()
 
 
@@ -64,6 +65,7 @@ def first_effect(parts: Parts, *, at: datetime, clock: Callable[[], datetime]) -
     parts.registry.look(at)
     steps = Steps(parts, _journal(parts, at), None, clock, begun)
     steps.journal.step(erasure.STEPS[0], steps.rollback)
+    steps.latecomers()  # an erasure that cannot go on must not keep the next ones waiting for this
     return steps.journal
 
 

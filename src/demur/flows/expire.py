@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from demur.clock import iso, parse
 from demur.corpus import read_manifest, settle
 from demur.corpus.retention import Judged, Version, judge, shared_with, version_of
-from demur.erasure import Destruction
+from demur.erasure import Destruction, back
 from demur.errors import DemurError
 from demur.flows.kept import forget as forget_decisions
 from demur.flows.left import clear_all
@@ -118,7 +118,7 @@ def _plan(
     one: Judged,
     judged: Sequence[Judged],
     retention: Retention,
-    left: Mapping[str, list[dict[str, Any]]],
+    left: Mapping[str | None, list[dict[str, Any]]],
     at: datetime,
 ) -> Path:
     """Write down what goes and what stays before anything goes."""
@@ -127,7 +127,6 @@ def _plan(
     manifest = read_manifest(source)
     kept = [read_manifest(space.corpora / two.version.corpus_id) for two in judged if not two.expires]
     names = ("policy", "policy_name", "purpose", "as_of", "known_at", "narrowed_at", "source")
-    heads = [read_model(space.models / name).heads for name in version.models]
     body = {
         "what": "demur destruction",
         "version": 1,
@@ -148,58 +147,67 @@ def _plan(
         "left_the_house": left.get(manifest.digest, []),
     }
     folder = space.erasures / "expired" / f"{manifest.corpus_id}-{iso(at).replace(':', '')}"
-    shards = sorted({(head.region, head.shard) for some in heads for head in some})
-    write_json(folder / PLAN, {"body": body, "shards": shards})
+    write_json(folder / PLAN, {"body": body})
     return folder
 
 
-def left_the_house(parts: Parts) -> dict[str, list[dict[str, Any]]]:
-    """Return the exports of every corpus, as the public ledger has them: copies that nobody here can destroy."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def left_the_house(parts: Parts) -> dict[str | None, list[dict[str, Any]]]:
+    """Return what left, as the public ledger has it: copies that nobody here can destroy.
+
+    By the digest of the corpus that it is of; ``None`` = tables of all that was read in (``publish.publish_tables``).
+    """
+    found: dict[str | None, list[dict[str, Any]]] = {}
     if not (parts.workspace.ledger / "public" / "checkpoint").exists():
         return found
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         for index, raw in ledger.entries():
             leaf = read_leaf(raw)
-            if leaf["kind"] == EntryKind.EXPORT.value and "corpus" in leaf["builds"]:
+            if leaf["kind"] == EntryKind.EXPORT.value:
                 told = {"ledger_entry": index, "at": leaf["at"], "builds": leaf["builds"]}
-                found.setdefault(leaf["builds"]["corpus"], []).append(told)
+                found.setdefault(leaf["builds"].get("corpus"), []).append(told)
     return found
 
 
 def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Path:
     """Destroy what the plan names, in its order, then write the record; safe to repeat after a kill."""
-    plan = read_json(folder / PLAN)
-    body, space = plan["body"], parts.workspace
-    source = space.corpora / body["corpus"]
-    gone = [space.models / name for name in body["models"]]
-    _withdraw(parts, body["corpus"], body["models"])
-    clear_all(space)  # first: what it links must not keep bytes alive
-    destruction = Destruction(space.root, folder / LOG)
-    again = (source / "manifest.json").exists() and digest_file(source / "manifest.json") != body["manifest_digest"]
-    destruction.destroy(doomed_with(parts, body["corpus"]), clock())
-    if not again:  # else the same corpus was built anew after a killed run, and that one is not this one
-        for paths in ([source / "manifest.json"], sorted(source.glob("sealed/*")), [source]):
-            destruction.destroy(paths, clock())
-    shards = {(region, shard) for region, shard in plan["shards"]}
-    kept = [path.parent for path in sorted(space.models.glob("*/manifest.json")) if path.parent not in gone]
-    kept = [one for one in kept if read_model(one).status != "destroyed"]
-    if gone:
-        destruction.destroy(doomed(space.models, shards, gone=gone, kept=kept), clock())
-    for one in gone:
-        forget(one)
+    body = read_json(folder / PLAN)["body"]
+    manifest = parts.workspace.corpora / body["corpus"] / "manifest.json"
+    again = manifest.exists() and digest_file(manifest) != body["manifest_digest"]
+    destruction = Destruction(parts.workspace.root, folder / LOG)
+    # a corpus that was built anew after a killed run is not the one of the plan
+    destroy_version(parts, None if again else body["corpus"], body["models"], destruction, at=clock())
     return _record(parts, folder, body, destruction, clock())
 
 
-def _withdraw(parts: Parts, corpus_id: str, models: Sequence[str]) -> None:
-    """Let nothing be current that is about to go."""
-    here = current(parts.workspace)
+def destroy_version(
+    parts: Parts, corpus: str | None, models: Sequence[str], destruction: Destruction, *, at: datetime
+) -> None:
+    """Destroy a corpus with what was made from it, in the order that leaves least if it is killed; safe to repeat.
+
+    Args:
+        parts: the workspace, alone.
+        corpus: its id; ``None`` = only models go.
+        models: ids of the models that go.
+        destruction: with its log.
+        at: now.
+    """
+    space, here = parts.workspace, current(parts.workspace)
     set_current(
-        parts.workspace,
-        corpus=None if here.corpus == corpus_id else here.corpus,
+        space,
+        corpus=None if here.corpus == corpus else here.corpus,
         model=None if here.model in models else here.model,
-        cleared={name: until for name, until in here.cleared.items() if name != corpus_id},
+        cleared={name: until for name, until in here.cleared.items() if name != corpus},
     )
+    clear_all(space)  # first: what it links must not keep bytes alive
+    if corpus is not None:
+        destruction.destroy(doomed_with(parts, corpus), at)
+        source = space.corpora / corpus
+        for paths in ([source / "manifest.json"], sorted(source.glob("sealed/*")), [source]):
+            destruction.destroy(paths, at)
+    gone = [space.models / name for name in models]
+    destruction.destroy(doomed(space.models, None, gone=gone), at)
+    for one in gone:
+        forget(one)
 
 
 def _record(parts: Parts, folder: Path, body: dict[str, Any], destruction: Destruction, at: datetime) -> Path:
@@ -261,17 +269,17 @@ def check_record(record: dict[str, Any], *, public_key: str | None = None, root:
             opened if whole else f"{len(salts)} sealed files can no longer be opened",
         ),
     ]
-    return [*checks, _is_gone(facts, gone, root)]
+    return [*checks, _is_gone(facts, root)]
 
 
-def _is_gone(facts: dict[str, Any], gone: dict[str, str], root: Path | None) -> Check:
+def _is_gone(facts: dict[str, Any], root: Path | None) -> Check:
     if root is None:
         return Check("gone", None, "not looked")
     manifest = root / "corpora" / facts["corpus"] / "manifest.json"
     if manifest.exists() and digest_file(manifest) != facts["manifest_digest"]:
         return Check("gone", None, "the same corpus was built again since")
-    left = sum((root / what).is_file() and digest_file(root / what) == digest for what, digest in gone.items())
-    return Check("gone", not left, f"{left} of {len(gone)} files are still here" if left else f"{len(gone)} files")
+    left, count = len(back(root, facts["files"])), len(facts["files"])
+    return Check("gone", not left, f"{left} of {count} files are still here" if left else f"{count} files")
 
 
 def _signed(record: dict[str, Any], key: str) -> bool:

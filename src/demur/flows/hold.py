@@ -221,12 +221,6 @@ def refuse_export(parts: Parts, at: datetime, *, model_id: str | None = None) ->
     refuse(export_stopped(parts, at, model_id=model_id), "nothing of this may leave the house now")
 
 
-def log_export(parts: Parts, what: str, digest: str, *, at: datetime, reason: str | None = None) -> None:
-    """Log that something left the house, and why although a hold stood; a hold's evidence names it."""
-    facts = {"what": what, "digest": digest, "reason": reason}
-    parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{digest}:{iso(at)}", facts))
-
-
 def _may_hold(parts: Parts, hold: PlacedHold, corpus_id: str | None, model_id: str | None) -> bool:
     if hold.artefact is not None:
         return hold.artefact in {corpus_id, model_id}

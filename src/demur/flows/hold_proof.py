@@ -38,7 +38,7 @@ WHEN_ASKED: dict[Stage, str] = {
     Stage.SENDING: "before every batch, at least once a second",
     Stage.BUILDS: "before a corpus becomes the current one",
     Stage.TRAINING: "at every slice border",
-    Stage.EXPORT: "when it begins",
+    Stage.EXPORT: "when it begins, and before it appears",
     Stage.RELEASE: "when it begins",
     Stage.SERVING: "before every answer",
 }

@@ -19,16 +19,18 @@ from demur.clock import iso
 from demur.erasure import Destruction, Journal
 from demur.errors import InputError, RefusedError
 from demur.flows.erase import Erased, erase
+from demur.flows.expire import destroy_version, left_the_house
 from demur.flows.hold import find_hold, hold_facts, place_hold
 from demur.flows.kept import forget as forget_decisions
-from demur.flows.media import doomed_with
-from demur.flows.parts import Parts, current, set_current
+from demur.flows.parts import Parts
 from demur.flows.pending import pending, refuse_unfinished
 from demur.flows.slice import Holder, Share, holders
 from demur.ledger import Entry, EntryKind, Ledger
-from demur.store import read_json, write_bytes, write_json
+from demur.store import digest_file, read_json, write_bytes, write_json
 from demur.terms.holds import Nature, PlacedHold
-from demur.training import doomed, forget, read_model
+from demur.training import read_model
+
+DESTROYED = "destroyed.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,14 @@ def execute(
 
     Raises:
         InputError: the order cannot be read, or the corpus or model is not here.
-        RefusedError: an erasure for others was begun and not finished, the erasure refuses, or something is left all
-            the same; the order is recorded, and not carried out.
+        RefusedError: a corpus was named and an erasure for others is not finished, the erasure refuses, or something is
+            left all the same; the order is recorded, and not carried out.
     """
     order = _record(parts, name, scope, clock())
     kept = parts.workspace.erasures / "orders" / order.hold_id
     before = _before(parts, order, kept)
     done = None
     if order.artefact is not None:
-        refuse_unfinished(parts)
         _destroy(parts, order, kept, clock())
     elif any(one.share is None or one.share.items for one in before) or erasure.unfinished(parts.workspace.erasures):
         done = _erase(parts, clock, workers)
@@ -136,21 +137,13 @@ def _require_gone(order: PlacedHold, after: Sequence[Holder]) -> None:
 
 def _destroy(parts: Parts, order: PlacedHold, kept: Path, at: datetime) -> None:
     """Destroy one corpus with the models that learned from it, or one model with its states."""
-    space, name, here = parts.workspace, str(order.artefact), current(parts.workspace)
-    made = [(path.parent, read_model(path.parent)) for path in sorted(space.models.glob("*/manifest.json"))]
-    gone = [path for path, model in made if model.status != "destroyed" and name in {model.model_id, model.corpus_id}]
-    rest = [path for path, model in made if model.status != "destroyed" and path not in gone]
-    shards = {(head.region, head.shard) for path, model in made if path in gone for head in model.heads}
-    paths = [space.corpora / name, *doomed_with(parts, name)] if (space.corpora / name).is_dir() else []
-    paths += doomed(space.models, shards, gone=gone, kept=rest)
-    Destruction(space.root, kept / "destroyed.jsonl").destroy(paths, at)
-    for path in gone:
-        forget(path)
-    set_current(
-        space,
-        corpus=None if here.corpus == name else here.corpus,
-        model=None if here.model in {path.name for path in gone} or here.corpus == name else here.model,
-    )
+    space, name = parts.workspace, str(order.artefact)
+    made = [read_model(path.parent) for path in sorted(space.models.glob("*/manifest.json"))]
+    models = [one.model_id for one in made if one.status != "destroyed" and name in {one.model_id, one.corpus_id}]
+    corpus = None if (space.models / name).exists() else name
+    if corpus is not None:
+        refuse_unfinished(parts)  # which stands on it; without a model it goes on
+    destroy_version(parts, corpus, models, Destruction(space.root, kept / DESTROYED), at=at)
     forget_decisions(parts)
 
 
@@ -167,6 +160,7 @@ def _pack(
     journal = _journal(parts, order)
     if journal is not None:
         shutil.copyfile(journal.folder / "certificate.json", kept / "certificate.json")
+    log = kept / DESTROYED
     facts: dict[str, Any] = {
         "order": hold_facts(order, at),
         "carried_out_at": iso(at),
@@ -174,6 +168,13 @@ def _pack(
         "after": [_plain(one) for one in after],
         "certificate": None if journal is None else "certificate.json",
         "erasure": None if journal is None else journal.erasure_id,
+        "destroyed": {DESTROYED: digest_file(log)} if log.exists() else None,
+        "left_the_house": [
+            one
+            for corpus, left in left_the_house(parts).items()
+            if corpus and corpus[:16] == order.artefact
+            for one in left
+        ],
     }
     placed = f"place:{order.hold_id}:{iso(order.recorded_at)}"
     (index,) = parts.log(Entry(EntryKind.ERASURE, at, f"executed:{order.hold_id}", facts))
@@ -214,10 +215,15 @@ def _words(facts: Mapping[str, Any]) -> str:
         counts = [part if isinstance(part, str) else "unknown" if part is None else part["items"]
                   for part in (one["share"], now)]  # fmt: skip
         lines.append(f"  {one['what']} {one['name']}: {counts[0]} → {counts[1]}")
-    lines += [
-        "",
-        "order.json           the order and all counts",
-        "certificate.json     what was erased, destroyed and trained again; demur erase verify checks it",
-        "*.tlog-proof         the order and its execution in the public ledger (c2sp.org/tlog-proof), ledger-key.txt",
-    ]
+    if facts.get("left_the_house"):
+        lines += ["", "Copies that left the house before, and that nobody here can destroy:"]
+        lines += [f"  {one['at']}, ledger entry {one['ledger_entry']}" for one in facts["left_the_house"]]
+    lines += ["", "order.json           the order and all counts"]
+    if facts["certificate"]:
+        lines.append("certificate.json     what was erased, destroyed and trained again; demur erase verify checks it")
+    if facts.get("destroyed"):
+        lines.append("destroyed.jsonl      every file that went: path, SHA-256, bytes, whether they were overwritten")
+    lines.append(
+        "*.tlog-proof         the order and its execution in the public ledger (c2sp.org/tlog-proof), ledger-key.txt"
+    )
     return "\n".join(lines) + "\n"

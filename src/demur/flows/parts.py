@@ -30,24 +30,32 @@ class Parts:
             return ledger.append(entries)
 
 
+_FORMER = frozenset({"base", "source"})
+"""Members of ``current.json`` that nothing reads any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What a workspace serves: ids of its current corpus and model, and what they were made with."""
+    """What a workspace serves: ids of its current corpus and model."""
 
     corpus: str | None = None
     model: str | None = None
-    base: str | None = None
-    """Folder of the frozen base."""
-    source: str | None = None
-    """Not used any more: each corpus says what it knew (``pending.py``); files of earlier releases have it."""
     cleared: dict[str, str] = field(default_factory=dict)
     """Older corpus that is still here → until when erasures have found nothing in it that must go."""
 
 
 def current(workspace: Workspace) -> Current:
-    """Return what is current; everything ``None`` in a new workspace."""
+    """Return what is current; everything ``None`` in a new workspace.
+
+    Raises:
+        BrokenError: the note was changed.
+    """
     path = workspace.root / "current.json"
-    return Current(**read_json(path)) if path.exists() else Current()
+    found = read_json(path) if path.exists() else {}
+    try:
+        return Current(**{name: value for name, value in found.items() if name not in _FORMER})
+    except (AttributeError, TypeError) as error:
+        raise BrokenError("expected what is current in current.json, found something else; restore the file") from error
 
 
 def set_current(workspace: Workspace, **changed: Any) -> Current:

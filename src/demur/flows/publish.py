@@ -1,12 +1,14 @@
-"""What leaves the house: a corpus for other tools, the decisions by id. Asked before, and once more before it is whole.
+"""What leaves the house: a corpus, the decisions by id, all tables. Asked before, and once more before it is whole.
 
-A corpus may leave only while nothing waits to be taken out of it and no hold stops exports (COR-02, HLD-01). What left
-is in the public ledger: the digests of the corpus and of the files. The entry comes first, then the files appear: a run
-that is killed in between has told of a copy that is not there, never the other way round.
+A corpus may leave only while nothing waits to be taken out of it and no hold stops exports (COR-02, HLD-01). The tables
+hold what was read in of everybody, so that only holds are asked about them. What left is in the public ledger: digests
+of the corpus and of the files. The entry comes first, then the files appear: a run that is killed in between has told
+of a copy that is not there, never the other way round.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +20,13 @@ from demur.corpus.croissant import Described, croissant
 from demur.corpus.decision_file import STATEMENT, write_decisions
 from demur.corpus.interchange import EXPORT, Exported, export
 from demur.errors import InputError, RefusedError
-from demur.flows.hold import corpus_stops, refuse
-from demur.flows.left import outside
+from demur.flows.hold import corpus_stops, refuse, refuse_export
+from demur.flows.left import fresh, outside
 from demur.flows.parts import Parts, corpus_folder
 from demur.flows.pending import refuse_unfinished, waiting_for
+from demur.intake import snapshot
 from demur.ledger import Entry, EntryKind
-from demur.store import write_bytes, write_json
+from demur.store import digest_file, digest_json, write_bytes, write_json
 from demur.terms.holds import Stage
 from demur.terms.site import Site
 
@@ -56,8 +59,7 @@ def publish(
         InputError: the folder holds something.
     """
     folder = corpus_folder(parts.workspace, corpus_id)
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"expected a new or empty folder for the export, found files in {out}; name another")
+    _require_empty(out)
     refuse_leaving(parts, folder, at=clock())
     with outside(parts.workspace, out) as private:
         part = private / out.name
@@ -69,10 +71,8 @@ def publish(
         write_bytes(part / "README.md", _card(described, form).encode())
         write_json(part / EXPORT, done.as_json())
         refuse_leaving(parts, folder, at=at)  # what came while the files were written
-        if out.exists():
-            out.rmdir()
-        _log(parts, "corpus", done.corpus_id, {"corpus": done.corpus_digest, "export": done.digest}, at)
-        part.rename(out)
+        _log(parts, "corpus", {"export": done.digest}, at, corpus=(done.corpus_id, done.corpus_digest))
+        _appear(part, out)
     return done
 
 
@@ -91,10 +91,63 @@ def publish_decisions(
         done = write_decisions(folder, private / out.name, keys=parts.keys, form=form)
         at = clock()
         refuse_leaving(parts, folder, at=at)
-        _log(parts, "decisions", done["corpus"], {"corpus": done["corpus_digest"], "decisions": done["sha256"]}, at)
+        corpus = done["corpus"], done["corpus_digest"]
+        _log(parts, "decisions", {"decisions": done["sha256"]}, at, corpus=corpus)
         for name in (out.name, out.name + STATEMENT):
             (private / name).replace(out.with_name(name))
     return done
+
+
+def publish_tables(
+    parts: Parts,
+    out: Path,
+    *,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    reason: str | None = None,
+    clock: Callable[[], datetime],
+) -> dict[str, Any]:
+    """Write items, standing and all other tables into a new folder that only its owner can enter; log that they left.
+
+    Args:
+        parts: the workspace, alone.
+        out: folder that is not there yet, or empty.
+        as_of: instant of the standing; ``None`` = ``known_at``.
+        known_at: what demur had learned by then; ``None`` = now.
+        reason: who checks what although a hold stops exports; ``None`` or empty = nobody does.
+        clock: the present instant.
+
+    Returns:
+        Rows of the items, facts of every other table, and the digest of all files.
+
+    Raises:
+        RefusedError: a hold stops exports; nothing is left behind.
+        InputError: the folder holds something.
+    """
+    _require_empty(out)
+    known_at = known_at or clock()
+    as_of = as_of or known_at
+    _refuse_tables(parts, reason, clock())
+    with outside(parts.workspace, out) as private, fresh(parts.workspace, "export") as folder:
+        part = private / out.name
+        parts.progress("snapshot", 0, None)
+        found = snapshot(parts.workspace.source, folder, as_of=as_of, known_at=known_at)
+        parts.progress("standing", 0, None)
+        tables = parts.registry.export(part, as_of=as_of, known_at=known_at, base_known_at=known_at)["files"]
+        shutil.copytree(folder / "items", part / "items")
+        part.chmod(0o700)
+        files = sorted(path for path in part.rglob("*") if path.is_file())
+        digest = digest_json([[path.relative_to(part).as_posix(), digest_file(path)] for path in files])
+        at = clock()
+        _refuse_tables(parts, reason, at)
+        _log(parts, "tables", {"tables": digest}, at, reason=reason)
+        _appear(part, out)
+    return {"items": found["items"]["rows"], "tables": tables, "digest": digest}
+
+
+def _refuse_tables(parts: Parts, reason: str | None, at: datetime) -> None:
+    if not reason:
+        refuse_export(parts, at)
 
 
 def refuse_leaving(parts: Parts, folder: Path, *, at: datetime) -> None:
@@ -113,9 +166,31 @@ def refuse_leaving(parts: Parts, folder: Path, *, at: datetime) -> None:
         )
 
 
-def _log(parts: Parts, what: str, corpus_id: str, builds: dict[str, str], at: datetime) -> None:
-    facts = {"what": what, "corpus": corpus_id, "digest": builds[max(builds.keys() - {"corpus"})], "reason": None}
-    parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{facts['digest']}:{iso(at)}", facts, builds))
+def _require_empty(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"expected a new or empty folder for the export, found files in {out}; name another")
+
+
+def _appear(part: Path, out: Path) -> None:
+    if out.exists():
+        out.rmdir()
+    part.rename(out)
+
+
+def _log(
+    parts: Parts,
+    what: str,
+    made: dict[str, str],
+    at: datetime,
+    *,
+    corpus: tuple[str, str] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Log a copy by its digest, with id and digest of the corpus that it is of; ``None`` = of all that was read in."""
+    (digest,) = made.values()
+    facts = {"what": what, "corpus": corpus and corpus[0], "digest": digest, "reason": reason}
+    builds = {**made, **({"corpus": corpus[1]} if corpus else {})}
+    parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{digest}:{iso(at)}", facts, builds))
 
 
 def _card(described: dict[str, Any], form: str) -> str:

@@ -9,6 +9,7 @@ What is there already changes nothing, so the mark need not follow every single 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from demur.objections.facts import unseal
 from demur.requests import CONFIRMING
 from demur.terms.people import Act
 
+_LOG = logging.getLogger(__name__)
 MARK = "ledger_entries"
 _RESTRICTS = frozenset({EntryKind.OBJECTION.value, EntryKind.HOLD.value, EntryKind.REQUEST.value})
 _BATCH = 1_000
@@ -44,6 +46,13 @@ def reapply(parts: Parts) -> dict[str, int]:
     counts: Counter[str] = Counter()
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         size, mark = ledger.size, parts.registry.mark(MARK)
+        if mark > size:
+            _LOG.warning(
+                "the ledger has %d entries, the registry knows of %d: it was cut back, or is an older backup; restore"
+                " the newer one: receipts and certificates of the entries that are gone prove nothing here",
+                size,
+                mark,
+            )
         events: list[dict[str, Any]] = []
         for at, kind, facts in _entries(ledger, mark if mark <= size else 0, size):
             if facts is None:

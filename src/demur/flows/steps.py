@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from demur import erasure
 from demur.clock import iso, parse
 from demur.corpus import read_manifest, touched
 from demur.erasure import Journal
+from demur.errors import BrokenError
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.certify import certify, save_before, save_complete
 from demur.flows.fallback import fall_back
@@ -26,7 +28,9 @@ from demur.flows.plan import asked, make_plan, people_asked, place, plan_as_json
 from demur.flows.superseded import superseded
 from demur.people import Restriction
 from demur.terms.manifests import CorpusManifest, ErasurePlan, SliceRef
-from demur.training import RolledBack, doomed, forget, open_base, plan_from_json, read_model, rollback
+from demur.training import doomed, forget, open_base, plan_from_json, read_model, rollback
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Steps:
         space = parts.workspace
         self._narrowed_at = self._looked_at = parse(facts["narrowed_at"])
         self._before = space.corpora / facts["corpus"]
-        self._model = space.models / facts["model"] if facts["model"] else None
+        self._old = space.models / facts["model"] if facts["model"] else None
 
     def latecomers(self) -> None:
         """Let the served model fall back also for whoever came since: the next erasure does the rest for them."""
@@ -67,17 +71,22 @@ class Steps:
         if not late:
             return
         self._looked_at = max(one.recorded_at for one in late if one.recorded_at)
-        if self._model is not None:
-            fall_back(self._parts, self._before, self._model, late)
+        replayed = self.journal.facts("replay") is not None
+        corpus, model = (self._after, self._model_after()) if replayed else (self._before, self._model)
+        if model is not None:
+            try:
+                fall_back(self._parts, corpus, model, late)
+            except BrokenError as error:
+                self._withdraw(error)
 
     def rollback(self, folder: Path) -> dict[str, Any]:
         """Serve the touched shards from states that never saw the people: exact, and at once."""
-        save_before(folder, self._before, self._model)
-        if self._model is None:
+        save_before(folder, self._before, self._old)
+        if self._old is None:
             return {"seconds": 0.0, "at": None, "shards": 0}
         people, names = self._people()
         places = touched(self._before, people, keys=self._parts.keys, names=names)
-        return self._rolled(rollback(self._model, erasure.first_touched(places), self._parts.keys))
+        return self._fall(self._old, erasure.first_touched(places))
 
     def corpus(self, _folder: Path) -> dict[str, Any]:
         """Build the corpus as it would be without them."""
@@ -96,7 +105,7 @@ class Steps:
             self._restrictions(),
             before=self._before,
             after=self._after,
-            model=self._model,
+            model=self._old,
             people=people,
             names=names,
             source=self.journal.request["facts"]["source"],
@@ -105,9 +114,9 @@ class Steps:
         made, tokens = make_plan(self._parts, self._before, self._after, self._model, self._restrictions(), older=older)
         facts: dict[str, Any] = {}
         if self._model is not None:
-            back = rollback(self._model, erasure.first_touched(made.changed), self._parts.keys)
-            if back.shards:
-                facts["rollback"] = self._rolled(back)
+            back = self._fall(self._model, erasure.first_touched(made.changed))
+            if back["shards"] or "withdrawn" in back:
+                facts["rollback"] = back
         counts = [[*place(ref), count] for ref, count in tokens.items()]
         return {**facts, "plan": plan_as_json(made), "tokens": counts, "superseded": asdict(old)}
 
@@ -126,6 +135,7 @@ class Steps:
                 at=self._narrowed_at,
                 corpus=self._after,
                 workers=self._workers,
+                clock=self._clock,
                 border=self.latecomers,
             )
             new = trained.model_id
@@ -145,12 +155,11 @@ class Steps:
         if self._after != self._before:
             paths.append(self._before)
         models = [space.models / name for name in old["models"]]
-        if self._model is not None:
-            models.append(self._model)
+        if self._old is not None:
+            models.append(self._old)
         gone = [one for one in models if one != new]
-        kept = [path.parent for path in sorted(space.models.glob("*/manifest.json")) if path.parent not in gone]
-        kept = [one for one in kept if read_model(one).status != "destroyed"]
-        paths += doomed(space.models, self._shards(bool(old["corpora"]), models), gone=gone, kept=kept)
+        shards = {(one.region, one.shard) for one in plan_from_facts(self._fact("plan")).changed}
+        paths += doomed(space.models, None if old["corpora"] or old["models"] else shards, gone=gone)
         media = self._fact("corpus").get("media")
         paths += doomed_media(self._parts, [corpus_media(space, self._after.name) / media] if media else [])
         done = erasure.Destruction(space.root, folder / "destroyed.jsonl").destroy(paths, self._clock())
@@ -192,31 +201,38 @@ class Steps:
             self.journal.folder / self._fact("certificate")["certificate"],
         )
 
-    def _rolled(self, back: RolledBack) -> dict[str, Any]:
-        return {
-            "seconds": time.perf_counter() - self._begun,
-            "at": iso(self._clock()),
-            "shards": len(back.shards),
-        }
+    def _fall(self, model: Path, places: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+        """Let the model fall back. One that cannot, for a file is damaged, is withdrawn: else it would go on with them.
+
+        Its states stay where nothing changed, so that training on the corpus after is no more than what a replay is.
+        """
+        facts: dict[str, Any] = {}
+        try:
+            shards = len(rollback(model, places, self._parts.keys).shards)
+        except BrokenError as error:
+            self._withdraw(error)
+            shards, facts = 0, {"withdrawn": True}
+        return {"seconds": time.perf_counter() - self._begun, "at": iso(self._clock()), "shards": shards, **facts}
+
+    def _withdraw(self, error: BrokenError) -> None:
+        _LOG.warning("the model cannot be made free of them and answers no more; train again: %s", error)
+        set_current(self._parts.workspace, model=None)
 
     def _first_effect(self) -> dict[str, Any]:
         """Return when the served model was free of everything: what was found later counts, not what came first."""
         found: dict[str, Any] = self._fact("plan").get("rollback") or self._fact("rollback")
         return found
 
-    def _shards(self, everything: bool, gone: list[Path]) -> set[tuple[str, int]]:
-        """Return the shards whose states go unless a kept model is made of them."""
-        shards = {(one.region, one.shard) for one in plan_from_facts(self._fact("plan")).changed}
-        if everything:  # what an older corpus was trained on, with a model or half way, may lie in any shard
-            states = self._parts.workspace.models / "states"
-            shards |= {(path.parent.name, int(path.name)) for path in states.glob("*/*") if path.is_dir()}
-        for one in gone:
-            if one != self._model:
-                shards |= {(head.region, head.shard) for head in read_model(one).heads}
-        return shards
-
     def _manifest_before(self) -> CorpusManifest:
         return read_manifest(self.journal.folder / "rollback" / "before-corpus")
+
+    @property
+    def _model(self) -> Path | None:
+        """The model before, while it can be brought up to date; ``None`` = there is none, or it was given up since."""
+        known = self.journal.facts("rollback") or {}, (self.journal.facts("plan") or {}).get("rollback", {})
+        if self._old is None or any("withdrawn" in one for one in known):
+            return None
+        return None if read_model(self._old).status == "destroyed" else self._old
 
     @property
     def _after(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any
 
 from demur.clock import parse
 from demur.corpus import check_files, read_manifest, verify
-from demur.erasure import Certificate
+from demur.erasure import Certificate, back
+from demur.erasure.verify_certificate import Against, Checker, Fault, need
+from demur.errors import DemurError
 from demur.flows.build import rebuild_corpus, train_model
 from demur.flows.decided import decided
 from demur.flows.left import fresh
 from demur.flows.parts import Parts, corpus_folder, current, kept_policy, model_folder
-from demur.flows.pending import waiting_for
-from demur.training import open_base, plan_from_json, read_model, verify_receipts
+from demur.flows.pending import waiting_for, whole_corpora
+from demur.ledger import Ledger, verify_extension
+from demur.training import doomed, open_base, plan_from_json, read_model, verify_receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def verify_model(parts: Parts, model_id: str | None) -> dict[str, Any]:
 
 
 def verify_certificate(parts: Parts, certificate: Path) -> list[Any]:
-    """Check a certificate against this workspace's key, corpus and model."""
+    """Check a certificate against this workspace: key, ledger, corpus, model, and whether what went is still gone."""
     from demur import erasure
 
     found = Certificate.read(certificate)
@@ -63,7 +67,47 @@ def verify_certificate(parts: Parts, certificate: Path) -> list[Any]:
         public_key=parts.keys.verifier().public_bytes_raw().hex(),
         corpus_dir=corpus_folder(parts.workspace) if same else None,
         model_dir=model_folder(parts.workspace) if same and whole else None,
+        more={"this ledger": _with(parts, _in_this_ledger), "gone": _with(parts, _still_gone)},
     )
+
+
+def _with(parts: Parts, check: Callable[[Parts, dict[str, Any]], str]) -> Checker:
+    def made(cert: dict[str, Any], _: Against) -> str:
+        try:
+            return check(parts, cert)
+        except DemurError as error:
+            raise Fault(str(error)) from error
+
+    return made
+
+
+def _in_this_ledger(parts: Parts, cert: dict[str, Any]) -> str:
+    """A ledger that was cut back or written anew does not hold the certificate's entry, whatever the proof says."""
+    note = cert["ledger"]["proof"].partition("\n\n")[2]
+    need((parts.workspace.ledger / "public" / "checkpoint").exists(), "there is no ledger here")
+    with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
+        _, now = verify_extension(note, ledger.checkpoint(), ledger.extension(note), ledger.verifier_key)
+    return f"it extends the certificate's to {now.size} entries"
+
+
+def _still_gone(parts: Parts, cert: dict[str, Any]) -> str:
+    """What stands here again must be of a corpus that was built again since, or of a model of a corpus that is here."""
+    space, corpora = parts.workspace, {one.name for one in whole_corpora(parts)}
+    again = set(back(space.root, cert["destroyed"]))
+    built = {name for name in corpora if f"corpora/{name}/manifest.json" not in again}
+    made = [path.parent for path in space.models.glob("*/manifest.json")]
+    strange = doomed(space.models, None, gone=[one for one in made if read_model(one).corpus_id not in built])
+    nobodys = {path.relative_to(space.root).as_posix() for path in strange}
+
+    def restored(what: str) -> bool:
+        room, name, *_ = what.split("/")
+        if room == "models":
+            return what in nobodys
+        return name not in {*built, "cache"}  # a clean file by its digest may be anybody's
+
+    left = sorted(one for one in again if restored(one))
+    need(not left, f"{len(left)} of the files that were destroyed stand here again, first {left[:1]}: from a backup?")
+    return f"{len(cert['destroyed'])} files"
 
 
 def rebuild_clean(parts: Parts, *, at: datetime, workers: int | None = None) -> Rebuilt:

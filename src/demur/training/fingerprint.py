@@ -58,6 +58,6 @@ def refuse_other(expected: dict[str, str], found: dict[str, str]) -> None:
     if faults:
         raise RefusedError(
             "this platform may compute other bits than the one that the training began on; "
-            "go on there, or train under another plan or in another models folder",
+            "go on there, or train under another plan (docs/erasure.md says how an erasure goes on)",
             faults,
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from demur.errors import ConfigError
-from demur.store.files import write_json
+from demur.errors import ConfigError, RefusedError
+from demur.store.files import read_json, write_json
 from demur.terms.progress import Progress, silent
 from demur.training.base import Base, open_base
 
@@ -33,7 +33,7 @@ def make_base(
 
     Args:
         texts: (language, text) pairs, made by a generator, holding nobody's data.
-        folder: where the base goes; an unfinished one is made again.
+        folder: where the base goes; an unfinished one is made again, and so is one that no model beside it stands on.
         vocab: size of the vocabulary, special tokens included.
         hidden: width.
         layers: blocks.
@@ -47,12 +47,14 @@ def make_base(
 
     Raises:
         ConfigError: the sizes do not fit each other, or there is no text.
+        RefusedError: models stand on the base that is there: nobody could be taken out of them exactly without it.
     """
     if hidden % heads or (hidden // heads) % 2:
         raise ConfigError(f"expected heads that divide hidden into even parts, found {hidden} and {heads}")
     corpus = [text for _language, text in texts if text.strip()]
     if not corpus:
         raise ConfigError("expected text to train a base on, found none")
+    _refuse_in_use(folder)
     tokenizer = _tokenizer(corpus, vocab)
     model = _model(vocab=len(tokenizer), hidden=hidden, layers=layers, heads=heads, seed=seed)
     rows = _encode(tokenizer, corpus, max_tokens)
@@ -65,6 +67,19 @@ def make_base(
     model.save_pretrained(folder)
     write_json(folder / "made.json", {"texts": len(corpus), "steps": steps, "seed": seed, "vocab": len(tokenizer)})
     return open_base(folder, folder)
+
+
+def _refuse_in_use(folder: Path) -> None:
+    models = {path.parent: read_json(path) for path in sorted(folder.parent.glob("*/manifest.json"))}
+    used = [
+        home.name
+        for home, one in models.items()
+        if "base_path" in one
+        and one.get("status") != "destroyed"
+        and (home / one["base_path"]).resolve() == folder.resolve()
+    ]
+    if used:
+        raise RefusedError(f"expected another folder for a base than {folder}: models stand on the one there", used)
 
 
 def _tokenizer(corpus: list[str], vocab: int) -> Any:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from pathlib import Path
 
+from demur.errors import BrokenError, InputError, RefusedError
 from demur.store.keys import KeyRing
 from demur.terms.manifests import ModelManifest, Receipt, RegionModel, ShardHead, TrainPlan
+from demur.training.base import open_base
 from demur.training.export import Frozen, export_region, read_accumulator
 from demur.training.merge import replace
 from demur.training.modelfiles import card_facts, model_digest_of, read_model, write_model
@@ -52,7 +54,7 @@ def rollback(model_dir: Path, touched: Mapping[Shard, int], keys: KeyRing) -> Ro
         Digests before and after, new heads, seconds.
 
     Raises:
-        BrokenError: a state, receipt or accumulator is missing or changed.
+        BrokenError: the base, a state, receipt or accumulator is missing or changed.
     """
     begun = time.perf_counter()
     model = read_model(model_dir)
@@ -66,7 +68,8 @@ def rollback(model_dir: Path, touched: Mapping[Shard, int], keys: KeyRing) -> Ro
     regions = sorted({region for region, _shard in fallen})
     new_heads = tuple(fallen.get((head.region, head.shard), head) for head in model.heads)
     models = {region.region: region for region in model.regions}
-    frozen = Frozen.of(Path(os.path.normpath(model_dir / model.base_path))) if fallen else None
+    base = _base(model_dir, model.base_path, plan)
+    frozen = Frozen.of(base) if fallen else None
     for region in regions:
         assert frozen is not None
         moved = [(heads[place], head) for place, head in fallen.items() if place[0] == region]
@@ -80,6 +83,18 @@ def rollback(model_dir: Path, touched: Mapping[Shard, int], keys: KeyRing) -> Ro
     return RolledBack(
         model.model_digest, after.model_digest, tuple(fallen.values()), tuple(regions), time.perf_counter() - begun
     )
+
+
+def _base(model_dir: Path, path: str, plan: TrainPlan) -> Path:
+    """Return the folder of the base; also where nothing falls back, since nothing can be trained again on another."""
+    folder = Path(os.path.normpath(model_dir / path))
+    try:
+        found = open_base(folder, model_dir.parent)
+    except (InputError, RefusedError) as error:
+        raise BrokenError(f"expected the base of the plan in {folder.name}, found none; restore it") from error
+    if (found.digest, found.tokenizer_digest) != (plan.base_digest, plan.tokenizer_digest):
+        raise BrokenError(f"expected the base of the plan in {folder.name}, found another; restore it")
+    return folder
 
 
 def head_before(model_dir: Path, plan: TrainPlan, region: str, shard: int, first: int) -> ShardHead:

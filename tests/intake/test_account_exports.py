@@ -164,14 +164,15 @@ def test_a_facebook_export_comes_in_whole(tmp_path, locale):
     }  # fmt: skip
     assert posts["nur ich"]["version_at"] == datetime.fromtimestamp(SECOND + 9, UTC)
     assert len({row["item_id"] for row in posts.values()}) == 5, "two posts of one second are two items"
-    attached, alone = sorted((row for row in taken.rows if row["kind"] == "photo"), key=lambda row: row["media_type"])
+    live = [row for row in taken.rows if row["state"] == "live"]
+    attached, alone = sorted((row for row in live if row["kind"] == "photo"), key=lambda row: row["media_type"])
     assert attached["parent_id"] == posts["mit Bild"]["item_id"]
     assert (attached["media_path"], attached["media_type"]) == (
         "your_facebook_activity/posts/media/a.jpg",
         "image/jpeg",
     )
     assert (alone["media_path"], alone["parent_id"]) == ("posts/media/b.png", None)
-    assert {row["text"] for row in taken.rows if row["kind"] == "caption"} == {"Am Fluß", "Foto"}
+    assert {row["text"] for row in live if row["kind"] == "caption"} == {"Am Fluß", "Foto"}
     assert (taken.one("comment")["text"], taken.one("comment")["audience"]) == ("schön", "unknown")
     grouped = [row for row in taken.rows if row["kind"] == "group_activity"]
     assert {row["text"] for row in grouped} == {"hier", "in der Gruppe"}
@@ -609,8 +610,13 @@ def test_the_newer_shape_of_facebooks_posts_states_audience_by_label(tmp_path):
 
 def test_an_edited_post_of_x_is_one_item_with_two_versions(tmp_path):
     first, second = id_at(parse("2024-03-20")), id_at(parse("2024-03-20T00:05:00Z"))
-    edits = {"edit_info": {"initial": {"editTweetIds": [str(first), str(second)]}}}
-    tweets = [tweet(first, "ein Feler", **edits), tweet(second, "ein Fehler", **edits)]
+    edits = {"editTweetIds": [str(first), str(second)]}
+    changed = {"initialTweetId": str(first), "editControlInitial": edits}
+    pictures = {"extended_entities": {"media": [{"media_url_https": f"https://pbs.example/{n}.jpg"} for n in "ab"]}}
+    tweets = [
+        tweet(first, "ein Feler", edit_info={"initial": edits}, **pictures),
+        tweet(second, "ein Fehler", edit_info={"edit": changed}),
+    ]
     folder = x(tmp_path / "in", history=OPENED)
     (folder / "data" / "tweets.js").write_text(f"window.YTD.tweets.part0 = {json.dumps(tweets)}")
     taken = Taken(tmp_path / "out", "x", folder)
@@ -618,3 +624,6 @@ def test_an_edited_post_of_x_is_one_item_with_two_versions(tmp_path):
     assert set(versions) == {"ein Feler", "ein Fehler"}
     assert {row["created_at"] for row in versions.values()} == {parse("2024-03-20")}
     assert versions["ein Fehler"]["version_at"] == parse("2024-03-20T00:05:00Z")
+    pictures = [row for row in taken.rows if row["item_id"].startswith(f"x:{first}#attachment-")]
+    gone = {row["item_id"][-1] for row in pictures if row["state"] == "deleted"}
+    assert ({row["item_id"][-1] for row in pictures if row["state"] == "live"}, gone) == ({"0", "1"}, set("0123"))

@@ -121,6 +121,38 @@ def test_a_bomb_stops_at_the_limit(tmp_path, packing, monkeypatch):
     assert report.quarantined == {"bomb": 1}
 
 
+def zipped(path, members):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("source", ["activitystreams", "mastodon", "facebook"])
+@pytest.mark.parametrize("wrong", ["it is cut", "its members grow together beyond the limits"])
+def test_a_zip_that_cannot_be_opened_costs_itself_only(tmp_path, source, wrong, monkeypatch):
+    monkeypatch.setattr(archive, "GRACE_BYTES", 2**20)
+    path = zipped(tmp_path / "in" / "a.zip", {f"posts/{number}.json": "[" + " " * 900_000 for number in range(20)})
+    if wrong == "it is cut":
+        path.write_bytes(path.read_bytes()[:60])
+    plain = {"type": "Note", "id": "https://a.example/1", "content": "x", "timestamp": 1_700_000_000, "data": []}
+    (tmp_path / "in" / "posts").mkdir()
+    (tmp_path / "in" / "posts" / "your_posts_1.json").write_text(json.dumps(plain | {"title": "x", "uri": "a.jpg"}))
+    report = take(tmp_path, source, tmp_path / "in")
+    assert report.items > 0
+    assert report.quarantined == {"unreadable_file": 1}
+    assert take(tmp_path, source, tmp_path / "in").files == [], "damage is no fault of the source: it is read once"
+
+
+@pytest.mark.parametrize("source", ["decidim", "stackexchange"])
+def test_a_damaged_zip_of_a_dump_is_named(tmp_path, source):
+    path = zipped(tmp_path / "a.zip", {"Posts.xml": "<posts/>"})
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"a\.zip damaged"):
+        take(tmp_path, source, path)
+
+
 def test_a_dump_in_a_zip_is_read_like_the_folder(tmp_path):
     path = comments(tmp_path / "site", 20)
     with zipfile.ZipFile(tmp_path / "site.zip", "w", zipfile.ZIP_DEFLATED) as packed:

@@ -96,6 +96,17 @@ def test_without_the_categories_nothing_is_public(tmp_path):
     assert {row["container_audience"] for row in items(tmp_path).values()} == {"unknown"}
 
 
+@pytest.mark.parametrize(("login", "audience"), [(True, "group"), (False, "public")])
+def test_a_forum_that_wants_a_login_of_everybody_shows_nothing_to_the_public(tmp_path, login, audience):
+    user = {"id": 7, "username": "ann", "name": "Ann", "trust_level": 1}
+    pages = {"5.json": topic(post(1), post(2)), "ann.json": {"user": user}, "categories.json": CATEGORIES}
+    report = take(tmp_path, pages | {"site-basic-info.json": {"title": "Forum", "login_required": login}})
+    assert (report.quarantined, report.ignored) == ({}, {"page without posts": 2})
+    assert {row["kind"]: row["audience"] for row in items(tmp_path).values()} == dict.fromkeys(
+        ("post", "comment", "profile_name"), audience
+    )
+
+
 def test_a_category_that_closes_is_another_unit(tmp_path):
     take(tmp_path, {"5.json": topic(post(1)), "categories.json": CATEGORIES})
     take(tmp_path, {"categories.json": {"categories": [{"id": 1, "read_restricted": True}]}})

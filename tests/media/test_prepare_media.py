@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from demur.errors import ConfigError, InputError
-from demur.media import Darkroom, Left, MediaRecipe, purge_media
+from demur.media import Darkroom, Left, MediaRecipe, copies_of_protected, purge_media
 from demur.media.picture import LeftOutError
 from demur.media.plainness import more_than_pixels, more_than_sound
 from demur.media.prepare import MEDIA
@@ -160,6 +161,17 @@ def test_a_film_is_its_frames_on_the_grid_and_no_tag_of_it(quick):
 
 
 @pytest.mark.skipif(make.face() is None, reason="the shared pictures are not here")
+@pytest.mark.parametrize("dark", [0, 2, 4])
+def test_a_film_that_begins_in_the_dark_is_found_again_in_another_size(quick, dark):
+    def shown(wide, high):
+        pictures = [Image.new("RGB", (wide, high))] * dark + [make.pattern(512, 384, 3).resize((wide, high))] * 3
+        return quick.develop("film", make.film(pictures)).seen
+
+    first, again = shown(512, 384), shown(256, 192)
+    pair = [pa.array([one[name] for one in (first, again)]) for name in ("hash", "hash_mirrored", "hash_quality")]
+    assert copies_of_protected(*pair, pa.array([True, False])).to_pylist() == [True, True]
+
+
 def test_faces_in_films_are_hidden_in_every_frame(quick):
     from demur.media.detect import Faces
 

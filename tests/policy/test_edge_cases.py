@@ -350,6 +350,26 @@ CASES: list[tuple[str, tuple[World, Policy], set[str]]] = [
     ("INT-04 parent of a stranger", case(item("i", parent_id="j"), item("j", account_id="z")), {"not_public"}),
     ("INT-04 parent not imported, known public", case(item("i", parent_id="z", parent_audience="public")), set()),
     ("INT-04 parent not imported, unknown", case(item("i", parent_id="z")), {"audience_unknown"}),
+    (
+        "INT-04 what hangs on a deleted post",
+        case(item("i", kind="photo", parent_id="j"), item("j", state="deleted")),
+        {"audience_unknown"},
+    ),
+    (
+        "INT-04 two levels below a deleted post",
+        case(item("i", parent_id="j"), item("j", parent_id="k"), item("k", state="deleted")),
+        {"audience_unknown"},
+    ),
+    (
+        "INT-03 what hangs on a story that is over",
+        case(item("i", kind="alt_text", parent_id="j"), item("j", kind="story", expires_at=AS_OF)),
+        {"audience_unknown"},
+    ),
+    (
+        "INT-03 what hangs on a story that is not over",
+        case(item("i", kind="alt_text", parent_id="j"), item("j", kind="story", expires_at=AS_OF + SECOND)),
+        set(),
+    ),
     ("INT-04 circle of replies", case(item("i", parent_id="j"), item("j", parent_id="i")), {"audience_unknown"}),
     # clock, objection, consent
     ("NOT-02 the personal deadline", case(people=[person(**LATE)]), {"notice_period"}),

@@ -16,12 +16,14 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from demur.errors import InputError
+
 MAX_RATIO = 200
 """Bytes out for each byte in. Dumps of posts reach about 10, JSON logs about 40."""
 GRACE_BYTES = 64 * 2**20
 """Below this size the ratio does not count."""
 MAX_BYTES = 256 * 2**30
-"""Bytes out of one file or member."""
+"""Bytes out of one file, or of all members of a zip."""
 MAX_MEMBERS = 200_000
 
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
@@ -56,16 +58,33 @@ def members(path: Path) -> list[str | None]:
     """Return the names inside a zip in byte order, or ``[None]`` for any other file.
 
     Raises:
-        BombError: too many members.
+        BombError: too many members, or together they grow beyond the limits (they may share their bytes).
         zipfile.BadZipFile: the zip is damaged.
     """
     if head(path, 4) != _ZIP:
         return [None]
     with zipfile.ZipFile(path) as opened:
-        names = sorted(found.filename for found in opened.infolist() if not found.is_dir())
-    if len(names) > MAX_MEMBERS:
+        inner = [found for found in opened.infolist() if not found.is_dir()]
+    together = sum(min(found.file_size, _limit(found.compress_size)) for found in inner)
+    if len(inner) > MAX_MEMBERS or together > _limit(path.stat().st_size):
         raise BombError
-    return list(names)
+    return [*sorted({found.filename for found in inner})]
+
+
+def members_or_fault(path: Path) -> list[str | None]:
+    """Return the same for a zip that nothing can be read without.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        return members(path)
+    except (*DAMAGE, BombError) as error:
+        raise InputError(f"expected a zip that can be opened, found {path.name} damaged; get it again") from error
+
+
+def _limit(packed: int) -> int:
+    return min(MAX_BYTES, max(GRACE_BYTES, packed * MAX_RATIO))
 
 
 def head(path: Path, length: int) -> bytes:
@@ -85,6 +104,7 @@ def opened(path: Path, member: str | None = None, within: zipfile.ZipFile | None
 
     Raises:
         BombError: while reading: more came out than the limits allow.
+        zipfile.BadZipFile: it is a zip, and no member was asked for: nobody could tell its members.
     """
     with contextlib.ExitStack() as stack:
         first = head(path, 4)
@@ -98,8 +118,9 @@ def opened(path: Path, member: str | None = None, within: zipfile.ZipFile | None
             inner = stack.enter_context(gzip.open(path, "rb"))  # type: ignore[assignment]  # GzipFile reads bytes
         elif first == _ZSTD:
             inner = stack.enter_context(pa.input_stream(str(path), compression="zstd"))
+        elif first == _ZIP:
+            raise zipfile.BadZipFile
         else:
             yield stack.enter_context(path.open("rb"))
             return
-        limit = min(MAX_BYTES, max(GRACE_BYTES, packed * MAX_RATIO))
-        yield io.BufferedReader(_Limited(inner, limit), 1 << 18)
+        yield io.BufferedReader(_Limited(inner, _limit(packed)), 1 << 18)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -115,7 +116,7 @@ def _flag_fault(value: Any, _: datetime) -> str | None:
 
 
 def _number_fault(value: Any, _: datetime) -> str | None:
-    exact = type(value) is float or (type(value) is int and abs(value) <= _MOST)
+    exact = (type(value) is float and isfinite(value)) or (type(value) is int and abs(value) <= _MOST)
     return None if exact else "wrong_type"
 
 

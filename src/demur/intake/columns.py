@@ -102,7 +102,7 @@ def _array_good(name: str, array: Any, imported_at: datetime) -> bool:
     if pa.types.is_timestamp(array.type) and name != "expires_at":
         micros = array.drop_null().cast(pa.int64()).to_numpy()
         return _micros(EARLIEST) <= int(micros.min()) and int(micros.max()) <= _micros(latest_instant(imported_at))
-    return True
+    return not pa.types.is_floating(array.type) or bool(np.isfinite(array.drop_null().to_numpy()).all())
 
 
 def _micros(instant: datetime) -> int:

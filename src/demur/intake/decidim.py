@@ -46,7 +46,7 @@ class Decidim:
             here = [
                 Input((file,), None, {"member": member, "table": match[1]})
                 for file in files
-                for member in (archive.members(file) if file.suffix in (".zip", ".csv", ".gz", ".zst") else ())
+                for member in (archive.members_or_fault(file) if file.suffix in (".zip", ".csv", ".gz", ".zst") else ())
                 if (match := _TABLE.match((member or file.name).rpartition("/")[2]))
             ]
             if not here:

@@ -3,7 +3,8 @@
 Who could see a post: a private message is ``direct``; a post of a topic belongs to its category, which may be read by
 all or not (``read_restricted``), and a category that no page tells of is unknown. Whispers and hidden posts are for
 the staff. Categories are read from files whose names begin with ``categories`` or ``site`` (or lie in a folder of
-that name); every page is understood with them.
+that name); every page is understood with them. A forum that wants a login of everybody is closed altogether; only
+``site/basic-info.json`` says so (``login_required``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _ENDINGS = (".json", ".jsonl", ".csv", ".json.gz", ".jsonl.gz", ".csv.gz", ".jso
 _WHISPER, _SMALL_ACTION = 4, 3
 """Post types (Post.types of Discourse): 1 regular, 2 moderator action, 3 small action, 4 whisper."""
 _ARCHETYPES = {"regular": "public", "banner": "public", "private_message": "direct"}
+_WITHOUT_POSTS = ("category_list", "categories", "topic_list", "directory_items", "category", "login_required")
 _MENTION = re.compile(r'class="mention"[^<>]*>@([^<]+)<')
 Categories = Mapping[int, str]
 
@@ -60,7 +62,7 @@ class Discourse:
             with archive.opened(given.path) as stream:
                 yield from _user_list(stream, context, given.path.name)
             return
-        reading = _Pages(context, _categories(given.files, context))
+        reading = _Pages(context, *_site(given.files, context))
         for page in _documents(given.path, context):
             if isinstance(page, Unreadable):
                 yield page
@@ -83,18 +85,20 @@ def _documents(path: Path, context: Context) -> Iterator[Any]:
         yield from (jsonstream.lines if lines else jsonstream.documents)(stream, context, path.name)
 
 
-def _categories(files: Sequence[Path], context: Context) -> Categories:
-    """Return category → its audience; one that any page says is closed is closed."""
+def _site(files: Sequence[Path], context: Context) -> tuple[Categories, bool]:
+    """Return category → its audience, one that any page says is closed is closed; and whether the whole forum is."""
     found: dict[int, str] = {}
+    login = False
     for file in files:
         if not _tells_of_categories(file):
             continue
         for document in _documents(file, context):
+            login |= isinstance(document, dict) and document.get("login_required") is True
             for category in _listed(document):
                 number, closed = category.get("id"), category.get("read_restricted")
                 if isinstance(number, int) and isinstance(closed, bool) and found.get(number) != "group":
                     found[number] = "group" if closed else "public"
-    return found
+    return found, login
 
 
 def _listed(document: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
@@ -111,8 +115,8 @@ def _listed(document: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 class _Pages:
     """The pages of one file on their way into rows."""
 
-    def __init__(self, context: Context, categories: Categories) -> None:
-        self._context, self._categories = context, categories
+    def __init__(self, context: Context, categories: Categories, login: bool) -> None:
+        self._context, self._categories, self._login = context, categories, login
         self._known: set[tuple[Any, ...]] = set()
 
     def page(self, page: Any) -> Iterator[Row]:
@@ -133,7 +137,7 @@ class _Pages:
             yield from self._posts({"posts": [page]}, "posts", {}, page.get("topic_archetype"))
         elif isinstance(page.get("user"), dict) or ("username" in page and "trust_level" in page):
             yield from guarded(page.get("user", page), self._context, self.user)
-        elif any(name in page for name in ("category_list", "categories", "topic_list", "directory_items", "category")):
+        elif any(name in page for name in _WITHOUT_POSTS):
             self._context.ignore("page without posts")
         else:
             yield self._context.unreadable("not_content", "a page of Discourse's API", repr(page))
@@ -192,11 +196,10 @@ class _Pages:
             mentions=[f"@{name}" for name in _MENTION.findall(post["cooked"])] or None,
         )
 
-    @staticmethod
-    def _narrowed(audience: str, post: Mapping[str, Any], topic: Mapping[str, Any], kind: Any) -> str:
+    def _narrowed(self, audience: str, post: Mapping[str, Any], topic: Mapping[str, Any], kind: Any) -> str:
         if audience != "public":
             return audience
-        if kind == _WHISPER or post.get("hidden") is True or post.get("cooked_hidden") is True:
+        if self._login or kind == _WHISPER or post.get("hidden") is True or post.get("cooked_hidden") is True:
             return "group"
         return "unlisted" if topic.get("visible") is False else "public"
 
@@ -230,7 +233,8 @@ class _Pages:
         about = [user[name] or "" for name in ("bio_cooked", "bio_excerpt") if name in user]
         texts = {"profile_name": user["name"] or ""} if "name" in user else {}
         texts |= {"bio": plain_text(next(filter(None, about), ""))} if about else {}
-        yield from profile_items(person, "group" if user.get("profile_hidden") else "public", texts)
+        hidden = self._login or user.get("profile_hidden")
+        yield from profile_items(person, "group" if hidden else "public", texts)
 
     def _named(self, what: str, number: Any) -> str:
         return f"{self._context.service}:{what}:{number}"
@@ -273,7 +277,7 @@ def _user_list(stream: Any, context: Context, path: str) -> Iterator[Row]:
     if not {"id", "username", "suspended_till", "active"} <= set(reader.fieldnames or ()):
         yield context.unreadable("not_content", "a list of users with id, username, suspended_till, active")
         return
-    pages = _Pages(context, {})
+    pages = _Pages(context, {}, login=False)
     try:
         for record in reader:
             context.at(path, f"line {reader.line_num}")

@@ -152,7 +152,12 @@ def _opened(given: Input, name: str, within: zipfile.ZipFile | None) -> contextl
     if given.options["_packed"]:
         return archive.opened(given.path, given.options["prefix"] + name, within)
     place = Path(given.options["_place"])
-    return archive.opened(place / given.options["prefix"] / name if place.is_dir() else place.parent / name)
+    if not place.is_dir():
+        return archive.opened(place.parent / name)
+    own = place / given.options["prefix"]
+    if not (own / name).resolve().is_relative_to(own.resolve()):  # a link to what is somebody else's
+        raise OSError
+    return archive.opened(own / name)
 
 
 def beside(given: Input) -> dict[str, bytes]:

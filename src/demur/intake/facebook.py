@@ -40,6 +40,8 @@ _PROFILE = "profile_information.json"
 _POSTS = re.compile(
     r"(?:^|/)(?:your_posts[^/]*|your_photos|your_videos|your_uncategorized_photos)\.json$|/album/[^/]*$"
 )
+_MOST_MEDIA = 100
+"""More pictures than hang on a post of one's own; what has more is an album."""
 _GONE = re.compile(r"trash|deleted|archive", re.IGNORECASE)
 
 
@@ -118,6 +120,7 @@ class _Reading:
         if words is None and not files and not gone:
             self._context.ignore("post without words of its own")
             return
+        most = 0 if changed in (None, created) else _MOST_MEDIA
         own = found.get("fbid")
         base = f"{SERVICE}:{self._owner.account_id or 'unknown'}/{'group-post' if group else 'post'}"
         row = ItemRow(
@@ -136,9 +139,9 @@ class _Reading:
         )
         if row["kind"] in ("photo", "video", "voice"):
             row["text"] = None
-            yield from meta.alone(row, files[0], self._prefix)
+            yield from meta.alone(row, files[0], self._prefix, most)
         else:
-            yield from meta.hang(row, files, self._prefix)
+            yield from meta.hang(row, files, self._prefix, most)
 
     def _comment(self, comment: Mapping[str, Any], found: Mapping[str, Any]) -> ItemRow:
         created = seconds(comment.get("timestamp")) or seconds(found.get("timestamp"))

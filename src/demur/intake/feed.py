@@ -22,8 +22,8 @@ from demur.intake import archive, jsonstream
 from demur.intake.check import EARLIEST, ITEM_RULES, PERSON_RULES, latest_instant
 from demur.intake.fediverse import Fault
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
-from demur.terms.content import Kind, Signal
-from demur.terms.people import Status
+from demur.intake.taken import worse
+from demur.terms.content import Kind
 from demur.terms.tables import ITEMS, PEOPLE
 
 _ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".ndjson.gz", ".ndjson.zst")
@@ -105,10 +105,13 @@ def fault_of(row: Row, imported_at: datetime) -> str | None:
     """Return the reason why a row will go to quarantine, or ``None``: what the door can say at once."""
     if isinstance(row, Unreadable):
         return row.reason
-    if isinstance(row, PersonRow):
-        return PERSON_RULES.fault(row, latest_instant(imported_at))
-    assert isinstance(row, ItemRow), "an event is one row"
-    return ITEM_RULES.fault(row, latest_instant(imported_at))
+    assert isinstance(row, PersonRow | ItemRow), "an event is one row"
+    rules = PERSON_RULES if isinstance(row, PersonRow) else ITEM_RULES
+    fault = rules.fault(row, latest_instant(imported_at))
+    try:
+        return fault or (rules.version_id(row) and None)
+    except TypeError:  # half a character
+        return "not_utf8"
 
 
 def _row(event: Any, context: Context) -> ItemRow | PersonRow:
@@ -197,16 +200,8 @@ def _taken(event: Any, context: Context) -> ItemRow | PersonRow | None:
 
 
 def _worse(said: Mapping[str, Any], latest: datetime) -> dict[str, Any]:
-    """Return what an account's event says that can only take away; an unknown word is the one that protects."""
-    found: dict[str, Any] = {}
-    status = said.get("status")
-    if status not in (None, Status.ACTIVE.value):
-        known = isinstance(status, str) and status in frozenset(Status)
-        found["status"] = status if known else Status.SUSPENDED.value
-    if said.get("private") is not None and said["private"] is not False:
-        found["private"] = True
-    if said.get("signal") not in (None, Signal.YES.value):
-        found["signal"] = Signal.NO.value
+    """Return what an account's event says that can only take away."""
+    found = worse(said)
     with contextlib.suppress(TypeError, ValueError):
         born_on = date.fromisoformat(said.get("born_on"))  # type: ignore[arg-type]
         if PERSON_RULES.checks["born_on"](born_on, latest) is None:

@@ -68,17 +68,30 @@ def arrays(
 
 
 def lines(stream: BinaryIO, context: Context, path: str) -> Iterator[Document | Unreadable]:
-    """Return the documents of a file with one JSON value a line (empty lines are fine)."""
+    """Return the documents of a file with one JSON value a line (empty lines are fine).
+
+    What is no character in a text that is JSON otherwise comes through as half a character: whoever takes the text in
+    refuses it, and yet knows what else the line said.
+    """
     number = 0
     while line := stream.readline(WHOLE_BYTES):
         number += 1
         context.at(path, f"line {number}")
+        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if not line.strip():
             continue
         try:
             yield orjson.loads(line)
         except orjson.JSONDecodeError:
-            yield context.unreadable(*_line_fault(line), line)
+            yield from _loosely(line, context)
+
+
+def _loosely(line: bytes, context: Context) -> Iterator[Document | Unreadable]:
+    """Return a line's value with half characters and numbers that are none (NaN), or why it is no JSON at all."""
+    try:
+        yield json.loads(line.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        yield context.unreadable(*_line_fault(line), line)
 
 
 def _line_fault(line: bytes) -> tuple[str, str]:

@@ -80,7 +80,8 @@ def current_items(table: Any, keys: npt.NDArray[np.uint64], as_of: datetime | No
         Rows in the order of ``keys``. State, audiences, signal, special category, end and a private kind are the most
         protective ones of the chosen version and of all versions that are later, as late, or of unknown time;
         everything else is the chosen version's. What it copies and its co-authors are also those of versions that are
-        as late or of unknown time. A deletion before the item was made counts: one of the two clocks is wrong.
+        as late or of unknown time, and whoever made an earlier version is a co-author: they may be the words of both.
+        A deletion before the item was made counts: one of the two clocks is wrong.
         A version that says nothing but who could see the item changes its audience and keeps the words of the version
         before. ``public_since`` is never earlier than the last time that it became public.
         An item whose versions are all later than ``as_of`` has no row.
@@ -141,26 +142,39 @@ def _too_early(table: Any, order: _Order) -> Any:
 
 
 def _joined(table: Any, result: Any, order: _Order, chosen: Any) -> Any:
-    """Add what versions of the same instant, or of unknown time, say of whose content an item is."""
+    """Add what versions of the same instant, or of unknown time, say of whose content an item is; and who made it."""
     present = chosen >= 0
     counts = ((order.times == order.since(chosen)) | (order.times == _UNKNOWN_TIME)) & present[order.group]
     counts[chosen[present]] = False
     row = np.cumsum(present) - 1
-    for column in ("original_id", "co_account_ids"):
-        told = table[column].combine_chunks()
-        more = np.flatnonzero(counts & told.is_valid().to_numpy(zero_copy_only=False)[order.places])
+    told = (("original_id", counts), ("co_account_ids", counts), ("account_id", _former(table, order, chosen)))
+    for column, here in told:
+        said = table[column].combine_chunks()
+        more = np.flatnonzero(here & said.is_valid().to_numpy(zero_copy_only=False)[order.places])
         if not len(more):
             continue
-        values = result[column].to_pylist()
+        into = "original_id" if column == "original_id" else "co_account_ids"
+        values = result[into].to_pylist()
         for place, value in zip(
-            row[order.group[more]], told.take(pa.array(order.places[more])).to_pylist(), strict=True
+            row[order.group[more]], said.take(pa.array(order.places[more])).to_pylist(), strict=True
         ):
-            if column == "co_account_ids":
-                values[place] = sorted({*(values[place] or ()), *value})
-            else:
+            if into == "original_id":
                 values[place] = values[place] or value
-        result = _replaced(result, column, pa.array(values, type=told.type))
+            else:
+                values[place] = sorted({*(values[place] or ()), *([value] if column == "account_id" else value)})
+        result = _replaced(result, into, pa.array(values, type=table.schema.field(into).type))
     return result
+
+
+def _former(table: Any, order: _Order, chosen: Any) -> Any:
+    """Return which versions are by another account than the chosen one of their item, and not later."""
+    account = table["account_id"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()[order.places]
+    other = account != account[np.maximum(chosen, 0)][order.group]
+    other &= (np.arange(len(account)) <= chosen[order.group]) | (order.times == order.since(chosen))
+    other &= (chosen >= 0)[order.group]
+    if not other.any():
+        return other
+    return other & pc.equal(table["state"], ItemState.LIVE.value).to_numpy()[order.places]
 
 
 def _replaced(table: Any, column: str, values: Any) -> Any:

@@ -205,13 +205,26 @@ def mentions(text: str | None, service: str) -> tuple[str | None, list[str] | No
     return _MENTION.sub(r"\2", text), list(dict.fromkeys(found)) or None
 
 
-def hang(row: ItemRow, found: Sequence[Mapping[str, Any]], prefix: str) -> Iterator[ItemRow]:
-    """Return a row with the pictures, videos and voices that hang on it, each with its caption."""
+def hang(row: ItemRow, found: Sequence[Mapping[str, Any]], prefix: str, most: int = 0) -> Iterator[ItemRow]:
+    """Return a row with the pictures, videos and voices that hang on it, each with its caption.
+
+    Args:
+        row: the post.
+        found: what hangs on it.
+        prefix: of the files' paths.
+        most: of a post that was edited, how many it may have had: those that it has not any more are deleted.
+    """
     yield row
     if row.get("state") == "deleted":
         return
+    yield from _parts(row, found, prefix, most)
+    if most:
+        yield _caption(row, "")
+
+
+def _parts(row: ItemRow, found: Sequence[Mapping[str, Any]], prefix: str, most: int) -> Iterator[ItemRow]:
     attached = (_attachment(one, row, prefix) for one in found)
-    for part in media_rows(row, (one for one in attached if one["type"])):
+    for part in media_rows(row, (one for one in attached if one["type"]), most):
         if part["kind"] == "alt_text":
             part["kind"] = "caption"
         yield part
@@ -224,16 +237,25 @@ def _attachment(found: Mapping[str, Any], row: ItemRow, prefix: str) -> Mapping[
     return {"type": kind, "path": path, "description": described if described != row.get("text") else None}
 
 
-def alone(row: ItemRow, found: Mapping[str, Any], prefix: str) -> Iterator[ItemRow]:
-    """Return a row that is a picture or video itself, with its file, and its caption."""
+def alone(row: ItemRow, found: Mapping[str, Any], prefix: str, most: int = 0) -> Iterator[ItemRow]:
+    """Return a row that is a picture or video itself, with its file, and its caption; ``most`` as in ``hang``."""
     row["media_path"], row["media_type"] = media(found.get("uri"), prefix)
     yield row
+    if row.get("state") == "deleted":
+        return
+    yield from _parts(row, (), prefix, most)
     words = "\n\n".join(dict.fromkeys(part for name in ("title", "description") if (part := said(found.get(name)))))
-    if words and row.get("state") != "deleted":
-        caption = ItemRow({name: value for name, value in row.items() if not name.startswith("media_")})
-        caption["item_id"], caption["kind"], caption["text"] = f"{row['item_id']}#caption-0", "caption", words
-        caption["parent_id"], caption["parent_audience"] = row["item_id"], row["audience"]
-        yield caption
+    if words or most:
+        yield _caption(row, words)
+
+
+def _caption(row: ItemRow, words: str) -> ItemRow:
+    """Return the caption of a row that is a picture itself; without words it was taken away."""
+    caption = ItemRow({name: value for name, value in row.items() if not name.startswith("media_")})
+    caption["item_id"], caption["kind"], caption["text"] = f"{row['item_id']}#caption-0", "caption", words or None
+    caption["parent_id"], caption["parent_audience"] = row["item_id"], row["audience"]
+    caption["state"] = "live" if words else "deleted"
+    return caption
 
 
 def kind_of(found: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 REASONS: dict[str, str] = {
     "unknown_kind": "the kind of content is none that demur knows",
     "unknown_audience": "the audience is a word that demur does not know; it is never guessed to be public",
-    "missing_id": "the record has no id of its own, or one longer than 1,024 characters",
+    "missing_id": "the record has no id of its own, one longer than 1,024 characters, or one of another server than "
+    "its author's",
     "date_out_of_range": "an instant lies before 1990 or more than one day after the import; a birth date, before 1900",
     "not_a_date": "an instant or date cannot be read",
     "text_too_long": "the text is longer than 1 MiB",
@@ -20,7 +21,7 @@ REASONS: dict[str, str] = {
     "truncated": "the file ends in the middle; everything before is kept",
     "too_deep": "records lie inside records more than 32 levels deep",
     "bomb": "the compressed file grows beyond the limits; everything before is kept",
-    "unreadable_file": "the file cannot be opened or decompressed",
+    "unreadable_file": "the file cannot be opened or decompressed, or is a link that leads out of its export",
     "unmapped_value": "the mapping names no value for this one",
     "not_content": "the document is no content, person or activity that demur knows",
     "source_failed": "the source plugin stopped here; the rest of this file was not read",

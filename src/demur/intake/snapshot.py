@@ -32,7 +32,7 @@ from demur.store import commit_record, digest_json, write_table
 from demur.store.stage import run_stage
 from demur.terms.tables import ITEMS, PEOPLE
 
-CODE = "demur-snapshot-3"
+CODE = "demur-snapshot-4"
 BUCKET_BYTES = 16 * 2**20
 """Of Parquet before compression; in memory a bucket takes a few times as much, once as read and once as chosen."""
 MAX_BUCKETS = 1024

@@ -17,6 +17,7 @@ Register it in the entry-point group ``demur.sources``; the built-in ones do the
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ import numpy as np
 from demur.errors import InputError
 
 GROUP = "demur.sources"
+_PLAIN = re.compile(r"[ -~]{1,80}")
+_MOST_WORDS = 1_000
 
 
 class ItemRow(dict[str, Any]):
@@ -135,7 +138,9 @@ class Context:
         self.path, self.position = str(path), str(position)
 
     def ignore(self, what: str) -> None:
-        """Count a record that holds nothing for demur."""
+        """Count a record that holds nothing for demur; a word of the record's own may be odd, or one of too many."""
+        if what not in self.ignored and (len(self.ignored) >= _MOST_WORDS or not _PLAIN.fullmatch(what)):
+            what = "other"
         self.ignored[what] = self.ignored.get(what, 0) + 1
 
     def unreadable(self, reason: str, expected: str, raw: bytes | str = b"") -> Unreadable:

@@ -77,7 +77,7 @@ def _units_of(path: Path) -> list[Input]:
     if path.is_dir():
         files = {found.name.lower().removesuffix(".gz").removesuffix(".zst"): found for found in sorted(path.iterdir())}
         return _site(path.name, {name: (file, None) for name, file in files.items()})
-    members = archive.members(path)
+    members = archive.members_or_fault(path)
     if members != [None]:
         return _site(path.stem, {Path(name).name.lower(): (path, name) for name in members if name})
     plain = path.name.lower().removesuffix(".gz").removesuffix(".zst")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatch
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,17 +22,24 @@ import pyarrow.parquet as pq
 
 from demur.errors import InputError
 from demur.intake import archive, jsonstream
+from demur.intake.check import latest_instant
 from demur.intake.exports import guarded
 from demur.intake.fediverse import Fault
 from demur.intake.mapping import RULES
 from demur.intake.source import Context, Input, ItemRow, PersonRow, Row, Unreadable
+from demur.intake.taken import taken_away
 from demur.intake.text import repaired
+from demur.terms.content import ItemState
 
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _FIELD_BYTES = 16 * 2**20
 _TWITTER_EPOCH_MS = 1_288_834_974_657
 """A Twitter id holds its date: ``(id >> 22)`` milliseconds after this instant."""
 _IDS = frozenset({"item_id", "account_id", "parent_id", "original_id", "container_id", "co_account_ids", "mentions"})
+_EXACT = 2**53
+"""Whole numbers up to it are exact as a double."""
+_CLOCK = re.compile(r"%-?[HIMSfpXcTRrs]")
+"""What of a pattern tells more than the day."""
 _UNITS = {"unix_s": 1, "unix_ms": 1_000, "unix_us": 1_000_000}
 
 Record = Mapping[str, Any]
@@ -67,9 +76,7 @@ class Table:
         if context.mapping is None or "tables" not in context.mapping:
             raise InputError("expected a mapping for the source table, found none; give one (docs/intake.md)")
         name = _plain(given.path.name)
-        makers = [
-            _maker(table, context.mapping) for table in context.mapping["tables"] if fnmatch(name, table["files"])
-        ]
+        makers = [_maker(table, context) for table in context.mapping["tables"] if fnmatch(name, table["files"])]
         if not makers:
             context.ignore("file that the mapping does not name")
             return
@@ -137,21 +144,35 @@ def _csv(stream: BinaryIO, path: str, tabs: bool, context: Context) -> Iterator[
     text.detach()
 
 
-def _maker(table: Mapping[str, Any], mapping: Mapping[str, Any]) -> Callable[[Record], list[Row]]:
-    """Return what makes a row of ours, and no other, out of a record of theirs."""
-    service, repair = mapping["service"], bool(mapping.get("repair_mojibake", False))
+def _maker(table: Mapping[str, Any], context: Context) -> Callable[[Record], Iterator[Row]]:
+    """Return what makes a row of ours out of a record of theirs; of one that has a fault, what it takes away."""
+    assert context.mapping is not None
+    service, repair = context.mapping["service"], bool(context.mapping.get("repair_mojibake", False))
+    latest = latest_instant(context.imported_at)
     types = {field.name: field.type for field in RULES[table["rows"]].schema}
     columns = [
         (name, [partial(_value, _Column(name, types[name], service, repair), way) for way in _ways(given)])
         for name, given in table["columns"].items()
     ]
     row_type = ItemRow if table["rows"] == "items" else PersonRow
+    dated = _ways(table["columns"].get("version_at", []))
 
-    def make(record: Record) -> list[Row]:
-        row = row_type(service=service)
+    def make(record: Record) -> Iterator[Row]:
+        row, faults = row_type(service=service), []
         for name, ways in columns:
-            row[name] = next((value for way in ways if (value := way(record)) is not None), None)
-        return [row]
+            try:
+                row[name] = next((value for way in ways if (value := way(record)) is not None), None)
+            except Fault as fault:
+                faults.append(fault)
+        if row.get("state") == ItemState.DELETED and row.get("version_at") is not None:
+            row["version_at"] = _ended(dated, record, row["version_at"], latest)
+        if not faults:
+            yield row
+            return
+        yield context.unreadable(faults[0].reason, faults[0].expected, repr(record))
+        left = taken_away(row, latest)
+        if left is not None:
+            yield left
 
     return make
 
@@ -178,7 +199,7 @@ def _value(column: _Column, way: Mapping[str, Any], record: Record) -> Any:
     value = _found(way, record)
     if isinstance(value, str) and column.repair:
         value = repaired(value)
-    if value is None or value in way.get("null", ("",)):
+    if _missing(way, value):
         return None
     if "map" in way:
         return _mapped(way, value)
@@ -190,6 +211,11 @@ def _value(column: _Column, way: Mapping[str, Any], record: Record) -> Any:
     return _text(column, way, value) if pa.types.is_string(kind) else _plain_value(kind, value)
 
 
+def _missing(way: Mapping[str, Any], value: Any) -> bool:
+    """Return whether a value means nothing: none, one that the mapping calls so, or NaN, as programs write missing."""
+    return value is None or (isinstance(value, float) and isnan(value)) or value in way.get("null", ("",))
+
+
 def _found(way: Mapping[str, Any], record: Record) -> Any:
     given = way["from"]
     names = given if isinstance(given, list) else [given]
@@ -198,7 +224,7 @@ def _found(way: Mapping[str, Any], record: Record) -> Any:
         raise Fault("malformed_table", "the columns that the mapping names")
     if isinstance(given, str):
         return record[given]
-    parts = [str(record[name]) for name in names if record[name] not in (None, "")]
+    parts = [str(_whole(record[name])) for name in names if not _missing({}, record[name])]
     return way["join"].join(parts) or None
 
 
@@ -214,8 +240,21 @@ def _mapped(way: Mapping[str, Any], value: Any) -> Any:
 def _text(column: _Column, way: Mapping[str, Any], value: Any) -> str:
     if isinstance(value, bool | dict | list):
         raise Fault("wrong_type", "text")
-    text = f"{way.get('prefix', '')}{value}"
+    text = f"{way.get('prefix', '')}{_whole(value) if column.name in _IDS else value}"
     return f"{column.service}:{text}" if column.name in _IDS else text
+
+
+def _whole(value: Any) -> Any:
+    """Return a number without a fraction as it was meant: programs write a column of ids as 17.0 if one is missing.
+
+    Raises:
+        Fault: it is so great that its last digits are lost, or has a fraction: as an id it may be somebody else's.
+    """
+    if not isinstance(value, float):
+        return value
+    if not value.is_integer() or abs(value) > _EXACT:
+        raise Fault("missing_id", "an id with all its digits")
+    return int(value)
 
 
 def _plain_value(kind: Any, value: Any) -> Any:
@@ -245,11 +284,31 @@ def _instant(way: Mapping[str, Any], value: Any, *, day: bool) -> datetime | dat
             found = datetime.fromtimestamp(float(value) / _UNITS[written], tz=UTC)
         else:
             found = datetime.strptime(value, written)  # noqa: DTZ007  (its zone is set below)
-        return found.date() if day else _in_utc(way, found)
+        return _there(way, found).date() if day else _there(way, found).astimezone(UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise Fault("not_a_date", "an instant as the mapping says") from None
 
 
-def _in_utc(way: Mapping[str, Any], found: datetime) -> datetime:
-    zone = ZoneInfo(way["zone"]) if "zone" in way else UTC
-    return (found.replace(tzinfo=zone) if found.tzinfo is None else found).astimezone(UTC)
+def _there(way: Mapping[str, Any], found: datetime) -> datetime:
+    """Return an instant in the zone that the mapping names; without one, in UTC or as it is written."""
+    zone = ZoneInfo(way["zone"]) if "zone" in way else None
+    if found.tzinfo is None:
+        return found.replace(tzinfo=zone or UTC)
+    return found.astimezone(zone) if zone else found
+
+
+def _ended(ways: Sequence[Mapping[str, Any]], record: Record, at: datetime, latest: datetime) -> datetime:
+    """Return the instant of a deletion; of a day alone its end: it is after what else the day saw."""
+    way = next(way for way in ways if "value" in way or not _missing(way, _found(way, record)))
+    if not _a_day(way, _found(way, record)):
+        return at
+    begun = _there(way, at).replace(tzinfo=None)
+    end = _there(way, begun + timedelta(days=1)).astimezone(UTC) - timedelta(microseconds=1)
+    return max(at, min(end, latest))
+
+
+def _a_day(way: Mapping[str, Any], value: Any) -> bool:
+    written = way["date"]
+    if not isinstance(value, str):
+        return isinstance(value, date) and not isinstance(value, datetime)
+    return len(value) <= len("2026-01-01") if written == "iso" else "%" in written and not _CLOCK.search(written)

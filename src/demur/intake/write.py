@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +29,7 @@ from demur.intake.index import VersionIndex, ids_of
 from demur.intake.signals import joined
 from demur.intake.signals_site import SiteSignals
 from demur.intake.source import Context, Input, ItemBatch, ItemRow, PersonRow, Row, Source, Unreadable, source_named
+from demur.intake.taken import taken_away
 from demur.store import digest_file, digest_json, read_json, write_json, write_table
 from demur.terms.progress import Progress, silent
 from demur.terms.tables import QUARANTINE
@@ -38,7 +41,7 @@ _GATHERED = 4_096
 _GATHERED_TEXT = 4 * 2**20
 """Rows, and characters of text, that are checked and named together."""
 _COLLECT_EVERY = 100_000
-CODE = "demur-intake-3"
+CODE = "demur-intake-4"
 """Raised whenever the same file would give other rows."""
 
 _REFUSED = (TypeError, ValueError, OverflowError, pa.ArrowException)
@@ -188,6 +191,8 @@ class _Import:
             raise
         except BombError:
             yield context.unreadable("bomb", f"no more than the limits of {given.path.name} allow")
+        except (zipfile.BadZipFile, zlib.error, EOFError):
+            yield context.unreadable("unreadable_file", "a file that can be unpacked to its end")
         except Exception as error:
             _LOG.warning("source %s stopped in a unit: %s", self.source.name, type(error).__name__)
             self.failed = True
@@ -233,6 +238,9 @@ class _Import:
             reason = "not_utf8" if isinstance(error, UnicodeError) or "UTF-8" in str(error) else "wrong_type"
         if reason is not None:
             self._quarantined(context.unreadable(reason, _EXPECTED, _written(row)), key)
+            left = taken_away(row, self._latest)
+            if left is not None:
+                self._row(left, context, key)
             return
         table.take(row, (context.path, context.position))
         self._refused(table, context, key)

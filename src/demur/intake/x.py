@@ -61,6 +61,8 @@ _POSTS = {
 }
 _STATUS = re.compile(r"https?://(?:www\.|mobile\.)?(?:twitter|x)\.com/[^/?#]+/status/(\d+)")
 _PLACES = {"community": "community_tweet_media", "tweets": "tweets_media", "deleted": "deleted_tweets_media"}
+_MOST_MEDIA = 4
+"""Pictures and films that a post may have."""
 _NOT_LANGUAGES = frozenset({"und", "zxx", "art", "qam", "qct", "qht", "qme", "qst"})
 
 
@@ -174,8 +176,7 @@ class _Reading:
 
     def _post(self, what: str, entry: Mapping[str, Any]) -> Iterator[Row]:
         found = entry.get("tweet", entry)
-        edits = ((found.get("edit_info") or {}).get("initial") or {}).get("editTweetIds") or [found.get("id_str")]
-        own, first = _id(found.get("id_str") or found.get("id")), _id(edits[0])
+        own, first = _id(found.get("id_str") or found.get("id")), _id(_first_version(found))
         made = _dated(own) or _created(found.get("created_at"))
         created = _dated(first) or made
         audience, since = self._audiences.of(created)
@@ -203,7 +204,8 @@ class _Reading:
         yield row
         if not gone and not reposted:
             folder = f"{self._prefix}data/{_PLACES.get(what, 'tweets_media')}/{own}-"
-            yield from media_rows(row, (_attachment(one, folder) for one in _media(found)))
+            most = 0 if own == first else _MOST_MEDIA
+            yield from media_rows(row, (_attachment(one, folder) for one in _media(found)), most)
 
     def _note(self, entry: Mapping[str, Any]) -> Iterator[Row]:
         """A long post: where it names its post, that post has its text already; else it stands alone."""
@@ -406,6 +408,15 @@ def _text(found: Mapping[str, Any]) -> str:
     if not isinstance(text, str):
         raise Fault("wrong_type", "text in full_text")
     return html.unescape(text)
+
+
+def _first_version(found: Mapping[str, Any]) -> Any:
+    """Return the id of a post's first version: the first one and an edited one say it in different places."""
+    info = found.get("edit_info") or {}
+    edit = info.get("edit") or {}
+    held = info.get("initial") or edit.get("editControlInitial") or {}
+    listed = held.get("editTweetIds") or [None]
+    return edit.get("initialTweetId") or listed[0] or found.get("id_str") or found.get("id")
 
 
 def _kind(found: Mapping[str, Any], reposted: bool, quoted: str | None) -> str:

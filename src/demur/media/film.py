@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from demur.media.copies import GOOD_QUALITY
 from demur.media.detect import Detector, shrunk
 from demur.media.picture import LeftOutError, Seen, fingerprint, hide
 from demur.media.reading import Reader
@@ -34,7 +35,10 @@ def watched(
     if not frames:
         raise LeftOutError(Left.UNREADABLE)
     total = Seen(width=frames[0].shape[1], height=frames[0].shape[0] * len(frames), frames=len(frames))
-    fingerprint(frames[0], total)
+    for frame in frames:  # many films begin in the dark, and a dark picture is a copy of nothing
+        fingerprint(frame, total)
+        if total.hash_quality >= GOOD_QUALITY:
+            break
     texts: list[str] = []
     for frame in frames:
         seen = Seen()

@@ -11,7 +11,7 @@ from typing import Any
 
 from demur.errors import ConfigError
 
-RULES = "demur-media-5"
+RULES = "demur-media-6"
 """Name of the frozen rules of this room."""
 
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from demur.clock import iso, parse
 from demur.errors import BrokenError, InputError
 from demur.policy.authors import Authors, build, load
-from demur.policy.coded import DAY, NEVER, NONE, Codebook, Numbers, instants, truths
+from demur.policy.coded import DAY, NEVER, NONE, Codebook, Numbers, instants, microseconds, truths
 from demur.policy.compiled import masks
 from demur.policy.facts import AUTHOR_FIELDS, COPY_FIELDS
 from demur.policy.holds import in_force
@@ -35,7 +35,7 @@ from demur.policy.links import Links, inherited, named_items, widest_view
 from demur.policy.reading import DEFAULT_POLICY, read
 from demur.policy.rules import Rule, Rulebook, rulebook
 from demur.store import commit_record, write_table
-from demur.terms.content import COPY_KINDS, PROFILE_KINDS, Audience, Kind
+from demur.terms.content import COPY_KINDS, PROFILE_KINDS, Audience, ItemState, Kind
 from demur.terms.policy import Policy
 from demur.terms.reasons import Reason, reasons_of
 from demur.terms.tables import DECISIONS, TEXTS
@@ -50,6 +50,9 @@ READ = [
 ]
 _PUBLIC = AUDIENCES.index(Audience.PUBLIC)
 _LATE = frozenset({"audience"})
+_STANDING = "standing"
+"""Whether an item is there, neither deleted nor over: no rule asks, but who sees what is below it depends on it."""
+_LIVE = [state.value for state in ItemState].index(ItemState.LIVE.value)
 _KINDS = [kind.value for kind in Kind]
 _PROFILE = np.array([kind in PROFILE_KINDS for kind in Kind] + [False] * 2)
 _COPIES = np.array([kind in COPY_KINDS for kind in Kind] + [False] * 2)
@@ -207,13 +210,13 @@ def _judge(snapshot: Snapshot, authors: Authors, suppressed: Any, book: Rulebook
     split = _Split.of(book)
     size = snapshot.size()
     links = Links.over(named_items(snapshot.batches(["parent_id", "original_id"])))
-    late = sorted({name for rule in split.late for name in rule.fields} - _LATE | {"kind"})
+    late = sorted({name for rule in split.late for name in rule.fields} - _LATE | {"kind", _STANDING})
     verdict = _Verdict.empty(size, late, linked=len(links.ids) > 0)
     authors.facts["mask"] = _author_masks(split.author, authors, codes)
     begin = 0
     for batch in snapshot.batches(READ):
         rows = slice(begin, begin + len(batch))
-        _Piece(batch, rows, authors, suppressed, codes, split.item).judge(verdict, links)
+        _Piece(batch, rows, authors, suppressed, codes, split.item, microseconds(book.as_of)).judge(verdict, links)
         begin += len(batch)
     _audiences(verdict, links, split.late, codes, snapshot.chunk)
     _copies(verdict, links, split.copy, codes)
@@ -228,7 +231,7 @@ class _Piece:
     """One batch of items with the rows of their authors."""
 
     def __init__(
-        self, batch: Any, rows: slice, authors: Authors, suppressed: Any, codes: Codebook, rules: list[Rule]
+        self, batch: Any, rows: slice, authors: Authors, suppressed: Any, codes: Codebook, rules: list[Rule], as_of: int
     ) -> None:
         self._batch, self._rows, self._authors, self._codes, self._rules = batch, rows, authors, codes, rules
         self._created = instants(batch.column("created_at"))
@@ -247,6 +250,8 @@ class _Piece:
         self._facts["in_public_group"] = self._grouped.astype(np.int8)
         public_since = instants(batch.column("public_since"))
         self._public = np.where(public_since == NEVER, self._created, public_since)
+        over = (self._facts["expires_at"] != NEVER) & (self._facts["expires_at"] <= as_of)
+        self._facts[_STANDING] = ((self._facts["state"] == _LIVE) & ~over).astype(np.int8)
         self._stranger = np.zeros(len(batch), dtype=np.bool_)
         """Items whose account is named, but nobody knows it."""
 
@@ -386,7 +391,8 @@ def _audiences(verdict: _Verdict, links: Links, rules: list[Rule], codes: Codebo
     if verdict.parent is not None and distant is not None:
         present = links.row != NONE
         own = np.zeros(len(links.row), dtype=np.int8)
-        own[present] = verdict.rank[links.row[present]]
+        rows = links.row[present]
+        own[present] = np.where(verdict.late[_STANDING][rows] == 1, verdict.rank[rows], UNKNOWN_RANK)
         missing_parent = present & (links.parent > 0) & ~present[links.parent]
         own[missing_parent] = np.maximum(own[missing_parent], distant[links.row[missing_parent]])
         chain = widest_view(own, np.where(present[links.parent], links.parent, 0))
@@ -394,10 +400,10 @@ def _audiences(verdict: _Verdict, links: Links, rules: list[Rule], codes: Codebo
         above = np.where(found, chain[verdict.parent], np.where(verdict.parent > 0, distant, 0))
         np.maximum(verdict.rank, above, out=verdict.rank)
     for begin in range(0, len(verdict.mask), chunk):
-        rows = slice(begin, begin + chunk)
-        columns = {name: column[rows] for name, column in verdict.late.items()}
-        columns["audience"] = verdict.rank[rows]
-        verdict.mask[rows] |= masks(rules, columns, codes, len(columns["audience"]))
+        here = slice(begin, begin + chunk)
+        columns = {name: column[here] for name, column in verdict.late.items()}
+        columns["audience"] = verdict.rank[here]
+        verdict.mask[here] |= masks(rules, columns, codes, len(columns["audience"]))
 
 
 def _copies(verdict: _Verdict, links: Links, rules: list[Rule], codes: Codebook) -> None:

@@ -30,7 +30,7 @@ from demur.policy.facts import (
 )
 from demur.policy.resolve import KNOWN, Resolution, resolve
 from demur.policy.rules import Rulebook
-from demur.terms.content import COPY_KINDS, NARROWNESS, PROFILE_KINDS, Audience, Kind
+from demur.terms.content import COPY_KINDS, NARROWNESS, PROFILE_KINDS, Audience, ItemState, Kind
 from demur.terms.reasons import Reason, bits, reasons_of
 
 Row = Mapping[str, Any]
@@ -212,7 +212,10 @@ class Judge:
         )
 
     def _circle(self, item: Row) -> int:
-        """Return the rank of the effective audience: the narrowest up the whole chain of parents (INT-04)."""
+        """Return the rank of the effective audience: the narrowest up the whole chain of parents (INT-04).
+
+        Under what is deleted, or over, nobody knows who can still see anything.
+        """
         rank, seen = self._own_circle(item), {item["item_id"]}
         while item["parent_id"] is not None:
             if item["parent_id"] in seen:
@@ -222,7 +225,7 @@ class Judge:
                 return max(rank, rank_of(item["parent_audience"]))
             item = parent
             seen.add(item["item_id"])
-            rank = max(rank, self._own_circle(item))
+            rank = max(rank, self._own_circle(item) if stands(item, self._book.as_of) else UNKNOWN_RANK)
         return rank
 
     def _own_circle(self, item: Row) -> int:
@@ -267,6 +270,11 @@ class Judge:
     def _own_mask(self, item: Row) -> int:
         views = [self._author_view(item, account, epoch, {}) for account, epoch in self._authors(item)]
         return _or(bits(set(view.reasons)) for view in views)
+
+
+def stands(item: Row, as_of: datetime) -> bool:
+    """Return whether an item is there, neither deleted nor over."""
+    return item["state"] == ItemState.LIVE and (item["expires_at"] is None or as_of < item["expires_at"])
 
 
 def _in_public_group(item: Row) -> bool:

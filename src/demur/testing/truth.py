@@ -103,6 +103,9 @@ def _hidden(world: World, who: Profile, work: Work) -> bool:
 @lru_cache(maxsize=8192)
 def _chain_rank(world: World, index: int, number: int) -> int:
     work = answer(world, index) if number == 2 else anchor(world, index, number)
+    ends = work.row["expires_at"]
+    if work.row["state"] == "deleted" or (ends is not None and ends <= world.as_of):
+        return _WIDE_TO_NARROW.index("unknown")  # under what is gone nobody knows who sees anything
     return _rank(world, profile(world, index), work)
 
 

@@ -524,8 +524,11 @@ def _renamed(world: World, prefix: str) -> World:
 
 
 def test_nothing_is_allowed_before_its_deadline() -> None:
-    told = at(2025, 1, 10)
-    for days in range(60):
-        world = simple()
-        judge = Judge(world.index(), rulebook(STRICT, as_of=told + timedelta(days=days)))
-        assert (judge.judge("i").mask == 0) is (days >= 45)
+    """The day of the notice does not count; the last one ends where it ends last, at noon UTC of the next (SEC-09)."""
+    told, over = at(2025, 1, 10), at(2025, 1, 10) + timedelta(days=46, hours=12)
+    moments = [*(told + timedelta(days=days) for days in range(60)), over - SECOND, over]
+    for late in (timedelta(0), timedelta(hours=23, minutes=59)):
+        world = simple(people=[person(first_delivered_at=told + late, last_delivered_at=told + late)])
+        for moment in moments:
+            judge = Judge(world.index(), rulebook(STRICT, as_of=moment))
+            assert (judge.judge("i").mask == 0) is (moment >= over)

@@ -344,7 +344,8 @@ def test_after_a_withdrawal_nothing_is_used_before_a_new_notice_and_its_period(s
     watch.pass_(minutes=1)
     waits = mine.standing_of(service, person)
     assert waits.state is State.WAITS
-    assert waits.since == at + timedelta(days=45)
+    noon = at.replace(hour=12, minute=0, second=0, microsecond=0)
+    assert waits.since == noon + timedelta(days=46), "the last day is over everywhere"
 
 
 def test_a_withdrawal_while_somebody_else_holds_the_account_is_refused(

@@ -35,7 +35,7 @@ from demur.policy.coded import (
     microseconds,
     truths,
 )
-from demur.policy.facts import clock_needed
+from demur.policy.facts import LAST_ZONE_HOURS, clock_needed
 from demur.policy.judge import reached, scope
 from demur.policy.residence import Countries, Stretches, positions_in, ranges, set_number, stretches_of
 from demur.policy.resolve import KNOWN, Resolution, resolve
@@ -462,7 +462,9 @@ def _clock_facts(
     notified = np.where(first >= cut, first, NEVER)
     notified = np.where((notified == NEVER) & (last >= cut), last, notified)
     days = lookup([each.notice_days for each in terms], codes, np.int64)
-    over = np.where(notified == NEVER, NEVER, notified + np.where(notified == NEVER, 0, days * DAY))
+    told = np.where(notified == NEVER, 0, notified)
+    ends = np.where(days == 0, told, (told // DAY + days + 1) * DAY + LAST_ZONE_HOURS * DAY // 24)
+    over = np.where(notified == NEVER, NEVER, ends)
     date = lookup([microseconds(each.effective_at) for each in terms], codes, np.int64)
     effective = np.where(date == NEVER, NEVER, np.maximum(date, heard.effective[person]))
     return {

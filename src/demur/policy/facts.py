@@ -83,7 +83,7 @@ class AuthorFacts:
     notified_at: datetime | None = None
     """Delivery of the notice that counts; ``None`` = none counts."""
     notice_over_at: datetime | None = None
-    """``notified_at`` plus the notice days."""
+    """When the notice days are over for whoever was told (``over_at``)."""
     effective_at: datetime | None = None
     """Date before which nothing is used; ``None`` = no date set."""
     countries: frozenset[str] | None = None
@@ -200,6 +200,26 @@ def clock_of(person: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Return the row whose deliveries and date count for a kind: its own clock if it has one, else the person's."""
     own = next((clock for clock in person["kind_clocks"] or () if clock["kind"] == kind), None)
     return own or {**person, "effective_at": person["campaign_effective_at"]}
+
+
+LAST_ZONE_HOURS = 12
+"""So much later than in UTC a day ends where it ends last (UTC-12)."""
+
+
+def over_at(delivered: datetime | None, days: int | None) -> datetime | None:
+    """Return when so many days are over for whoever was told, wherever on earth (SEC-09); unknown stays unknown.
+
+    The day of the telling does not count, and the last day counts to its end. No days are over at once.
+
+    Source: Regulation (EEC, Euratom) 1182/71 art. 3(1) and (2)(b).
+
+    >>> over_at(datetime(2026, 1, 1, 23, 59), 45).isoformat()
+    '2026-02-16T12:00:00'
+    """
+    if delivered is None or not days:
+        return plus_days(delivered, days)
+    begun = delivered.replace(hour=0, minute=0, second=0, microsecond=0)
+    return begun + timedelta(days=days + 1, hours=LAST_ZONE_HOURS)
 
 
 def plus_days(instant: datetime | None, days: int | None) -> datetime | None:

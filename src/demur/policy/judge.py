@@ -26,6 +26,7 @@ from demur.policy.facts import (
     effective_at,
     latest,
     notified_at,
+    over_at,
     plus_days,
 )
 from demur.policy.resolve import KNOWN, Resolution, resolve
@@ -316,7 +317,7 @@ def _known_author(
         campaigns=reached(person["campaigns"]),
         clock_needed=clock_needed(terms),
         notified_at=delivered,
-        notice_over_at=plus_days(delivered, terms.notice_days),
+        notice_over_at=over_at(delivered, terms.notice_days),
         effective_at=effective_at(terms, clock["effective_at"]),
         countries=countries,
         covered=resolution.covered,

@@ -230,7 +230,9 @@ def _notice_reasons(world: World, who: Profile, owner: _Owner) -> set[str]:
     counting = [at for at in counting if all(begin is None or at > begin for begin in since)]
     if not counting or owner.is_next:
         return {"not_notified"}
-    clock = max(min(counting) + timedelta(days=NOTICE_DAYS), world.days(EFFECTIVE_DAYS))
+    told = min(counting).replace(hour=0, minute=0, second=0, microsecond=0)
+    over = told + timedelta(days=NOTICE_DAYS + 1, hours=12)  # the last day is over where it ends last
+    clock = max(over, world.days(EFFECTIVE_DAYS))
     return {"notice_period"} if world.as_of < clock else set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from campaign_worlds import EFFECTIVE, T0, Watch, begin, opened, person, rows, service, tell, watch  # noqa: F401
 
 from demur import clock
-from demur.errors import InputError, RefusedError
+from demur.errors import ConfigError, InputError, RefusedError
 from demur.flows import campaign, enrol, settle
 from demur.flows.campaign import Plan
 from demur.flows.send import send
@@ -119,6 +120,17 @@ def test_a_status_leads_only_where_the_arrows_go(tmp_path: Path) -> None:
             else:
                 with pytest.raises(RefusedError):
                     campaigns.change_status(service.notice, f"{now}-{to}", to, by="ada", at=service.clock())
+
+
+def test_a_site_that_people_reach_sends_no_notice_into_a_folder(service: Service) -> None:
+    """A file in the outbox has told nobody: it must start nobody's clock."""
+    person(service, "p1")
+    begin(service)
+    reached = replace(service, site=replace(service.site, origin="https://privacy.agora.example"))
+    with pytest.raises(ConfigError, match="relay"):
+        send(reached)
+    assert rows(service)["p1"].state == "waiting"
+    assert send(service).accepted == 1
 
 
 def test_a_paused_campaign_sends_nothing_and_its_notices_start_no_clock(service: Service) -> None:

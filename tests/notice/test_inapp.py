@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from demur.flows import inapp as flow
+from demur.flows.objection import by_person, object_now
 from demur.flows.service import Service
 from demur.notice import inapp
 from demur.notice.channels import IN_APP, Surroundings, channel_named
@@ -164,6 +165,16 @@ def test_a_campaign_that_is_off_posts_and_shows_nothing(service: Service, app: A
     assert app.got == []
     hold(service, "running")
     assert len(flow.shown(service, "p1")) == 1
+
+
+def test_who_objected_is_asked_no_more_in_the_app_either(service: Service, app: App) -> None:
+    keep(service.notice, [notice(service)])
+    assert len(flow.shown(service, "p1")) == 1
+    object_now(by_person(service, "p1"))
+    service.writer.close()
+    assert flow.shown(service, "p1") == []
+    assert flow.step(service) == 0
+    assert app.got == []
 
 
 def test_an_effective_campaign_posts_to_who_comes_late(service: Service, app: App) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,16 @@ def test_settling_again_tells_nothing_twice_and_a_killed_one_goes_on(service: Se
     assert all(len(service.parts.registry.about(f"p{place}")["notices"]) == 1 for place in range(3))
 
 
-def test_a_bounce_that_comes_back_later_takes_the_delivery_away(service: Service) -> None:
+@pytest.mark.parametrize("passed", [timedelta(0), timedelta(hours=-2)], ids=["later", "after the clock went back"])
+def test_a_bounce_that_comes_back_takes_the_delivery_away(service: Service, passed: timedelta) -> None:
     person(service, "p1")
     begin(service, channels=("email", "inapp"))
     send(service)
     settle.step(service)
     number = rows(service)["p1"].number
     ledger = Deliveries(service.notice, b"k" * 32)
-    assert ledger.bounced_later([Result(number, 1, Outcome.BOUNCED, "5.1.1")], service.clock()) == 1
+    back = service.clock() + passed
+    assert ledger.bounced_later([Result(number, 1, Outcome.BOUNCED, "5.1.1")], back) == 1
     assert settle.step(service) == 1
     at = service.clock()
     found = service.parts.registry.standing("p1", as_of=at, known_at=at)

@@ -54,7 +54,10 @@ def _span(kind: str, **members: Any) -> st.SearchStrategy[Event]:
     return st.tuples(_event(kind, **members), spans).map(lambda pair: pair[0] | pair[1])
 
 
-OBJECT = _event("objection", person_id=PEOPLE, act=st.just("object"), kinds=SCOPES, services=SCOPES, valid_at=INSTANTS)
+DOORS = st.sampled_from(["web", "link"])
+OBJECT = _event(
+    "objection", person_id=PEOPLE, act=st.just("object"), kinds=SCOPES, services=SCOPES, door=DOORS, valid_at=INSTANTS
+)
 COMPROMISE = _event("compromise", account_id=ACCOUNTS, valid_from=INSTANTS, valid_until=st.none())
 EVENTS = st.one_of(
     _event("account", account_id=ACCOUNTS, person_id=PEOPLE, valid_at=st.none() | INSTANTS),

@@ -58,6 +58,13 @@ def test_what_may_take_away_is_listed_once_and_only_after_the_build(known, kind)
     assert found in known.restrictions_since(None)
 
 
+def test_whose_an_account_is_takes_away_when_somebody_objected_under_its_id(known):
+    known.record({"type": "objection", "person_id": "s:b", "valid_at": SAID}, recorded_at=BEFORE)
+    known.record({"type": "account", "account_id": "s:b", "person_id": "p"}, recorded_at=AFTER)
+    (found,) = known.restrictions_since(BUILT)
+    assert (found.kind, found.person_id) == ("link", "p")
+
+
 @pytest.mark.parametrize("kind", sorted(TAKING))
 def test_what_was_recorded_before_is_not_listed(known, kind):
     known.record(TAKING[kind], recorded_at=BEFORE)

@@ -116,6 +116,11 @@ CASES: list[tuple[str, list[Event], dict[str, Any]]] = [
     ("scopes add up", [says("object", -9, kinds=["photo"]), says("object", -8, kinds=["post"])],
      {"objected_kinds": ["photo", "post"]}),
     ("everything wins", [says("object", -9, kinds=["photo"]), says("object", -8)], {"objected_kinds": None}),
+    ("an undone click", [says("object", -50, door="one_click"), says("withdraw", -40, door="link")],
+     {"objected": False, "withdrawn_at": at(-40)}),
+    ("a click undone beside the person's own no",
+     [says("object", -50, door="web"), says("object", -45, door="link"), says("withdraw", -40, door="link")],
+     {"objected": True, "withdrawn_at": at(-40)}),
     ("a narrow withdrawal leaves a wide objection", [says("object", -9), says("withdraw", -8, kinds=["photo"])],
      {"objected": True, "objected_kinds": None, "withdrawn_at": None}),
     # NOT-02, 03, 09

@@ -278,6 +278,7 @@ def test_only_a_contact_is_required():
             read_form({"contact": contact})
     told = read_form({"contact": "a@b.example", "names": "\n".join(f"N {n}" for n in range(99)), "text": "x" * 10**6})
     assert len(told.names) == 20
+    assert told.note.splitlines() == [f"names: N {n}" for n in range(20, 99)], "for staff: nothing is left out"
     assert len(told.texts[0]) == 20_000
 
 

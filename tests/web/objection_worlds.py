@@ -39,9 +39,11 @@ def noticed(service: Service, *, language: str = "en") -> dict[str, int]:
     return found
 
 
-def add_delivery(connection: sa.Connection, number: int, person: str, *, language: str = "en") -> None:
+def add_delivery(
+    connection: sa.Connection, number: int, person: str, *, language: str = "en", campaign: str = "c-1"
+) -> None:
     """Insert a delivery that was accepted."""
-    told = {"number": number, "campaign_id": "c-1", "person_id": person, "country": "IE", "language": language,
+    told = {"number": number, "campaign_id": campaign, "person_id": person, "country": "IE", "language": language,
             "channel": "email", "address": None, "destination": "example.org", "state": "accepted", "attempt": 1,
             "not_before": 0, "state_at": 0}  # fmt: skip
     connection.execute(sa.insert(DELIVERIES).values(**told))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from objection_worlds import MEMBERS, link, noticed
+from objection_worlds import MEMBERS, link, noticed, queued, settled
 
+from demur.flows import objecting
 from demur.flows.service import Service
 from demur.notice.inapp import app_key
 from demur.objections import verify_receipt
@@ -64,14 +67,68 @@ def test_what_nobody_knows_is_kept_and_what_nobody_is_named_in_is_not(client: An
     assert client.post("/api/objections", json={}, headers=key).status_code == 422
 
 
+@pytest.mark.parametrize("detail", [{"kinds": "photo"}, {"services": [1]}, {"kinds": ["x"] * 101}, {"said_at": "then"}])
+def test_a_detail_that_cannot_be_read_refuses_no_no(service: Service, client: Any, detail: dict[str, Any]) -> None:
+    token = link(service, noticed(service)["bob"])
+    assert client.post("/api/objections", json={"token": token, **detail}).status_code == 200
+    (kept,) = service.parts.registry.objections_of("d:bob")
+    assert (kept.kinds, kept.services, kept.said_at) == (None, None, service.clock())
+
+
 def test_a_list_is_answered_line_by_line(service: Service, client: Any, key: dict[str, str]) -> None:
     noticed(service)
     text = "account_id,kinds\nd:1,\nd:2,photo;reel\n,\nd:1,\nunknown:9,\n"
     lines = client.post("/api/objections/list", content=text, headers={**key, "content-type": "text/csv"}).json()
-    assert [one["state"] for one in lines] == ["in_force", "in_force", "names_nobody", "in_force_before", "in_force"]
+    assert [one["state"] for one in lines] == ["in_force", "in_force", "names_nobody", "in_force_before", "waiting"]
     assert [one["line"] for one in lines] == [2, 3, 4, 5, 6]
     (kept,) = service.parts.registry.objections_of("d:bob")
     assert kept.kinds == ("photo", "reel")
+
+
+def test_the_answer_says_how_it_stands(service: Service, client: Any, key: dict[str, str]) -> None:
+    """A no that was said before a withdrawal is kept and not in force; nobody is told that it is."""
+    noticed(service)
+    service.parts.registry.take_back("d:ann", recorded_at=service.clock(), reference="W-1")
+    before = (service.clock() - timedelta(days=2)).isoformat()
+    told = {"account_id": "d:1", "said_at": before}
+    assert client.post("/api/objections", json=told, headers=key).json()["state"] == "taken_back"
+    assert client.post("/api/objections", json={"account_id": "d:9"}, headers=key).json()["state"] == "waiting"
+    settled(service)
+    assert queued(service) == []
+    text = f"account_id,said_at\nd:1,{before}\nd:1,{service.clock():%Y-%m-%d}\n"  # of a day: at its end
+    lines = client.post("/api/objections/list", content=text, headers={**key, "content-type": "text/csv"}).json()
+    assert [one["state"] for one in lines] == ["taken_back", "in_force"]
+
+
+@pytest.mark.parametrize(("services", "kept"), [(["d"], ("d",)), (["D"], None), (["d", "elsewhere"], None)])
+def test_a_service_that_the_person_is_not_on_means_everything(
+    service: Service, client: Any, key: dict[str, str], services: list[str], kept: Any
+) -> None:
+    noticed(service)
+    told = client.post("/api/objections", json={"account_id": "d:2", "services": services}, headers=key).json()
+    assert told["state"] == "in_force"
+    (found,) = service.parts.registry.objections_of("d:bob")
+    assert found.services == kept
+
+
+def test_a_handle_of_one_and_an_address_of_another_wait(service: Service, client: Any, key: dict[str, str]) -> None:
+    noticed(service)
+    claim = {"handle": "@ann_a", "contact": "bob@example.org"}
+    assert client.post("/api/objections", json=claim, headers=key).json()["state"] == "waiting"
+    same = {"handle": "@ann_a", "contact": "Ann@Example.org"}
+    assert client.post("/api/objections", json=same, headers=key).json()["state"] == "in_force"
+
+
+def test_a_declaration_is_the_no_of_whose_did_it_names(service: Service) -> None:
+    did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+    event = {"type": "account", "account_id": f"bluesky:{did}", "person_id": "d:sky"}
+    service.parts.registry.record(event, recorded_at=service.clock())
+    no = {"$type": "org.user-intents.declaration", "syntheticContentGeneration": {"allow": False}}
+    yes = {**no, "syntheticContentGeneration": {"allow": True}}
+    told = [{"did": did, "record": yes}, {"did": did, "record": no}, {"account_id": f"bluesky:{did}", "record": no}]
+    done = objecting.object_by_declarations(service, [*map(orjson.dumps, told), b"nonsense"])
+    assert [one.kept.repeated for one in done] == [False, True]
+    assert [one.door for one in service.parts.registry.objections_of("d:sky")] == ["signal"]
 
 
 def test_objectors_pages_tell_other_crawlers_and_strangers_cannot_ask(

@@ -283,15 +283,35 @@ def test_an_objection_by_telephone_counts(client: Any, service: Service, office:
     assert any(one.door == "staff" for one in service.parts.registry.objections_of(person))
 
 
+def test_a_letter_counts_from_the_day_on_which_it_came(client: Any, service: Service, office: str) -> None:
+    came = service.clock() - timedelta(days=28)
+    people = service.parts.registry.everybody()
+    person = next(one for one in people if not service.parts.registry.objections_of(one))
+    for who in ({"person": person}, {"claim": "somebody@elsewhere.example"}):
+        form = {"csrf": office, "said_on": f"{came:%Y-%m-%d}", **who}
+        assert client.post("/console/objections/entered", data=form).status_code == 303
+    (kept,) = service.parts.registry.objections_of(person)
+    assert kept.said_at.date() == came.date()
+    facts = office_flow.overview(service, None, service.clock())
+    assert facts.oldest_unmatched_at is not None
+    assert office_flow.overdue(facts.oldest_unmatched_at, service.clock())
+
+
 def test_an_unmatched_objection_is_matched_and_counts(client: Any, service: Service, office: str) -> None:
     person = service.parts.registry.everybody()[0]
     reference = object_now(by_claim(service, {"handle": "unheard of"})).kept.objection_id
     assert reference in client.get("/console/objections/queue").text
     wrong = client.post(f"/console/objections/queue/{reference}/match", data={"csrf": office, "person": "nobody"})
     assert wrong.status_code == 400
-    client.post(f"/console/objections/queue/{reference}/match", data={"csrf": office, "person": person})
-    assert reference in [one.objection_id for one in service.parts.registry.objections_of(person)]
+    mistyped = object_now(by_claim(service, {"account_id": "x:12345"})).kept.objection_id
+    assert "x:12345" in client.get(f"/console/objections/queue/{mistyped}").text
+    for one in (reference, mistyped):
+        client.post(f"/console/objections/queue/{one}/match", data={"csrf": office, "person": person})
+        assert one in [kept.objection_id for kept in service.parts.registry.objections_of(person)]
     assert service.parts.registry.unmatched() == []
+    other = service.parts.registry.everybody()[1]
+    again = client.post(f"/console/objections/queue/{mistyped}/match", data={"csrf": office, "person": other})
+    assert again.status_code == 400, "what is matched is not somebody else's"
 
 
 def test_a_campaign_needs_another_person(client: Any, service: Service) -> None:
@@ -351,8 +371,8 @@ def test_a_table_is_no_program(client: Any, service: Service, office: str) -> No
 
     from demur.web.console.table import Column, Table, download
 
-    raw = download(Table("t", (Column("a", "A"),), [{"a": "=1+1"}, {"a": -3}]), "csv").body
-    assert bytes(raw).decode().split("\r\n")[:3] == ["a", "'=1+1", "-3"]
+    raw = download(Table("t", (Column("a", "A"),), [{"a": "=1+1"}, {"a": -3}, {"a": "\uff1d1+1"}]), "csv").body
+    assert bytes(raw).decode().split("\r\n")[:4] == ["a", "'=1+1", "-3", "'\uff1d1+1"]
 
 
 def test_small_figures_are_kept_back(client: Any, service: Service, office: str) -> None:

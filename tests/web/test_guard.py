@@ -18,7 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from demur.flows.feed import feed_token
 from demur.flows.service import Service
+from demur.notice.inapp import app_key
 from demur.store.links import LinkPurpose
 from demur.web import guard
 from demur.web.guard import Buckets, ClientAddress, Limit, Limits, prefix_of
@@ -147,6 +149,19 @@ def test_a_genuine_link_works_while_its_whole_network_waits(service: Service) ->
         assert [site.post(f"/o/{token}").status_code for _ in range(5)] == [200, 200, 200, 200, 429]
         other = service.links.token(LinkPurpose.OBJECT, 8)
         assert site.post(f"/o/{other}/one-click").status_code == 200
+
+
+def test_the_platforms_own_servers_never_wait_and_nobody_passes_for_them(service: Service) -> None:
+    app, fed = app_key(service.parts.keys), feed_token(service.parts.keys, "agora")
+    with guarded(service) as site:
+
+        def last(path: str, key: str) -> int:
+            return [site.post(path, headers={"authorization": f"Bearer {key}"}).status_code for _ in range(5)][-1]
+
+        assert last("/api/app/mail-reports", app) == 200
+        assert last("/api/feed/agora", fed) == 200
+        for path, key in (("/api/x", fed), ("/api/feed/agora", app), ("/api/feed/other", fed), ("/me/object", app)):
+            assert last(path, key) == 429
 
 
 def test_patience_is_short() -> None:

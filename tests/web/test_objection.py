@@ -6,18 +6,24 @@ import statistics
 import time
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from objection_worlds import MEMBERS, PRIVATE, add_delivery, link, noticed, queued, settled, without_token
 
 from demur.errors import OutsideError
-from demur.flows import objected, objection
+from demur.flows import mine_acts, objected, objection
+from demur.flows.parts import keep_policy
+from demur.flows.pending import whole_corpora
 from demur.flows.service import Service
 from demur.ledger import EntryKind, Ledger
+from demur.lineage import SealedFile, write_sealed
+from demur.lineage.sealed import bucket_of
 from demur.notice import letters
 from demur.notice.schema import DELIVERIES
 from demur.objections import verify_receipt
+from demur.store import read_json, write_json
 from demur.store.links import LinkPurpose
 from demur.terms.people import Act
 
@@ -71,13 +77,16 @@ def test_a_repeat_is_accepted_and_tells_since_when(service: Service, client: Any
     first = in_force(service, "ann")
     watch.pass_(days=40)
     with service.notice.database.writing() as connection:
-        connection.execute(DELIVERIES.delete().where(DELIVERIES.c.number == 9))
-        add_delivery(connection, 9, "d:ann-old")  # another campaign, the linked id
-    assert client.post(f"/o/{link(service, 9)}").status_code == 303
+        connection.execute(DELIVERIES.delete().where(DELIVERIES.c.number.in_([8, 9])))
+        add_delivery(connection, 8, "d:ann", campaign="c-2")
+        add_delivery(connection, 9, "d:ann-old")  # and the linked id
+    assert client.post(f"/o/{link(service, 8)}").status_code == 303
     assert in_force(service, "ann") == first
+    assert client.post(f"/o/{link(service, 9)}").status_code == 303  # kept for itself, should they not be one
+    assert in_force(service, "ann")[0] == first[0]
     assert first[0].objection_id in client.get(f"/o/{link(service, 9)}").text
     settled(service)
-    assert len(queued(service)) == 1
+    assert len(queued(service)) == 2
 
 
 FORMS = st.one_of(
@@ -125,6 +134,51 @@ def test_a_good_link_without_its_campaign_is_kept(service: Service, client: Any)
     assert "will not be lost" in answer.text
     (waiting,) = [one for one in service.parts.registry.unmatched() if "77" in str(one.get("claim"))]
     assert waiting["objection_id"] in answer.text
+
+
+def test_a_no_that_waits_counts_as_soon_as_its_campaign_or_its_address_is_here(service: Service, client: Any) -> None:
+    client.post(f"/o/{link(service, 77)}")
+    asked = objection.by_claim(service, {"contact": "Dora@Example.org", "handle": "@unheard"})
+    objection.object_now(asked)
+    objection.object_now(objection.by_claim(service, {"handle": "dora"}))
+    noticed(service)
+    with service.notice.database.writing() as connection:
+        add_delivery(connection, 77, "d:bob", campaign="c-2")
+    events = [{"type": "account", "account_id": "d:5", "person_id": "d:dora"},
+              {"type": "handle", "account_id": "d:5", "handle": "dora"},
+              {"type": "contact", "person_id": "d:dora", "contact": "dora@example.org"}]  # fmt: skip
+    assert not service.parts.registry.record_events(events, recorded_at=service.clock()).faulty
+    while objected.step(service):
+        pass
+    assert in_force(service, "bob")
+    (kept,) = service.parts.registry.objections_of("d:dora")
+    (waiting,) = service.parts.registry.unmatched()  # by a handle staff decide: it may be somebody else's by now
+    assert kept.objection_id != waiting["objection_id"]
+    assert "objection_confirmed" in [one.kind for one in queued(service) if one.person_id == "d:dora"]
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        assert ledger.find(EntryKind.OBJECTION, kept.event_id) is not None
+
+
+@pytest.mark.parametrize("act", ["withdraw", "match"])
+def test_a_fault_of_the_ledger_does_not_keep_the_letter_back(service: Service, act: str) -> None:
+    """What is logged is taken for confirmed, so the letter comes first: a killed process never leaves it out."""
+    noticed(service)
+    waiting = objection.object_now(objection.by_claim(service, {"handle": "unheard of"})).kept
+    acts = {
+        "withdraw": lambda: objection.take_back(service, "d:ann"),
+        "match": lambda: objected.match(service, waiting.objection_id, "d:ann"),
+    }
+    if act == "withdraw":
+        objection.object_now(objection.by_person(service, "d:ann"))
+    settled(service)
+    before, ledger = len(queued(service)), service.parts.workspace.ledger
+    ledger.rename(ledger.with_name("away"))
+    ledger.write_text("")
+    with pytest.raises(Exception, match=r".*"):
+        acts[act]()
+    assert len(queued(service)) == before + 1
+    ledger.unlink()
+    ledger.with_name("away").rename(ledger)
 
 
 # Links that are not good ----------------------------------------------------------------------------------------------
@@ -188,9 +242,6 @@ def test_the_confirmation_goes_to_the_address_on_file_and_is_concrete(service: S
 
 
 def test_what_was_used_is_counted_in_the_letter(service: Service, client: Any) -> None:
-    from demur.flows.pending import whole_corpora
-    from demur.lineage import SealedFile
-
     (corpus,) = whole_corpora(service.parts)
     sealed = SealedFile(corpus / "sealed" / "lineage.sealed", "lineage", secret=service.parts.keys.secret("lineage"))
     rows = [row for table in sealed.all() for row in table.to_pylist()]
@@ -198,9 +249,51 @@ def test_what_was_used_is_counted_in_the_letter(service: Service, client: Any) -
     expected = len({row["record_id"] for row in rows if row["person_id"] == person})
     used = objected.used_before(service.parts, [person, "nobody"])
     assert set(used) == {person}
-    assert (used[person].records, used[person].corpora) == (expected, (corpus.name,))
+    assert (used[person].records, used[person].names) == (expected, (corpus.name,))
     everybody = sorted({row["person_id"] for row in rows})
     assert objected.used_before(service.parts, everybody)[person] == used[person]
+
+
+def test_pictures_are_counted_in_the_letter_too(service: Service) -> None:
+    (corpus,) = whole_corpora(service.parts)
+    build = service.parts.workspace.media_builds / corpus.name / "0123456789abcdef"
+    build.mkdir(parents=True)
+    (build / "manifest.json").write_text("{}")
+    for kind, records in (("media", ["r-1", None]), ("shown", ["r-2"])):
+        rows = [{"record_id": record, "item_id": "i", "person_id": "d:ann"} for record in records]
+        path = build / "sealed" / f"{kind}.sealed"
+        secret = service.parts.keys.secret("lineage")
+        write_sealed(path, kind, [(bucket_of("d:ann", 4), pa.Table.from_pylist(rows))], secret=secret, buckets=4)
+    assert objected.used_before(service.parts, ["d:ann"]) == {"d:ann": objected.Used(2, (build.name,))}
+
+
+@pytest.mark.parametrize("policy", ["demur-strict", "meta-eu-2025"])
+def test_nobody_is_promised_what_the_policy_does_not_do(service: Service, client: Any, policy: str) -> None:
+    """Under ``erase_on_objection = false`` nothing is taken out by itself: no page and no letter says so."""
+    (corpus,) = whole_corpora(service.parts)
+    manifest = read_json(corpus / "manifest.json")
+    manifest["inputs"]["policy"] = keep_policy(service.parts.workspace, policy).digest
+    write_json(corpus / "manifest.json", manifest)
+    sealed = SealedFile(corpus / "sealed" / "lineage.sealed", "lineage", secret=service.parts.keys.secret("lineage"))
+    person = next(
+        row["person_id"] for table in sealed.all() for row in table.to_pylist()
+        if service.parts.registry.reach([row["person_id"]])[row["person_id"]].contact
+    )  # fmt: skip
+    noticed(service)
+    with service.notice.database.writing() as connection:
+        add_delivery(connection, 9, person)
+    mine_acts.send_link_of(service, 9)
+    page = "/p/" + link(service, queued(service)[0].number, LinkPurpose.PAGE)
+    told = [client.get(f"{page}?lang=en").text]
+    client.post(f"/o/{link(service, 9)}")
+    told += [client.get(f"{path}?lang=en").text for path in (f"/o/{link(service, 9)}", page)]
+    settled(service)
+    told.append(next(one.facts for one in queued(service) if one.kind == "objection_confirmed"))
+    kept = "is not taken out by itself"
+    promised = ("taken out of the training data", "taken out by itself with", "they are taken out by themselves")
+    for text in told:
+        assert (kept in text) == (policy == "meta-eu-2025")
+        assert any(one in text for one in promised) == (policy == "demur-strict")
 
 
 def test_the_ledger_holds_what_a_restore_needs_and_nobodys_name(service: Service, client: Any) -> None:

@@ -92,6 +92,16 @@ def test_an_account_id_with_a_prefix_names_its_owner(members: Service, provider:
         assert account in site.get("/me").text
 
 
+def test_a_name_of_a_person_and_of_somebody_elses_account_lets_nobody_in(
+    site: TestClient, provider: Provider, members: Service
+) -> None:
+    event = {"type": "account", "account_id": PERSON, "person_id": "agora:somebody-else"}
+    members.parts.registry.record(event, recorded_at=members.clock())
+    provider.login_as = {"sub": PERSON}
+    assert back(site, through(site)).status_code == 403
+    assert site.get("/me").status_code == 303
+
+
 def test_a_handle_or_an_address_names_nobody(site: TestClient, provider: Provider) -> None:
     known = NETWORK.person(0).accounts[0]
     for name in (known["handle"], known["contact"]):

@@ -22,14 +22,13 @@ from typing import Any
 
 from demur import erasure
 from demur.clock import iso
-from demur.corpus import read_manifest
 from demur.errors import RefusedError
 from demur.flows.build import train_model
 from demur.flows.erase import Erased, erase, first_effect
 from demur.flows.hold import place_hold, stops
 from demur.flows.left import alone
-from demur.flows.parts import Parts, current, kept_policy
-from demur.flows.pending import pending, standing_corpus, urgent, waiting_for
+from demur.flows.parts import Parts, current
+from demur.flows.pending import erases_itself, pending, standing_corpus, urgent, waiting_for
 from demur.flows.service import Service
 from demur.notice.counting import campaign_rows, progress_of
 from demur.store import read_json, write_json
@@ -97,12 +96,10 @@ def _waits(parts: Parts, at: datetime) -> bool:
 
 
 def _may_erase(parts: Parts, at: datetime) -> bool:
-    corpus = standing_corpus(parts)
-    if corpus is None:
+    if standing_corpus(parts) is None:
         return False
-    inputs = read_manifest(corpus).inputs
     everything = any(one.whole and one.takes_out for one in stops(parts, Stage.BUILDS, at=at))
-    return kept_policy(parts.workspace, inputs["policy"])[1].erase_on_objection and not everything
+    return erases_itself(parts) and not everything
 
 
 # Beside the site -----------------------------------------------------------------------------------------------------

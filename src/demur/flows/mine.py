@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from demur.clock import parse
 from demur.corpus import read_manifest
+from demur.errors import RefusedError
 from demur.flows.media import media_builds
 from demur.flows.mine_index import EXCERPT, items_of
 from demur.flows.parts import Parts, current, kept_policy
@@ -44,22 +45,24 @@ def person_named(parts: Parts, name: str) -> str:
     """Return the person of a person id or an account id; the name itself when nobody has it (yet).
 
     Handles and addresses do not count: members can choose those, and would be somebody else.
+
+    Raises:
+        RefusedError: a person is called so, and an account of somebody else.
     """
-    newest: tuple[float, float] | None = None
-    owner = name
-    for candidate in parts.registry.find(name):
-        if candidate == name:
-            return name
-        for row in parts.registry.about(candidate)["accounts"]:
-            told = (row["valid_at"].timestamp() if row["valid_at"] else float("-inf"), row["recorded_at"].timestamp())
-            if row["account_id"] == name and (newest is None or told > newest):
-                newest, owner = told, row["person_id"]
+    owner = parts.registry.owner_of(name)
+    if owner is None or owner == name:
+        return name
+    if any(row["person_id"] == name for row in parts.registry.about(name)["accounts"]):
+        raise RefusedError(
+            "expected a name of one person, found a person and an account of somebody else that are both called so; "
+            "give people and accounts ids that differ, or correct account_prefix in site.toml"
+        )
     return owner
 
 
 def people_of(parts: Parts, person: str) -> list[str]:
     """Return a person's id and all linked ones."""
-    return parts.registry.everyone_linked([person])
+    return parts.registry.same_as(person)
 
 
 # Standing ----------------------------------------------------------------------------------------------------------

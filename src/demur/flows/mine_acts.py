@@ -7,7 +7,7 @@ from datetime import datetime
 
 from demur.errors import RefusedError
 from demur.flows.mine import people_of, standing_of
-from demur.flows.objection import by_person, object_now, withdraw
+from demur.flows.objection import by_person, object_now, take_back
 from demur.flows.service import Service
 from demur.notice.letters import PAGE_LINK_GOOD, LetterKind, Sent, letter, of_person, queue
 from demur.notice.reached import reached
@@ -39,7 +39,7 @@ def send_link(service: Service, address: str) -> None:
     if not told or "@" not in told or len(told) > 320:
         return
     sent: set[str] = set()
-    for person in sorted({one for form in (told, told.lower()) for one in service.parts.registry.find(form)}):
+    for person in service.parts.registry.find(told):
         to = service.parts.registry.reach([person])[person]
         if person in sent:
             continue
@@ -96,16 +96,7 @@ def withdraw_from_page(service: Service, person: str) -> Kept:
         raise RefusedError("expected an objection in force, found none; there is nothing to withdraw")
     if standing.compromised:
         raise RefusedError("expected no compromise of an account, found one; a withdrawal would be void")
-    at = service.clock()
-    kept, _ = withdraw(service.parts, person, at=at)
-    to = service.parts.registry.reach([person])[person]
-    if to.contact is not None:
-        queue(
-            service.notice, kind=LetterKind.WITHDRAWAL_CONFIRMED, key=f"withdrawal:{kept.event_id}", person_id=person,
-            language=to.language or "en", address=to.contact,
-            facts={"reference": kept.objection_id, "withdrawn_at": kept.said_at}, at=at,
-        )  # fmt: skip
-    return kept
+    return take_back(service, person)
 
 
 def objection_of(service: Service, person: str, reference: str) -> Kept | None:

@@ -63,7 +63,8 @@ def proofs_of(service: Service, person: str) -> list[dict[str, Any]]:
         notices: list[dict[str, Any]] = proof(service, person)["notices"]
     except InputError:
         return []
-    return notices
+    mine = set(people_of(service.parts, person))
+    return [one for one in notices if one["person"] in mine]
 
 
 def _words(one: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from demur.i18n.authorities import authority
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.lineage import SealedFile
 from demur.notice import letters
-from demur.notice.reached import Reached, leave_out
+from demur.notice.reached import Reached, leave_out, reached
 from demur.objections.facts import seal, unseal
 from demur.objections.receipt import Context, make_receipt
 from demur.objections.scope import parts_of
@@ -112,40 +113,53 @@ def record_again(parts: Parts, facts: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What of a person's is in the corpora and models that are here."""
+    """What of a person's is here."""
 
     records: int
-    corpora: tuple[str, ...]
-    models: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of corpora, media builds, and models."""
 
 
 def used_before(parts: Parts, people: Iterable[str]) -> dict[str, Used]:
-    """Return for each person how many records of a corpus they have a part in, and which models learned it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+    """Return for each person how many records they have a part in, text or pictures, and which models learned them."""
     from demur.flows.pending import whole_corpora
     from demur.training import read_model
 
     wanted = sorted(set(people))
     records: dict[str, int] = {}
-    corpora: dict[str, list[str]] = {}
-    for corpus in whole_corpora(parts):
-        sealed = SealedFile(corpus / "sealed" / "lineage.sealed", "lineage", secret=parts.keys.secret("lineage"))
-        few = len(wanted) <= sealed.buckets // 2
-        seen: set[tuple[str, str]] = set()
-        for table in (part for one in wanted for part in sealed.bucket(one)) if few else sealed.all():
-            mine = table.filter(pc.is_in(table["person_id"], pa.array(wanted, pa.string())))
-            seen.update(zip(mine["person_id"].to_pylist(), mine["record_id"].to_pylist(), strict=True))
-        for person, count in Counter(person for person, _ in seen).items():
-            records[person] = max(records.get(person, 0), count)
-            corpora.setdefault(person, []).append(corpus.name)
+    held: dict[str, list[str]] = {}
     made = [read_model(path.parent) for path in sorted(parts.workspace.models.glob("*/manifest.json"))]
-    models = [(one.model_id, one.corpus_id) for one in made if one.status != "destroyed"]
-    return {
-        person: Used(records[person], tuple(held), tuple(name for name, corpus in models if corpus in held))
-        for person, held in corpora.items()
-    }
+    for corpus in whole_corpora(parts):
+        models = [one.model_id for one in made if one.status != "destroyed" and one.corpus_id == corpus.name]
+        builds = [path.parent for path in parts.workspace.media_builds.glob(f"{corpus.name}/[!.]*/manifest.json")]
+        here: Counter[str] = Counter()
+        for folder, kind, names in (
+            (corpus, "lineage", [corpus.name, *models]),
+            *((build, kind, [build.name]) for build in builds for kind in ("media", "shown")),
+        ):
+            found = _parts_of(parts, folder, kind, wanted)
+            here += found
+            for person in found:
+                held.setdefault(person, []).extend(names)
+        records |= {person: max(count, records.get(person, 0)) for person, count in here.items()}
+    return {person: Used(records[person], tuple(sorted(set(names)))) for person, names in held.items()}
+
+
+def _parts_of(parts: Parts, folder: Path, kind: str, wanted: Sequence[str]) -> Counter[str]:
+    """Return how many records some people have a part in, by the sealed tables of one kind in a folder."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    path = folder / "sealed" / f"{kind}.sealed"
+    if not path.exists():
+        return Counter()
+    sealed = SealedFile(path, kind, secret=parts.keys.secret("lineage"))
+    few = len(wanted) <= sealed.buckets // 2
+    seen: set[tuple[str, str]] = set()
+    for table in (part for one in wanted for part in sealed.bucket(one)) if few else sealed.all():
+        mine = table.filter(pc.is_in(table["person_id"], pa.array(wanted, pa.string())))
+        seen.update(zip(mine["person_id"].to_pylist(), mine["record_id"].to_pylist(), strict=True))
+    return Counter(person for person, record in seen if record is not None)
 
 
 def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> int:
@@ -153,7 +167,9 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
 
     Who objected to everything gets no notice any more that has not gone out.
     """
-    told = [one for one in done if one.kept.person_id and not one.kept.repeated]
+    from demur.flows.pending import erases_itself
+
+    told = [one for one in done if one.kept.person_id and not (one.kept.repeated or one.kept.taken_back)]
     if not told:
         return 0
     reach = service.parts.registry.reach({str(one.kept.person_id) for one in told})
@@ -161,15 +177,17 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
     if gone:
         leave_out(service.notice, {each for one in gone for each in reach[str(one.person_id)].people}, at)
     used = used_before(service.parts, {member for one in reach.values() for member in one.people})
+    by_itself = erases_itself(service.parts)
     queued: list[letters.Letter] = []
     for one in told:
         to = reach[str(one.kept.person_id)]
         if to.contact is not None:
-            queued.append(_letter(one, to, to.contact, [used[each] for each in to.people if each in used]))
+            theirs = [used[each] for each in to.people if each in used]
+            queued.append(_letter(one, to, to.contact, theirs, by_itself=by_itself))
     return sum(number is not None for number in letters.queue_all(service.notice, queued, at))
 
 
-def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used]) -> letters.Letter:
+def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used], *, by_itself: bool) -> letters.Letter:
     kept, language = done.kept, done.reached.language if done.reached else to.language or "en"
     country = (done.reached.country if done.reached else None) or to.country
     facts: dict[str, Any] = {"reference": kept.objection_id}
@@ -181,7 +199,7 @@ def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used]) -> letter
         facts |= {
             "objected_at": kept.said_at,
             "scope": _scope_with_accounts(kept, to, language),
-            "used_before": _used_text(used, language),
+            "used_before": _used_text(used, language, by_itself=by_itself),
             "authority": f"{complain.name} ({complain.url})",
             "undo": kept.door in OPEN_DOORS,
         }
@@ -200,12 +218,15 @@ def _scope_with_accounts(kept: Kept, to: Reach, language: str) -> str:
     return f"{covered} {phrase('objection.mail_accounts', language, accounts=', '.join(to.accounts))}"
 
 
-def _used_text(used: Sequence[Used], language: str) -> str:
+def _used_text(used: Sequence[Used], language: str, *, by_itself: bool) -> str:
     if not used:
         return phrase("objection.mail_used_nothing", language)
-    names = sorted({name for one in used for name in (*one.corpora, *one.models)})
+    names = ", ".join(sorted({name for one in used for name in one.names}))
     records = sum(one.records for one in used)
-    return phrase("objection.mail_used", language, records=records, names=", ".join(names))
+    if by_itself:
+        return phrase("objection.mail_used", language, records=records, names=names)
+    said = [f"{phrase('me.where_records', language)}: {records}", phrase("me.items_in", language, names=names)]
+    return f"{'. '.join(said)}. {phrase('notice.afterwards_kept', language)}"
 
 
 def scope_text(kept: Kept, language: str) -> str:
@@ -253,6 +274,39 @@ def follow_up(pairs: Sequence[tuple[Any, Done]]) -> None:
     log_kept(service.parts, [one.kept for one in fresh])
 
 
+def match(service: Service, reference: str, person: str) -> Kept:
+    """Say whose a waiting objection is: it counts from when it was said, is confirmed to the person, and is logged.
+
+    Raises:
+        InputError: no objection of that reference waits.
+    """
+    at = service.clock()
+    kept = service.parts.registry.match_objection(reference, person, recorded_at=at)
+    queue_letters(service, [Done(kept, None, None)], at=at)
+    log_kept(service.parts, [kept])
+    return kept
+
+
+def match_waiting(service: Service) -> int:
+    """Match what waits to whom its address or its link belongs, now that somebody knows; return how many.
+
+    An account or a campaign may come after the no: by an import, or with a backup. By other names staff decide.
+    """
+    registry = service.parts.registry
+    found = registry.addressed()
+    links = {row["objection_id"]: number for row in registry.unmatched() if (number := _delivery(row)) is not None}
+    whose = reached(service.notice, set(links.values())) if links else {}
+    found |= {name: whose[number].person_id for name, number in links.items() if number in whose}
+    for reference, person in sorted(found.items()):
+        match(service, reference, person)
+    return len(found)
+
+
+def _delivery(row: Mapping[str, Any]) -> int | None:
+    told = orjson.loads(row.get("claim") or "{}").get("delivery", "")
+    return int(told) if told.isdecimal() else None
+
+
 def step(service: Service) -> int:
     """Log what the registry knows and the ledger does not, one page; 0 = this process has seen everything for now.
 
@@ -263,6 +317,7 @@ def step(service: Service) -> int:
     if look.done and time.monotonic() < look.again:
         return 0
     if look.done or look.begun is None:
+        match_waiting(service)
         since = None if look.begun is None else look.begun - OVERLAP
         look.after, look.done, look.begun, look.since = None, False, at, since
     page = service.parts.registry.objections_page(look.after, rows=PAGE_ROWS, since=look.since)

@@ -14,6 +14,7 @@ from demur.flows.objection import Asked, by_claim, by_person, commit
 from demur.flows.service import Service
 from demur.objections.bulk import Line
 from demur.objections.signals import OUTWARD_HEADERS, OUTWARD_META, read_at_declaration
+from demur.people import Kept
 
 BATCH = 1_000
 
@@ -26,7 +27,21 @@ class LineAnswer:
     reference: str | None
     """``None``: the line named nobody."""
     state: str
-    """``in_force``, ``in_force_before``, ``waiting`` (nobody could be matched yet), ``names_nobody``."""
+    """As ``states_of`` says it, or ``in_force_before``, or ``names_nobody``."""
+
+
+def states_of(service: Service, kept: Iterable[Kept]) -> dict[str, str]:
+    """Return event → how an objection stands for the items of whoever it is about.
+
+    ``in_force``; ``taken_back``: the person withdrew after it was said; ``waiting``: nobody of that name is known, or
+    has an account here yet.
+    """
+    listed = list(kept)
+    covered = service.parts.registry.with_account({one.person_id for one in listed if one.person_id})
+    return {
+        one.event_id: "waiting" if one.person_id not in covered else "taken_back" if one.taken_back else "in_force"
+        for one in listed
+    }
 
 
 def object_for_list(service: Service, lines: Iterable[Line], *, door: str = "bulk") -> Iterator[LineAnswer]:
@@ -37,9 +52,10 @@ def object_for_list(service: Service, lines: Iterable[Line], *, door: str = "bul
             by_claim(service, line.claim, door=door, said_at=line.said_at, kinds=line.kinds, services=line.services)
             for line in named
         ]
-        answers = {line.number: done for line, done in zip(named, _record(asked), strict=True)}
+        answers = {line.number: done.kept for line, done in zip(named, _record(asked), strict=True)}
+        states = states_of(service, answers.values())
         for line in batch:
-            yield _answer(line.number, answers.get(line.number))
+            yield _answer(line.number, answers.get(line.number), states)
 
 
 def _batched(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -56,11 +72,11 @@ def _record(asked: list[Asked]) -> list[Done]:
     return done
 
 
-def _answer(line: int, done: Done | None) -> LineAnswer:
-    if done is None:
+def _answer(line: int, kept: Kept | None, states: Mapping[str, str]) -> LineAnswer:
+    if kept is None:
         return LineAnswer(line, None, "names_nobody")
-    state = "waiting" if done.kept.person_id is None else "in_force_before" if done.kept.repeated else "in_force"
-    return LineAnswer(line, done.kept.objection_id, state)
+    state = states[kept.event_id]
+    return LineAnswer(line, kept.objection_id, "in_force_before" if kept.repeated and state == "in_force" else state)
 
 
 def object_by_flags(service: Service) -> list[Done]:
@@ -73,12 +89,15 @@ def object_by_flags(service: Service) -> list[Done]:
 
 
 def object_by_declarations(service: Service, lines: Iterable[bytes]) -> list[Done]:
-    """Record the objections in AT-protocol declarations, one JSON object a line: ``account_id`` and ``record``."""
+    """Record the objections in AT-protocol declarations: a JSON object a line, ``account_id`` or DID, ``record``."""
+    from demur.intake.bluesky import SERVICE
+
     asked: list[Asked] = []
     for line in lines:
         told = _object(line)
-        record, account = told.get("record"), told.get("account_id") or told.get("did")
+        record, account = told.get("record"), str(told.get("account_id") or told.get("did") or "")
         refusal = read_at_declaration(record) if isinstance(record, Mapping) else None
+        account = f"{SERVICE}:{account}" if account.startswith("did:") else account
         if refusal is not None and account:
             asked.append(by_claim(service, {"account_id": account}, door="signal", said_at=refusal.said_at))
     return [one for start in range(0, len(asked), BATCH) for one in _record(asked[start : start + BATCH])]

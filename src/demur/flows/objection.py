@@ -211,6 +211,18 @@ def undo(service: Service, token: str) -> Undoable | None:
     return found
 
 
+def take_back(service: Service, person: str) -> Kept:
+    """Record that somebody takes everything back, confirm it to the address on file, and log it (OBJ-08).
+
+    A face has checked login and confirmation; whoever did not do it learns of it by the letter.
+    """
+    told, at = Told("web", person_id=person), service.clock()
+    reference = reference_of(service.parts.keys, told, at, "W")
+    kept = service.parts.registry.take_back(person, recorded_at=at, reference=reference)
+    follow_up([(Asked(service, told), Done(kept, None, None))])
+    return kept
+
+
 def withdraw(parts: Parts, person: str, *, at: datetime, door: str = "web") -> tuple[Kept, int]:
     """Record and log that somebody takes everything back; a face has checked login and confirmation (OBJ-08)."""
     reference = reference_of(parts.keys, Told(door, person_id=person), at, "W")

@@ -24,7 +24,6 @@ from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
 from demur.flows.left import alone, beside
-from demur.flows.objected import Done, log_kept, queue_letters
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import pending
 from demur.flows.service import Service
@@ -59,6 +58,7 @@ class Overview:
     """``None`` = fewer than five."""
     unmatched: int
     oldest_unmatched_at: datetime | None
+    """When the oldest of them was said: a letter waits from the day on which it came, not from when it was entered."""
     pending: dict[str, int]
     """What waits for an erasure: kind → how many."""
     holds: int
@@ -81,7 +81,7 @@ def overview(service: Service, scope: Collection[str] | None, at: datetime) -> O
         people=None if narrow else parts.registry.how_many(),
         objected=small(told.people),
         unmatched=len(queue),
-        oldest_unmatched_at=min((row["recorded_at"] for row in queue), default=None),
+        oldest_unmatched_at=min((row["valid_at"] for row in queue), default=None),
         pending={} if narrow else _waiting(parts),
         holds=sum(hold.in_force(at) for hold in holds(service, scope)),
         campaigns=sum(one.status == CampaignStatus.RUNNING for one in campaigns(service, scope)),
@@ -100,9 +100,9 @@ def _waiting(parts: Parts) -> dict[str, int]:
     return found
 
 
-def overdue(recorded_at: datetime, at: datetime) -> bool:
+def overdue(since: datetime, at: datetime) -> bool:
     """Say whether something has waited for longer than an answer may take (GDPR art. 12(3); alarm before, OBJ-12)."""
-    return at - recorded_at > _ANSWER - timedelta(days=6)
+    return at - since > _ANSWER - timedelta(days=6)
 
 
 def campaigns(service: Service, scope: Collection[str] | None) -> list[CampaignRow]:
@@ -162,17 +162,6 @@ def objections(service: Service, scope: Collection[str] | None, at: datetime, *,
     return Objections(
         small(told.people), small(told.withdrawn), **axes, days=every_day(told.by["day"], until=at.date(), days=days)
     )
-
-
-def match_objection(service: Service, reference: str, person: str, *, at: datetime) -> None:
-    """Say whose an unmatched objection is: it counts from when it was said, is logged, and is confirmed to the person.
-
-    Raises:
-        InputError: no objection of that reference waits.
-    """
-    kept = service.parts.registry.match_objection(reference, person, recorded_at=at)
-    log_kept(service.parts, [kept])
-    queue_letters(service, [Done(kept, None, None)], at=at)
 
 
 # People ------------------------------------------------------------------------------------------------------------

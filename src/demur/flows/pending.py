@@ -15,7 +15,7 @@ from demur import erasure
 from demur.clock import parse
 from demur.corpus import read_manifest
 from demur.errors import RefusedError
-from demur.flows.parts import Parts, current
+from demur.flows.parts import Parts, current, kept_policy
 from demur.intake import state_digest
 from demur.people import Restriction
 
@@ -99,6 +99,17 @@ def standing_corpus(parts: Parts) -> Path | None:
         return parse(inputs["known_at"]), parse(inputs["narrowed_at"]), corpus.name
 
     return max(whole_corpora(parts), key=age, default=None)
+
+
+def erases_itself(parts: Parts) -> bool:
+    """Say whether an objection takes out by itself what was used before (policy: ``erase_on_objection``; OBJ-06).
+
+    With nothing that could have been used, it does.
+    """
+    corpus = standing_corpus(parts)
+    if corpus is None:
+        return True
+    return kept_policy(parts.workspace, read_manifest(corpus).inputs["policy"])[1].erase_on_objection
 
 
 def whole_corpora(parts: Parts) -> list[Path]:

@@ -271,7 +271,7 @@ def _tell_uploaders(service: Service, number: int) -> None:
     """Tell whoever made a confirmed item, once a request, without a word about who asked."""
     confirmed = [one for one in service.requests.proposals(number) if one.verdict is Verdict.CONFIRMED]
     accounts = sorted({one.account_id for one in confirmed if one.account_id})
-    owners = {account: people[0] for account in accounts if (people := service.parts.registry.find(account))}
+    owners = {account: person for account in accounts if (person := service.parts.registry.owner_of(account))}
     reached = service.parts.registry.reach(sorted(set(owners.values())))
     for person, how in reached.items():
         items = [one.item_id for one in confirmed if owners.get(one.account_id or "") == person]

@@ -24,7 +24,7 @@ from demur.flows.letters import surroundings
 from demur.flows.parts import kept_policy
 from demur.flows.service import Service
 from demur.notice.campaigns import campaign_of
-from demur.notice.channels import channel_named
+from demur.notice.channels import channel_for_notices
 from demur.notice.deliveries import Deliveries, Leased
 from demur.notice.pacing import Rates
 from demur.notice.render import Addressee, Renderer
@@ -59,7 +59,7 @@ def send(
         seconds: end after about so long; ``None`` = go on.
 
     Raises:
-        ConfigError: a channel is not installed, or the relay refuses the login.
+        ConfigError: a channel is not installed, a site that people reach has no relay, or that refuses the login.
         OutsideError: the database is away.
     """
     ledger = Deliveries(service.notice, service.parts.keys.secret("backoff"), until=until)
@@ -78,7 +78,7 @@ def send(
     with _signals() as told:
         sender = Sender(
             ledger,
-            channels or {name: channel_named(name, around) for name in names},
+            channels or {name: channel_for_notices(name, around) for name in names},
             renderers.render,
             service.clock,
             worker=f"{this_worker()}/{threading.get_ident()}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +52,28 @@ def channel_named(name: str, around: Surroundings) -> Channel:
         )
     made: Channel = known[name].load()(around)
     return made
+
+
+def channel_for_notices(name: str, around: Surroundings) -> Channel:
+    """Return a channel whose results start clocks: the file outbox only on a machine to try demur on.
+
+    Raises:
+        ConfigError: no such channel is installed, or a site that people reach has no relay.
+    """
+    if name == EMAIL and not around.site.relay.host and not _is_loopback(around.site.origin):
+        raise ConfigError(
+            "expected the host of a relay in site.toml, found none: notices would become files that nobody gets, and "
+            "count as delivered; add [relay], see docs/mail.md"
+        )
+    return channel_named(name, around)
+
+
+def _is_loopback(origin: str) -> bool:
+    name = urlsplit(origin).hostname or ""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def email(around: Surroundings) -> Channel:

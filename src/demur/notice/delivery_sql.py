@@ -67,9 +67,11 @@ class Statements:
             "UPDATE notice_attempts SET result_at = :at, outcome = g.outcome, code = g.code FROM {g} "
             "WHERE notice_attempts.number = g.number AND notice_attempts.attempt = g.attempt AND result_at IS NULL",
         )
+        # Never before it was taken, though the clock went back since: what came back does not count as delivered.
         self.reported = self._joined(
             RESULTS,
-            "UPDATE notice_attempts SET result_at = :at, outcome = g.outcome, code = g.code FROM {g} "
+            "UPDATE notice_attempts SET result_at = CASE WHEN result_at > :at THEN result_at ELSE :at END, "
+            "outcome = g.outcome, code = g.code FROM {g} "
             "WHERE notice_attempts.number = g.number AND notice_attempts.attempt = g.attempt "
             "AND coalesce(notice_attempts.outcome, 'accepted') = 'accepted'",
         )

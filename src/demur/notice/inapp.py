@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from demur.clock import micros
 from demur.notice.book import NoticeBook
 from demur.notice.channels import IN_APP, Surroundings
-from demur.notice.schema import APP_MESSAGES, CAMPAIGNS, DELIVERIES
+from demur.notice.schema import APP_MESSAGES, CAMPAIGNS, DELIVERIES, LEFT_OUT
 from demur.store.keys import KeyRing
 from demur.terms.notice import DeliveryState, Outcome, Outgoing, Result
 from demur.terms.people import CLOCK_STATUSES, CampaignStatus
@@ -93,7 +93,9 @@ def unseen(book: NoticeBook, person_id: str, *, most: int = 20) -> list[dict[str
     query = sa.select(APP_MESSAGES.c.body).join(DELIVERIES, DELIVERIES.c.number == APP_MESSAGES.c.number)
     query = query.join(CAMPAIGNS, CAMPAIGNS.c.campaign_id == DELIVERIES.c.campaign_id)
     query = query.where(
-        APP_MESSAGES.c.person_id == person_id, APP_MESSAGES.c.state != "seen", CAMPAIGNS.c.status.in_(_SHOWN)
+        APP_MESSAGES.c.person_id == person_id,
+        APP_MESSAGES.c.state.not_in(("seen", LEFT_OUT)),
+        CAMPAIGNS.c.status.in_(_SHOWN),
     )
     with book.database.reading() as connection:
         bodies = connection.scalars(query.order_by(APP_MESSAGES.c.number.desc()).limit(most)).all()

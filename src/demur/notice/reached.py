@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from demur.clock import micros
 from demur.notice.book import NoticeBook
-from demur.notice.schema import DELIVERIES
+from demur.notice.schema import APP_MESSAGES, DELIVERIES, LEFT_OUT
 from demur.terms.notice import DeliveryState, Excluded
 
 
@@ -33,7 +33,9 @@ def leave_out(book: NoticeBook, people: Iterable[str], at: datetime) -> int:
     waiting = table.c.state.in_([state.value for state in states])
     gone = {"state": DeliveryState.EXCLUDED.value, "detail": Excluded.OBJECTED.value, "state_at": micros(at)}
     change = sa.update(table).values(**gone, lease_until=None, leased_by=None)
+    shown = APP_MESSAGES.c.person_id.in_(wanted), APP_MESSAGES.c.state != DeliveryState.SEEN.value
     with book.database.writing() as connection:
+        connection.execute(sa.update(APP_MESSAGES).where(*shown).values(state=LEFT_OUT))  # the app asks no more either
         return int(connection.execute(change.where(table.c.person_id.in_(wanted), waiting)).rowcount)
 
 

@@ -158,13 +158,15 @@ LETTERS = Table(
 )
 """Single mails: confirmations, answers, links to the own page."""
 
+LEFT_OUT = "left_out"
+"""State of a notice in the app whose person has objected: it is shown no more (OBJ-05)."""
 APP_MESSAGES = Table(
     "notice_app_messages",
     METADATA,
     Column("number", BigInteger, primary_key=True),  # of the delivery
     Column("person_id", Text, nullable=False),
     Column("body", Text, nullable=False),  # JSON as the app gets it
-    Column("state", Text, nullable=False),  # waiting, posted, pulled, seen, dead
+    Column("state", Text, nullable=False),  # waiting, posted, pulled, seen, dead, left_out
     Column("attempt", Integer, nullable=False),
     Column("not_before", BigInteger, nullable=False),
     Column("made_at", BigInteger, nullable=False),

@@ -6,10 +6,9 @@ Whatever else a line says that cannot be read makes it an objection to everythin
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,7 +17,7 @@ from demur.clock import parse
 
 NAMES = ("person_id", "account_id", "handle", "contact")
 """Columns or members that say who; one is enough."""
-MAX_LINES = 1_000_000
+_DAY = timedelta(days=1, microseconds=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +38,48 @@ def read_lines(text: str) -> Iterator[Line]:
     >>> [line.claim for line in read_lines("account_id,kinds\nm:1,photo;reel\n")]
     [{'account_id': 'm:1'}]
     """
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
     for number, row in rows:
-        if number > MAX_LINES:
-            return
         claim = {name: row[name].strip() for name in NAMES if isinstance(row.get(name), str) and row[name].strip()}
-        yield Line(number, claim, _listed(row.get("kinds")), _listed(row.get("services")), _instant(row.get("said_at")))
+        yield Line(number, claim, _listed(row.get("kinds")), _listed(row.get("services")), said_at(row.get("said_at")))
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    sample = text[:4096].partition("\n")[0]
-    reader = csv.DictReader(
-        io.StringIO(text, newline=None), delimiter="\t" if "\t" in sample else ",", restkey="", strict=False
-    )
+    """Yield rows with the number of their last line.
+
+    A name never goes over several lines: where one does, a quotation mark was forgotten, and each line is read alone.
+    """
+    lines = [f"{line}\n" for line in text.split("\n")]
+    mark = "\t" if "\t" in lines[0][:4096] else ","
+    names = [name.strip().strip('"').lower() for name in lines[0].split(mark)]
+    reader = csv.DictReader(lines[1:], names, delimiter=mark, restkey="", strict=False)
+    done = 0
     try:
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         for row in reader:
-            yield reader.line_num, row
-    except csv.Error:  # a field beyond the limit, a null byte: the rest cannot be told apart
-        yield reader.line_num + 1, {}
+            if any("\n" in str(row.get(name)) for name in NAMES):
+                yield from _alone(lines, done + 1, reader.line_num + 1, names, mark)
+            else:
+                yield reader.line_num + 1, row
+            done = reader.line_num
+    except csv.Error:  # a field beyond the limit: that quotation mark again
+        yield from _alone(lines, done + 1, len(lines), names, mark)
+
+
+def _alone(
+    lines: Sequence[str], first: int, last: int, names: Sequence[str], mark: str
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(lines[first:last], start=first + 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, next(csv.DictReader([line], names, delimiter=mark, restkey="", strict=False))
+        except csv.Error:
+            yield number, {}
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -81,8 +98,15 @@ def _listed(value: Any) -> tuple[str, ...] | None:
     return tuple(one.strip() for one in value if isinstance(one, str) and one.strip()) or None
 
 
-def _instant(value: Any) -> datetime | None:
+def said_at(text: Any) -> datetime | None:
+    """Return when something was said, of a day alone its end: a withdrawal earlier on that day takes nothing back.
+
+    >>> said_at("2026-05-01").isoformat(), said_at("then")
+    ('2026-05-01T23:59:59.999999+00:00', None)
+    """
     try:
-        return parse(value) if isinstance(value, str) and value.strip() else None
+        told = text.strip() if isinstance(text, str) else ""
+        found = parse(told) if told else None
+        return found + _DAY if found and len(told) <= len("2026-05-01") else found
     except (ValueError, OverflowError):
         return None

@@ -6,9 +6,9 @@ May touch: the registry's database, the folder that it exports to. May not: read
 clock, send anything. Read first: standing.py and epochs.py (the rules, pure), schema.py, registry.py; docs/registry.md.
 """
 
-from demur.people.events import DOORS, FORMS
+from demur.people.events import DOORS, FORMS, OPEN_DOORS
 from demur.people.loading import Recorded, identifier_hash
-from demur.people.objecting import OPEN_DOORS, Kept, Reach, Told, place_of
+from demur.people.objecting import Kept, Reach, Told, place_of
 from demur.people.registry import Registry
 from demur.people.restrictions import Restriction
 

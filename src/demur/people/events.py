@@ -21,6 +21,8 @@ from demur.terms.people import Act, AgeSource, CampaignStatus, Delivery, Status
 
 DOORS = frozenset({"web", "link", "one_click", "api", "staff", "bulk", "signal", "suppression"})
 """Ways in which an objection can come."""
+OPEN_DOORS = frozenset({"link", "one_click"})
+"""Doors that whoever has a forwarded mail can use; what came by them can be taken back with one click (OBJ-08)."""
 
 
 def _text(value: Any) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
 from demur.people import schema
 from demur.people.dossier import View
+from demur.people.instants import FOREVER
 
 LINK = "link"
 UNLINK = "unlink"
@@ -42,7 +44,7 @@ def read_links(connection: sa.Connection, view: View) -> Links:
     """Return all groups known by ``known_at``; their number is small beside that of the people."""
     found = Links()
     early, late = _told(connection, view)
-    for person, other, is_late in _shared(connection, view, found):
+    for person, other, is_late in (*_shared(connection, view, found), *_claimed_later(connection, view)):
         (late if is_late else early).append((person, other))
     found.base = {person: frozenset(group) for person, group in _groups(early).items()}
     found.now = _groups([*early, *late])
@@ -89,6 +91,34 @@ def _shared(connection: sa.Connection, view: View, found: Links) -> Iterable[tup
         told = sorted((recorded_at, person) for person, recorded_at in owners.items())
         for recorded_at, person in told[1:]:
             yield told[0][1], person, recorded_at > view.base
+
+
+def claimed_later(objected: sa.ColumnElement[bool], known_at: int = FOREVER, base: int = FOREVER) -> sa.Select[Any]:
+    """Return the query for accounts with objections under their own id that were somebody's all along, and whose.
+
+    An account that nobody claims is its own person, and so is whoever objects under its id. An id that has an account
+    by another name is a person's, whatever else is called so.
+
+    Args:
+        objected: whether somebody objected under an account's id.
+        known_at: only claims recorded by then.
+        base: only people with an account recorded by then are people.
+    """
+    accounts, other = schema.ACCOUNTS.c, schema.ACCOUNTS.alias().c
+    person = sa.exists().where(other.person_id == accounts.account_id, other.recorded_at <= base)
+    known = accounts.recorded_at <= known_at
+    return sa.select(schema.ACCOUNTS).where(objected, accounts.valid_at.is_(None), known, ~person)
+
+
+def _claimed_later(connection: sa.Connection, view: View) -> Iterable[tuple[str, str, bool]]:
+    """Accounts under whose own id somebody objected before it was told whose they are: from always on, that one's."""
+    objections = schema.OBJECTIONS.c
+    said = sa.select(sa.func.min(objections.recorded_at))
+    objected = sa.select(objections.person_id).where(objections.recorded_at <= view.known_at)
+    query = claimed_later(schema.ACCOUNTS.c.account_id.in_(objected), view.known_at, view.base)
+    for row in connection.execute(query).all():
+        first = connection.execute(said.where(objections.person_id == row.account_id)).scalar_one()
+        yield row.account_id, row.person_id, max(first, row.recorded_at) > view.base
 
 
 def _unclaimed(table: sa.Table, view: View) -> sa.Select[tuple[str]]:

@@ -5,7 +5,7 @@ Point queries only; the standing of everybody is streams.py's work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from demur.clock import from_micros
 from demur.people import schema
 from demur.people.events import handle_key
 from demur.people.instants import FOREVER, day
-from demur.people.links import LINK
+from demur.people.links import LINK, claimed_later
 from demur.terms.people import Act
 
 _INSTANTS = frozenset(
@@ -25,18 +25,51 @@ _LISTS = frozenset({"kinds", "services", "countries", "people"})
 
 
 def linked(connection: sa.Connection, person_id: str) -> list[str]:
+    """Return the ids that are one human being by the last word on each pair, sorted, the id itself among them.
+
+    Whoever turned out to be somebody else is shown nothing of them any more.
+    """
+    return _group(connection, person_id, lambda told: max(told)[-1])
+
+
+def ever_linked(connection: sa.Connection, person_id: str) -> list[str]:
     """Return the ids that were ever told to be the same human being, sorted, the id itself among them."""
+    return _group(connection, person_id, lambda told: any(word[-1] for word in told))
+
+
+_Words = list[tuple[int, int, bool]]
+"""What was told of a pair: since when, learnt when, whether they are one."""
+
+
+def _group(connection: sa.Connection, person_id: str, is_one: Callable[[_Words], bool]) -> list[str]:
     table = schema.LINKS
     group, waiting = {person_id}, [person_id]
     while waiting:
         person = waiting.pop()
-        pairs = sa.select(table.c.person_id, table.c.other_person_id).where(
-            table.c.act == LINK, sa.or_(table.c.person_id == person, table.c.other_person_id == person)
-        )
-        new = {member for pair in connection.execute(pairs) for member in pair} - group
+        about = sa.or_(table.c.person_id == person, table.c.other_person_id == person)
+        told: dict[str, _Words] = {}
+        for row in connection.execute(sa.select(table).where(about)):
+            other = row.other_person_id if row.person_id == person else row.person_id
+            told.setdefault(other, []).append((row.valid_at, row.recorded_at, row.act == LINK))
+        new = {other for other, words in told.items() if is_one(words)}
+        new.update(_own_names(connection, person))
+        waiting.extend(new - group)
         group |= new
-        waiting.extend(new)
     return sorted(group)
+
+
+def _own_names(connection: sa.Connection, person: str) -> Iterator[str]:
+    """Yield accounts of a person under whose own ids somebody objected, and the other way round (links.py)."""
+    for query in _OWN_NAMES:
+        for row in connection.execute(query, {"person": person}):
+            yield from (row.account_id, row.person_id)
+
+
+_OBJECTED = sa.exists().where(schema.OBJECTIONS.c.person_id == schema.ACCOUNTS.c.account_id)
+_OWN_NAMES = tuple(
+    claimed_later(_OBJECTED).where(column == sa.bindparam("person"))
+    for column in (schema.ACCOUNTS.c.person_id, schema.ACCOUNTS.c.account_id)
+)
 
 
 def accounts_of(connection: sa.Connection, person_id: str) -> list[str]:
@@ -47,33 +80,39 @@ def accounts_of(connection: sa.Connection, person_id: str) -> list[str]:
 
 
 def find(connection: sa.Connection, text: str) -> list[str]:
-    """Return the people who go by a text: person id, account id, handle (now or once), address."""
+    """Return the people who go by a text: person id, account id, handle (now or once), address (as told, or small)."""
     accounts, profiles, contacts = schema.ACCOUNTS, schema.PROFILES, schema.CONTACTS
     same = profiles.c.account_id == accounts.c.account_id
     queries = (
         sa.select(accounts.c.person_id).where(sa.or_(accounts.c.person_id == text, accounts.c.account_id == text)),
         sa.select(accounts.c.person_id).join(profiles, same).where(profiles.c.handle_key == handle_key(text)),
-        sa.select(contacts.c.person_id).where(contacts.c.contact == text),
+        sa.select(contacts.c.person_id).where(contacts.c.contact.in_({text, text.lower()})),
     )
     return sorted({person for query in queries for person in connection.execute(query).scalars()})
 
 
-def match(connection: sa.Connection, *, account_id: str | None, handle: str | None, contact: str | None) -> str | None:
-    """Return the one person that a claim names, or ``None`` when it names nobody or several (OBJ-09)."""
+def match(
+    connection: sa.Connection, *, account_id: str | None, handle: str | None, contact: str | None, at: int = FOREVER
+) -> str | None:
+    """Return the one human being that a claim names, or ``None`` when it names nobody or several (OBJ-09).
+
+    A handle of one and an address of another name nobody: somebody must find out whose no it is. An account is
+    whoever's it was when it was said (PPL-06).
+    """
     if account_id:
-        return owner(connection, account_id) or account_id
-    for told in (handle, contact):
-        people = find(connection, told) if told else []
-        if len(people) == 1:
-            return people[0]
-    return None
+        return owner(connection, account_id, at) or account_id
+    found = [find(connection, told) for told in (handle, contact) if told]
+    named = [{linked(connection, person)[0] for person in people} for people in found if people]
+    one = set.intersection(*named) if named else set()
+    return one.pop() if len(one) == 1 else None
 
 
-def owner(connection: sa.Connection, account_id: str) -> str | None:
-    """Return who has an account now; ``None`` when nobody knows it."""
+def owner(connection: sa.Connection, account_id: str, at: int = FOREVER) -> str | None:
+    """Return who has an account at an instant, by default in the end; ``None`` when nobody knows."""
     table = schema.ACCOUNTS
-    query = sa.select(table.c.person_id).where(table.c.account_id == account_id)
-    newest = query.order_by(sa.func.coalesce(table.c.valid_at, -FOREVER).desc(), table.c.recorded_at.desc()).limit(1)
+    since = sa.func.coalesce(table.c.valid_at, -FOREVER)
+    query = sa.select(table.c.person_id).where(table.c.account_id == account_id, since <= at)
+    newest = query.order_by(since.desc(), table.c.recorded_at.desc()).limit(1)
     person: str | None = connection.execute(newest).scalar()
     return person
 
@@ -87,19 +126,28 @@ def unmatched_row(told: str, read: dict[str, Any], recorded_at: int) -> tuple[An
 
 def unmatched(connection: sa.Connection) -> list[dict[str, Any]]:
     """Return what waits: claims that nobody matched, and objections of ids without an account."""
-    objections, accounts, queue = schema.OBJECTIONS, schema.ACCOUNTS, schema.UNMATCHED
+    objections, queue = schema.OBJECTIONS, schema.UNMATCHED
     answered = sa.exists().where(objections.c.objection_id == queue.c.objection_id)
     waiting = [_plain(queue, row) for row in connection.execute(sa.select(queue).where(~answered))]
-    owned = sa.exists().where(accounts.c.person_id == objections.c.person_id)
-    query = sa.select(objections).where(objections.c.act == Act.OBJECT.value, ~owned)
-    waiting += [_plain(objections, row) for row in connection.execute(query)]
+    waiting += [_plain(objections, row) for row in connection.execute(of_nobody())]
     return sorted(waiting, key=lambda row: (row["recorded_at"], row["objection_id"]))
+
+
+def of_nobody(reference: str | None = None) -> sa.Select[Any]:
+    """Return the query for objections of ids without an account that nobody matched; of one reference, or all."""
+    said, other, accounts = schema.OBJECTIONS.c, schema.OBJECTIONS.alias().c, schema.ACCOUNTS.c
+    always = sa.and_(accounts.account_id == said.person_id, accounts.valid_at.is_(None))
+    owned = sa.exists().where(sa.or_(accounts.person_id == said.person_id, always))
+    matched = sa.exists().where(other.objection_id == said.objection_id, other.person_id != said.person_id)
+    query = sa.select(schema.OBJECTIONS).where(said.act == Act.OBJECT.value, ~owned, ~matched)
+    return query if reference is None else query.where(said.objection_id == reference)
 
 
 def about(connection: sa.Connection, person_id: str) -> dict[str, list[dict[str, Any]]]:
     """Return every event of a person, of linked ids and of their accounts."""
     people = linked(connection, person_id)
-    accounts = [*accounts_of(connection, person_id), person_id]
+    unclaimed = [] if owner(connection, person_id) else [person_id]  # then the account is its own person
+    accounts = [*accounts_of(connection, person_id), *unclaimed]
     found: dict[str, list[dict[str, Any]]] = {}
     for name, table in sorted(schema.BY_NAME.items()):
         subject = next(iter(table.columns)).name

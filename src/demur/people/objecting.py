@@ -5,8 +5,8 @@ Decides nothing about items. What stands is read as standing.py reads it, now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,16 +16,13 @@ import sqlalchemy as sa
 from demur.clock import from_micros, micros
 from demur.errors import InputError
 from demur.people import lookup, schema
-from demur.people.events import DOORS, objection_row
+from demur.people.events import DOORS, OPEN_DOORS, objection_row
 from demur.people.instants import ALWAYS, FOREVER
+from demur.people.standing import covers, takes_back
 from demur.people.timeline import Timeline
 from demur.store.database import Row
 from demur.terms.content import Kind, Signal
 from demur.terms.people import Act
-
-OPEN_DOORS = frozenset({"link", "one_click"})
-"""Doors that whoever has a forwarded mail can use; what came by them can be taken back with one click (OBJ-08)."""
-
 
 _SECOND = 1_000_000
 """In microseconds."""
@@ -65,6 +62,8 @@ class Kept:
     """What an unmatched one said about the person, as JSON."""
     repeated: bool = False
     """Whether this one stood before; nothing new was recorded."""
+    taken_back: bool = False
+    """Whether the person withdrew after it was said, and before it came here: it is kept, and not in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,11 @@ def record_batch(
         connection.execute(sa.text("LOCK TABLE objections IN ROW EXCLUSIVE MODE"))
     said = micros(recorded_at)
     at = max(said, database.floor(connection))
-    people = [one.person_id or _match(connection, one.claim) for one in told]
+    people = [one.person_id or _match(connection, one.claim, _said(one, said)) for one in told]
     groups = _groups(database, connection, {person for person in people if person})
     acts = _acts(database, connection, groups)
+    narrow = {person for one, person in zip(told, people, strict=True) if person and one.services}
+    services = _services(database, connection, {groups[person] for person in narrow})
     fresh: list[Row] = []
     queue: list[Row] = []
     kept: list[Kept] = []
@@ -105,22 +106,29 @@ def record_batch(
             queue.append(row)
             kept.append(_of_queue(row))
             continue
-        told_before = acts[groups[person]]
-        begun = [row for row in told_before if row[7] <= said + _SECOND]  # what holds from a later day on is no repeat
-        standing = _standing(begun, read["kinds"], read["services"], closed=one.door not in OPEN_DOORS)
+        group = groups[person]
+        if not set(one.services or ()) <= services.get(group, frozenset()):
+            read["services"] = None
+        standing = _standing(acts[group], read, until=said + _SECOND)
         if standing is not None:
             kept.append(_of_row(standing, repeated=True))
             continue
-        if one.said_at is None:  # said after whatever was taken back by now
-            taken_back = [row[7] for row in told_before if row[3] == Act.WITHDRAW]
-            read["valid_at"] = max([said, *(then + 1 for then in taken_back)])
-        row = schema.event(*objection_row(read), recorded_at=at)
-        told_before.append(row)
+        row = _new(one, read, acts[group], at)
         fresh.append(row)
-        kept.append(_of_row(row))
+        kept.append(replace(_of_row(row), taken_back=row not in _left(acts[group])))
     database.write(connection, schema.OBJECTIONS, fresh)
     database.write(connection, schema.UNMATCHED, queue)
     return kept
+
+
+def _new(one: Told, read: dict[str, Any], told_before: list[Row], at: int) -> Row:
+    """Return the row of an objection that does not stand yet, and put it to what was told before."""
+    if one.said_at is None:  # said after whatever was taken back by now
+        taken_back = [row[7] for row in told_before if row[3] == Act.WITHDRAW]
+        read["valid_at"] = max([read["valid_at"], *(then + 1 for then in taken_back)])
+    row = schema.event(*objection_row(read), recorded_at=at)
+    told_before.append(row)
+    return row
 
 
 def take_back(
@@ -130,8 +138,7 @@ def take_back(
 
     What came through a closed door (login, staff, a signal) stands, and then nothing is taken back at all.
     """
-    if database.is_postgresql:
-        connection.execute(sa.text("LOCK TABLE objections IN SHARE ROW EXCLUSIVE MODE"))
+    _alone(database, connection)
     standing = in_force(database, connection, person)
     if not standing or any(one.door not in OPEN_DOORS for one in standing):
         return None
@@ -142,12 +149,19 @@ def withdraw(
     database: Timeline, connection: sa.Connection, person: str, recorded_at: datetime, reference: str, door: str
 ) -> Kept:
     """Record a withdrawal of everything; the caller has made sure that it is the person."""
+    _alone(database, connection)
     at = max(micros(recorded_at), database.floor(connection))
     said = max([at, *(micros(one.said_at) + 1 for one in in_force(database, connection, person))])
     values = (person, reference, Act.WITHDRAW.value, None, None, door, said)
     row = schema.event(*values, recorded_at=at)
     database.write(connection, schema.OBJECTIONS, [row])
     return _of_row(row)
+
+
+def _alone(database: Timeline, connection: sa.Connection) -> None:
+    """Keep objections waiting until this transaction is over; SQLite has one writer anyway."""
+    if database.is_postgresql:
+        connection.execute(sa.text("LOCK TABLE objections IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def in_force(database: Timeline, connection: sa.Connection, person: str) -> list[Kept]:
@@ -239,20 +253,31 @@ def _newest(
     return dict(tuple(row) for row in connection.execute(ordered))
 
 
-def _match(connection: sa.Connection, claim: Mapping[str, str]) -> str | None:
+def _forms(claim: Mapping[str, str]) -> set[str]:
+    """Return the forms in which the address of a claim may be on file."""
+    contact = claim.get("contact")
+    return {contact, contact.lower()} if contact else set()
+
+
+def _match(connection: sa.Connection, claim: Mapping[str, str], at: int = FOREVER) -> str | None:
     names = ("account_id", "handle", "contact")
-    return lookup.match(connection, **{name: claim.get(name) for name in names}) if claim else None
+    return lookup.match(connection, **{name: claim.get(name) for name in names}, at=at) if claim else None
 
 
 _Group = tuple[str, ...]
 
 
 def _groups(database: Timeline, connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
-    """Return each person's linked ids, sorted; two questions for everybody who is linked to nobody."""
-    table = schema.LINKS
+    """Return each person's linked ids, sorted; five questions for everybody who is linked to nobody."""
+    links, accounts, said = schema.LINKS.c, schema.ACCOUNTS.c, schema.OBJECTIONS.c
     linked: set[str] = set()
-    for column in (table.c.person_id, table.c.other_person_id):
+    for column in (links.person_id, links.other_person_id):
         linked.update(person for (person,) in database.look_up(connection, [column], column, people))
+    both = [accounts.account_id, accounts.person_id]
+    owned = [row for key in both for row in database.look_up(connection, both, key, people) if row[0] != row[1]]
+    names = {account for account, _ in owned}
+    objected = {name for (name,) in database.look_up(connection, [said.person_id], said.person_id, names)} | people
+    linked.update(one for row in owned if row[0] in objected for one in row)
     return {one: tuple(lookup.linked(connection, one)) if one in linked else (one,) for one in people}
 
 
@@ -270,6 +295,16 @@ def _acts(database: Timeline, connection: sa.Connection, groups: Mapping[str, _G
     return found
 
 
+def _services(
+    database: Timeline, connection: sa.Connection, groups: Collection[_Group]
+) -> dict[_Group, frozenset[str]]:
+    """Return where each group has accounts: to say no for another place is to say no to everything (OBJ-02)."""
+    table = schema.ACCOUNTS
+    people = {member for group in groups for member in group}
+    owned = database.look_up(connection, [table.c.person_id, table.c.service], table.c.person_id, people)
+    return {group: frozenset(service for owner, service in owned if owner in group) for group in groups}
+
+
 def _compromises(connection: sa.Connection, group: _Group) -> list[tuple[int, int]]:
     """Return when somebody else held an account of theirs: withdrawals of then are void (OBJ-08)."""
     table, accounts = schema.COMPROMISES, schema.ACCOUNTS
@@ -285,24 +320,23 @@ def _left(acts: Sequence[Row]) -> list[Row]:
         if row[3] == Act.OBJECT:
             standing.append(row)
         else:
-            standing = [one for one in standing if not (_covers(row[4], one[4]) and _covers(row[5], one[5]))]
+            standing = [one for one in standing if not takes_back(row[2:], one[2:])]
     return standing
 
 
-def _standing(acts: Sequence[Row], kinds: str | None, services: str | None, *, closed: bool) -> Row | None:
-    """Return the first objection in force that says as much already; for a closed door only one by a closed door."""
-    if not acts:
-        return None
-    for row in _left(acts):
-        if _covers(row[4], kinds) and _covers(row[5], services) and not (closed and row[6] in OPEN_DOORS):
+def _standing(acts: Sequence[Row], read: Mapping[str, Any], *, until: int) -> Row | None:
+    """Return the first objection of the same id in force that says as much; for a closed door one by a closed door.
+
+    What holds from a later instant on is no repeat. One of a linked id neither: the two may turn out to be different
+    people. A withdrawal counts whatever its instant: the clock may have gone back since.
+    """
+    begun = [row for row in acts if row[3] == Act.WITHDRAW or row[7] <= until]
+    closed = read["door"] not in OPEN_DOORS
+    for row in _left(begun) if begun else ():
+        same = row[0] == read["person_id"] and not (closed and row[6] in OPEN_DOORS)
+        if same and covers(row[4], read["kinds"]) and covers(row[5], read["services"]):
             return row
     return None
-
-
-def _covers(wide: str | None, narrow: str | None) -> bool:
-    return wide is None or (
-        narrow is not None and set(schema.unlisted(narrow) or ()) <= set(schema.unlisted(wide) or ())
-    )
 
 
 def _read(one: Told, person: str | None, at: int) -> dict[str, Any]:
@@ -315,8 +349,12 @@ def _read(one: Told, person: str | None, at: int) -> dict[str, Any]:
         "kinds": schema.listed(one.kinds) if known else None,
         "services": schema.listed(one.services),
         "door": one.door if one.door in DOORS else "bulk",
-        "valid_at": at if one.said_at is None else min(at, micros(one.said_at)),
+        "valid_at": _said(one, at),
     }
+
+
+def _said(one: Told, at: int) -> int:
+    return at if one.said_at is None else min(at, micros(one.said_at))
 
 
 def _scope(stored: str | None) -> tuple[str, ...] | None:
@@ -356,16 +394,34 @@ class Objecting:
         Raises:
             InputError: no objection of that reference waits.
         """
-        table = schema.UNMATCHED
+        queue = schema.UNMATCHED.c
         with self._database.writing() as connection:
-            found = connection.execute(sa.select(table).where(table.c.objection_id == objection_id)).first()
+            found = connection.execute(sa.select(schema.UNMATCHED).where(queue.objection_id == objection_id)).first()
+            found = found or connection.execute(lookup.of_nobody(objection_id)).first()
             if found is None:
                 raise InputError("expected the reference of an objection in the queue, found none; list the queue")
             rest = (found.kinds, found.services, found.door, found.valid_at)
             at = max(micros(recorded_at), self._database.floor(connection))
             row = schema.event(person_id, objection_id, Act.OBJECT.value, *rest, recorded_at=at)
             self._database.write(connection, schema.OBJECTIONS, [row])
-        return _of_row(row)
+            standing = {one.event_id for one in in_force(self._database, connection, person_id)}
+        return replace(_of_row(row), taken_back=row[1] not in standing)
+
+    def addressed(self) -> dict[str, str]:
+        """Return waiting objection → person, where the address that it names is one human being's by now."""
+        column = schema.CONTACTS.c.contact
+        with self._database.reading() as connection:
+            rows = lookup.unmatched(connection)
+            waiting = {row["objection_id"]: orjson.loads(row.get("claim") or "{}") for row in rows}
+            told = {form for claim in waiting.values() for form in _forms(claim)}
+            known = {form for (form,) in self._database.look_up(connection, [column], column, told)}
+            found = {name: _match(connection, claim) for name, claim in waiting.items() if known & _forms(claim)}
+        return {name: person for name, person in found.items() if person is not None}
+
+    def with_account(self, people: Iterable[str]) -> set[str]:
+        """Return those of some people whose items an objection covers now: somebody knows an account of theirs."""
+        with self._database.reading() as connection:
+            return {one for one, to in reach(self._database, connection, people).items() if to.accounts}
 
     def take_back_open(self, person_id: str, *, recorded_at: datetime, reference: str) -> Kept | None:
         """Record that a person takes back what others' clicks on links did; ``None`` when nothing may go this way."""

@@ -254,7 +254,12 @@ class Registry(Objecting, Stopping, Audiences, Counting):
     def everyone_linked(self, people: Iterable[str]) -> list[str]:
         """Return some people with all ids that were ever told to be the same human beings, sorted."""
         with self._database.reading() as connection:
-            return sorted({one for person in set(people) for one in lookup.linked(connection, person)})
+            return sorted({one for person in set(people) for one in lookup.ever_linked(connection, person)})
+
+    def same_as(self, person_id: str) -> list[str]:
+        """Return a person with the ids that are the same human being by the last word on each, sorted."""
+        with self._database.reading() as connection:
+            return lookup.linked(connection, person_id)
 
     def names_of(self, people: Iterable[str]) -> list[str]:
         """Return the full names (two words or more) that accounts of some people ever had, sorted."""

@@ -44,6 +44,9 @@ def _kinds() -> Iterator[tuple[str, sa.Table, sa.ColumnElement[bool]]]:
     yield "age", schema.AGES, sa.true()
     yield "residence", schema.RESIDENCES, sa.true()
     yield "link", schema.LINKS, sa.true()
+    said = sa.select(schema.OBJECTIONS.c.person_id)
+    owned = schema.ACCOUNTS.c.account_id != schema.ACCOUNTS.c.person_id
+    yield "link", schema.ACCOUNTS, sa.and_(owned, schema.ACCOUNTS.c.account_id.in_(said))
     yield "compromise", schema.COMPROMISES, sa.true()
     stops = (profile.status != Status.ACTIVE.value, profile.private.is_(True), profile.signal == Signal.NO.value)
     yield "status", schema.PROFILES, sa.or_(*stops)

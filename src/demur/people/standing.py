@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from demur.people.dossier import CampaignView, Dossier, Episode, Row, View, Window
 from demur.people.epochs import account_rows, compromise_windows, profile_facts
+from demur.people.events import OPEN_DOORS
 from demur.people.instants import ALWAYS, FOREVER
 from demur.people.renotice import told_again_from
 from demur.people.schema import unlisted
@@ -338,7 +339,7 @@ class _Objection(NamedTuple):
 def _objections(objections: Sequence[Row], windows: list[Window], view: View) -> _Objection:
     """An objection counts whenever it was said; a withdrawal only by ``as_of``, known at base, outside a compromise.
 
-    A withdrawal takes away the objections before it whose scope it covers. What is left adds up.
+    What is left of the objections after the withdrawals adds up.
     """
     if not objections:
         return _Objection()
@@ -354,7 +355,7 @@ def _objections(objections: Sequence[Row], windows: list[Window], view: View) ->
         if row[1] == _OBJECT:
             standing.append(row)
             continue
-        left = [made for made in standing if not (_covers(row[2], made[2]) and _covers(row[3], made[3]))]
+        left = [made for made in standing if not takes_back(row, made)]
         if len(left) < len(standing):
             withdrawn_at = row[5]
         standing = left
@@ -368,7 +369,17 @@ def _objections(objections: Sequence[Row], windows: list[Window], view: View) ->
     )
 
 
-def _covers(wide: str | None, narrow: str | None) -> bool:
+def takes_back(withdrawal: Row, made: Row) -> bool:
+    """Tell whether a withdrawal takes back an objection before it: its scope covers it, and its door was as good.
+
+    Whoever has a forwarded mail can take back what came by such a mail, and never what the person said themselves.
+    """
+    door = withdrawal[4] not in OPEN_DOORS or made[4] in OPEN_DOORS
+    return door and covers(withdrawal[2], made[2]) and covers(withdrawal[3], made[3])
+
+
+def covers(wide: str | None, narrow: str | None) -> bool:
+    """Tell whether one scope holds all of another; ``None`` = everything."""
     return wide is None or (narrow is not None and set(unlisted(narrow) or ()) <= set(unlisted(wide) or ()))
 
 

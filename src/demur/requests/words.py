@@ -11,7 +11,8 @@ from typing import Any
 from demur.errors import InputError
 
 MOST = 20
-"""Entries of one list in a form."""
+"""Entries of one list in a form that are looked for; staff find the others in the note."""
+_LISTS = ("names", "handles", "links", "phones", "emails", "prompts")
 SHORT, LONG = 300, 20_000
 """Signs of a name or link, and of a text."""
 
@@ -140,6 +141,8 @@ def wanted_from_json(found: Mapping[str, Any]) -> Wanted:
 def read_form(form: Mapping[str, str]) -> Wanted:
     """Return what a form says: lists have an entry a line. What is too long is cut, never refused.
 
+    Of a list the first twenty are looked for by machine; the rest goes into the note, so that staff look for it.
+
     Raises:
         InputError: there is no contact to answer to.
     """
@@ -147,18 +150,17 @@ def read_form(form: Mapping[str, str]) -> Wanted:
     name, at, domain = contact.rpartition("@")
     if not (name and at and "." in domain) or any(sign.isspace() or not sign.isprintable() for sign in contact):
         raise InputError("expected an e-mail address to answer to, found none; give one")
-    prompts, output = lines(form.get("prompts", ""), LONG), form.get("output", "").strip()[:LONG]
+    told = {name: lines(form.get(name, ""), LONG if name == "prompts" else SHORT) for name in _LISTS}
+    rest = [f"{name}: {one}" for name, entries in told.items() for one in entries[MOST:]]
+    listed: dict[str, Any] = {name: entries[:MOST] for name, entries in told.items()}
+    prompts, output = listed.pop("prompts"), form.get("output", "").strip()[:LONG]
     claim = Claim(prompts, output, form.get("model", "").strip()[:SHORT]) if prompts or output else None
     text = form.get("text", "").strip()[:LONG]
     return Wanted(
         contact=contact,
-        names=lines(form.get("names", "")),
-        handles=lines(form.get("handles", "")),
-        links=lines(form.get("links", "")),
-        phones=lines(form.get("phones", "")),
-        emails=lines(form.get("emails", "")),
+        **listed,
         texts=(text,) if text else (),
-        note=form.get("note", "").strip()[:LONG],
+        note="\n".join([form.get("note", "").strip()[:LONG], *rest]).strip(),
         guardian=form.get("for") == "child",
         representative=form.get("for") == "other",
         claim=claim,
@@ -166,13 +168,13 @@ def read_form(form: Mapping[str, str]) -> Wanted:
 
 
 def lines(text: str, longest: int = SHORT) -> tuple[str, ...]:
-    r"""Return the entries of a text field: one a line, blanks trimmed, each once, the first twenty.
+    r"""Return the entries of a text field: one a line, blanks trimmed, each once.
 
     >>> lines("Ana Muster\n\n ana  \nAna Muster")
     ('Ana Muster', 'ana')
     """
     found = dict.fromkeys(" ".join(line.split())[:longest] for line in text.splitlines())
-    return tuple(line for line in found if line)[:MOST]
+    return tuple(line for line in found if line)
 
 
 def with_picture(wanted: Wanted, picture: Mapping[str, Any] | None) -> Wanted:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI, Header, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
@@ -36,6 +36,18 @@ NOWHERE: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _forgiving(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """A detail that cannot be read says nothing: then it is everything, now (OBJ-02)."""
+    try:
+        return read(value)
+    except ValueError:
+        return None
+
+
+_or_nothing = WrapValidator(_forgiving)
+Listed = Annotated[list[TEXT] | None, Field(max_length=100), _or_nothing]
+
+
 class ObjectionIn(BaseModel):
     """A no. A token alone is enough; with the app key, one of the four names. No reason is asked."""
 
@@ -46,9 +58,9 @@ class ObjectionIn(BaseModel):
     account_id: TEXT | None = None
     handle: TEXT | None = None
     contact: TEXT | None = None
-    kinds: Annotated[list[TEXT], Field(max_length=100)] | None = None
-    services: Annotated[list[TEXT], Field(max_length=100)] | None = None
-    said_at: datetime | None = None
+    kinds: Listed = None
+    services: Listed = None
+    said_at: Annotated[datetime | None, _or_nothing] = None
 
 
 class ObjectionOut(BaseModel):
@@ -56,7 +68,7 @@ class ObjectionOut(BaseModel):
 
     reference: str
     state: str
-    """``in_force``, or ``waiting``: kept until somebody finds out whose it is."""
+    """``in_force``; ``waiting``: kept until somebody finds out whose it is; ``taken_back`` after it was said."""
     in_force_since: datetime
     repeated: bool
     """Whether it stood before this request."""
@@ -150,7 +162,8 @@ async def object_to(service: Here, told: ObjectionIn, authorization: Key = "") -
         asked = objection.by_claim(
             service, claim, said_at=_aware(told.said_at), kinds=told.kinds, services=told.services
         )
-    return _out((await objection.object_soon(asked)).kept)
+    kept = (await objection.object_soon(asked)).kept
+    return _out(kept, (await run_in_threadpool(objecting.states_of, service, [kept]))[kept.event_id])
 
 
 @api.post("/objections/list", response_model=list[LineOut], responses=REFUSED, dependencies=[App])
@@ -172,8 +185,10 @@ def status(service: Here, token: Token) -> StatusOut:
         raise refused()
     found = objection.status(service, number)
     complain = authority(found.reached.country if found.reached else None)
+    states = objecting.states_of(service, found.objections)
     return StatusOut(
-        objected=bool(found.objections), objections=[_out(one) for one in found.objections], authority=complain.name,
+        objected=bool(found.objections), authority=complain.name,
+        objections=[_out(one, states[one.event_id]) for one in found.objections],
         authority_url=complain.url,
     )  # fmt: skip
 
@@ -232,9 +247,9 @@ def _aware(told: datetime | None) -> datetime | None:
     return None if told is None or told.tzinfo is None else told
 
 
-def _out(kept: Kept) -> ObjectionOut:
+def _out(kept: Kept, state: str) -> ObjectionOut:
     return ObjectionOut(
-        reference=kept.objection_id, state="in_force" if kept.person_id else "waiting", in_force_since=kept.said_at,
+        reference=kept.objection_id, state=state, in_force_since=kept.said_at,
         repeated=kept.repeated, kinds=None if kept.kinds is None else list(kept.kinds),
         services=None if kept.services is None else list(kept.services),
     )  # fmt: skip

@@ -21,7 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demur.flows.feed import may_feed
 from demur.flows.service import Service
+from demur.notice.inapp import is_app
+from demur.store import KeyRing
 from demur.store.links import LinkPurpose, Links
 from demur.terms.site import Site
 from demur.web.frame import page, service_of
@@ -93,7 +96,7 @@ def guards(service: Service, limits: Limits) -> list[Middleware]:
         Middleware(Failures),
         Middleware(RightHost, site=service.site),
         Middleware(ClientAddress, trusted=service.site.trusted_proxies),
-        Middleware(Throttle, limits=limits, links=service.links),
+        Middleware(Throttle, limits=limits, links=service.links, keys=service.parts.keys),
         Middleware(OwnOrigin, origin=service.site.origin),
         Middleware(BodySize),
     ]
@@ -298,22 +301,33 @@ class Buckets:
 
 
 class Throttle:
-    """Limits what one network asks. A genuine link has a bucket of its own: no crowd and no attacker can empty it."""
+    """Limits what one network asks. A genuine link has a bucket of its own: no crowd and no attacker can empty it.
 
-    def __init__(self, app: ASGIApp, limits: Limits, links: Links, buckets: Buckets | None = None) -> None:
+    The platform's own servers speak for all its members from a few addresses, and are known by their key: no limit.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, links: Links, keys: KeyRing) -> None:
         self._app = app
         self._limits = limits
         self._links = links
-        self._buckets = buckets or Buckets(limits.buckets)
+        self._keys = keys
+        self._buckets = Buckets(limits.buckets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or ask for a moment's patience."""
-        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
+        if scope["type"] == "http" and not scope["path"].startswith("/static/") and not self._platform(scope):
             wait = self._buckets.take(*self._bucket(scope))
             if wait > 0:
                 return await _too_many(Request(scope, receive), int(wait) + 1)(scope, receive, send)
         await self._app(scope, receive, send)
         return None
+
+    def _platform(self, scope: Scope) -> bool:
+        told = Headers(scope=scope).get("authorization") if scope["path"].startswith("/api/") else None
+        if not told:
+            return False
+        fed = scope["path"].removeprefix("/api/feed/") if scope["path"].startswith("/api/feed/") else None
+        return is_app(self._keys, told) if fed is None else may_feed(self._keys, fed, told)
 
     def _bucket(self, scope: Scope) -> tuple[str, str, Limit]:
         path, safe = scope["path"], scope["method"] in SAFE

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from demur.access import Session, Subject, staff_from_claims
 from demur.access.sessions import LIFETIME
-from demur.errors import DemurError
+from demur.errors import DemurError, RefusedError
 from demur.flows import mine, mine_acts
 from demur.flows.service import Service
 from demur.terms.site import OidcProvider
@@ -130,7 +130,10 @@ def _welcome(request: Request, service: Service, side: _Side, claims: dict[str, 
     name = claims.get(side.provider.person_claim)
     if not isinstance(name, str) or not name:
         return _no(request, service, side, "me.login_no_account")
-    person = mine.person_named(service.parts, side.provider.account_prefix + name)
+    try:
+        person = mine.person_named(service.parts, side.provider.account_prefix + name)
+    except RefusedError:
+        return _no(request, service, side, "me.login_no_account")
     if request.headers.get("sec-gpc") == "1":
         mine_acts.honour_gpc(service, person)
     service.access.sessions.close(cookie_of(request, MEMBER))

@@ -8,10 +8,10 @@ import orjson
 from starlette.responses import Response
 
 from demur.access import Action
-from demur.clock import parse
 from demur.errors import InputError
-from demur.flows import office
-from demur.flows.objection import by_claim, by_person, object_now
+from demur.flows import objected, office
+from demur.flows.objection import by_claim, object_now
+from demur.objections.bulk import said_at
 from demur.web.console.desk import Desk, Screen
 from demur.web.console.table import Column, Table
 
@@ -69,11 +69,12 @@ def one(desk: Desk) -> Response:
     """Show one objection of the queue, and people whom it may be of."""
     reference = desk.named("reference")
     row = next((row for row in desk.service.parts.registry.unmatched() if row["objection_id"] == reference), None)
-    if row is None or row.get("claim") is None:
+    if row is None:
         return desk.missing()
     desk.note("objection.look", reference)
     text = desk.told("text")
-    words = [text] if text else [str(value) for value in orjson.loads(row["claim"]).values()]
+    told = orjson.loads(row["claim"]) if row.get("claim") else {"person": row["person_id"]}
+    words = [text] if text else [str(value) for value in told.values()]
     found = sorted({person for word in words for person in office.find_people(desk.service, word, desk.scope, desk.at)})
     if text:
         desk.note("people.search", None)
@@ -85,7 +86,7 @@ def match(desk: Desk) -> Response:
     reference, person = desk.named("reference"), desk.told("person")
     if not office.sees(desk.service, person, desk.scope, desk.at):
         raise InputError("expected the id of a person who is known, found another text; search for them first")
-    office.match_objection(desk.service, reference, person, at=desk.at)
+    objected.match(desk.service, reference, person)
     desk.note("objection.match", reference)
     return desk.back("/console/objections/queue", "matched")
 
@@ -102,18 +103,10 @@ def entry(desk: Desk) -> Response:
 def enter(desk: Desk) -> Response:
     """Record an objection that came by telephone or letter. Always accepted; no reason is asked (OBJ-02)."""
     person, claim = desk.told("person"), desk.told("claim")
-    told = desk.told("said_on")
-    try:
-        said_at = min(parse(told), desk.at) if told else None
-    except ValueError:
-        said_at = None
     if not person and not claim:
         raise InputError("expected a person, or what is known about them, found neither; a name or an address will do")
-    if person:
-        asked = by_person(desk.service, person, door="staff")
-    else:
-        asked = by_claim(desk.service, {"contact" if "@" in claim else "handle": claim}, door="staff", said_at=said_at)
-    kept = object_now(asked).kept
+    who = {"person_id": person} if person else {"contact" if "@" in claim else "handle": claim}
+    kept = object_now(by_claim(desk.service, who, door="staff", said_at=said_at(desk.told("said_on")))).kept
     desk.note("objection.enter", kept.objection_id)
     where = "entered" if kept.person_id else "queued"
     return desk.back("/console/objections", where)

@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from demur.clock import iso
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Begin of a cell that a spreadsheet would run (OWASP, CSV injection)."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Begin of a cell that a spreadsheet would run, the last four in wide forms (OWASP, CSV injection)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from terminal import INSTANT, Terminal
 
+from demur.notice.schema import LETTERS
+from demur.store.workspace import Workspace
 from demur.terms import tables
 from demur.terms.reasons import Reason
+from demur.wiring import open_service
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 
@@ -114,6 +118,18 @@ def test_a_stranger_may_object_and_is_told_apart(demur: Terminal, copied: Termin
     assert "agora:p99999" in queue.stdout
     assert "@nobody-of-this-name" in queue.stdout
     assert "nobody waits" in demur.done("objection", "queue").stdout
+
+
+def test_who_is_said_to_take_an_objection_back_learns_of_it_by_letter(
+    copied: Terminal, somebody: Callable[[], str]
+) -> None:
+    person = somebody()
+    copied.done("objection", "add", person)
+    facts = json.loads(copied.done("--json", "objection", "withdraw", person, "--confirm").stdout)
+    assert facts["withdrawn"]
+    with open_service(Workspace(copied.home)) as service, service.notice.database.reading() as connection:
+        letters = {tuple(one) for one in connection.execute(sa.select(LETTERS.c.kind, LETTERS.c.person_id))}
+    assert ("withdrawal_confirmed", person) in letters
 
 
 def test_the_report_is_where_it_says(copied: Terminal) -> None:

@@ -68,7 +68,9 @@ def _text(report: IntakeReport) -> None:
 
 
 @click.command(epilog="Example: demur export --out tables --as-of 2026-09-01")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="New or empty folder to write to.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="New or empty folder to write to."
+)
 @click.option("--as-of", type=INSTANT, default=None, help="Standing as of this instant (default: now).")
 @known_at_option
 @click.option("--for-audit", "reason", help="Although a hold stops exports: who checks what; kept in the ledger.")

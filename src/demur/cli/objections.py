@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from demur import clock
-from demur.cli.frame import Context, guarded, hint, learned_option, pass_context, reading, show, working
+from demur.cli.frame import Context, guarded, hint, learned_option, pass_context, reading, show
 from demur.cli.look import NOBODY, records, say
 from demur.errors import InputError, RefusedError
 
@@ -66,11 +66,11 @@ def add(context: Context, /, person: str | None, at: datetime | None, **told: An
 
 
 @contextmanager
-def _service(context: Context, at: datetime | None = None) -> Iterator[Service]:
+def _service(context: Context, at: datetime | None = None, *, begins: bool = True) -> Iterator[Service]:
     """Open the people's side without the workspace's lock: a no never waits for a build or a training run (OBJ-03)."""
     from demur.wiring import open_service
 
-    with open_service(context.new_workspace) as service:
+    with open_service(context.new_workspace if begins else context.workspace) as service:
         yield service if at is None else replace(service, clock=lambda: at)
 
 
@@ -82,16 +82,17 @@ def _service(context: Context, at: datetime | None = None) -> Iterator[Service]:
 @guarded
 def withdraw(context: Context, person: str, confirm: bool, at: datetime | None) -> None:
     """Record that a person takes an objection back. A new notice and its whole period must follow before any use."""
-    from demur.flows.objection import withdraw as take_back
+    from demur.flows.objected import log_kept
+    from demur.flows.objection import take_back
 
     if not confirm:
         raise RefusedError(
             "a withdrawal needs the person's login and a second confirmation; then say --confirm (OBJ-08)"
         )
-    with working(context) as parts:
-        if not parts.registry.find(person):
+    with _service(context, at, begins=False) as service:
+        if not service.parts.registry.find(person):
             raise InputError(NOBODY)
-        _, index = take_back(parts, person, at=at or clock.now())
+        (index,) = log_kept(service.parts, [take_back(service, person)])
     show(context, {"person": person, "withdrawn": True, "ledger_entry": index})
 
 

@@ -215,7 +215,7 @@ def _engine(url: str) -> sa.Engine:
     try:
         if parsed.drivername.startswith("sqlite"):
             return _sqlite(parsed)
-        return sa.create_engine(parsed)
+        return sa.create_engine(parsed, hide_parameters=True)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError("PostgreSQL needs the driver psycopg 3; install demur[postgresql]") from error
 
@@ -223,7 +223,7 @@ def _engine(url: str) -> sa.Engine:
 def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 60.0})
+    engine = sa.create_engine(url, connect_args={"timeout": 60.0}, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def _on_connect(raw: Any, _record: Any) -> None:

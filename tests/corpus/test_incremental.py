@@ -215,6 +215,16 @@ def test_a_changed_slice_of_the_corpus_before_is_found(tmp_path: Path) -> None:
         made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
 
 
+def test_where_a_slice_of_the_corpus_before_is_gone_everything_is_built_anew(tmp_path: Path) -> None:
+    world = network(4)
+    manifest, corpus = made(world, tmp_path)
+    next(corpus / one.path for one in manifest.slices if one.records).unlink()
+    world.people[next(iter(world.people))]["objected"] = True
+    found, _ = made(world, tmp_path, replaces=corpus, narrowed_at=AS_OF + timedelta(days=1))
+    clean, _ = made(world, tmp_path / "clean", narrowed_at=AS_OF + timedelta(days=1))
+    assert found.digest == clean.digest
+
+
 def test_measures_under_other_keys_are_not_carried_on(tmp_path: Path) -> None:
     world = network(6)
     _, corpus = made(world, tmp_path)
@@ -292,6 +302,14 @@ def test_a_sealed_file_of_another_version_is_not_carried_on(tmp_path: Path, kind
     clean, _ = made(world, tmp_path / "clean", narrowed_at=AS_OF + timedelta(days=2))
     assert found.verdict["upon"] is None
     assert (found.digest, found.counts) == (clean.digest, clean.counts)
+
+
+def test_what_another_run_wrote_is_read_again_before_it_is_named(tmp_path: Path) -> None:
+    """The slices are the same, the sealed files are not: a verdict on those of a run that was killed says nothing."""
+    world = network(3, people=5, items=20)
+    made(world, tmp_path, keep_work=True)
+    found, corpus = made(world, tmp_path, keep_work=True, bucket_rows=7)
+    check_files(corpus, found)
 
 
 def test_a_corpus_that_takes_the_place_of_an_equal_one_leaves_no_way_to_read_its_sealed_files(tmp_path: Path) -> None:

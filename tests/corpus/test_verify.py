@@ -684,6 +684,31 @@ def test_upon_an_index_that_has_nothing_of_a_part_all_is_judged(tmp_path: Path) 
     assert manifest.verdict["upon"] is None
 
 
+def test_an_index_that_names_wrong_parts_hides_no_record_that_says_a_new_name(tmp_path: Path) -> None:
+    world = World()
+    for number in range(12):
+        world.person(f"writer {number}")
+        friend = "Eva Weber" if number == 0 else "nobody"
+        world.item(f"i:{number}", f"writer {number}", f"{sentence(random.Random(number), 12)} with {friend}")
+    world.person("eva", display="Eva Weber")
+    _, corpus = made(world, tmp_path)
+    path, secret = corpus / "sealed" / "where.sealed", ring(tmp_path).secret("lineage")
+    file = SealedFile(path, "where", secret=secret)
+    parts = list(file.parts(range(file.buckets)))
+    here = sorted(SealedFile(corpus / "sealed/lineage.sealed", "lineage", secret=secret).present)
+    another = dict(zip(here, [*here[1:], here[0]], strict=True))
+    for number, (bucket, table) in enumerate(parts):
+        numbers = [another.get(part, part) for part in table["part"].to_pylist()]
+        parts[number] = bucket, table.set_column(0, table.schema.field("part"), pa.array(numbers, pa.uint32()))
+    write_sealed(path, "where", parts, secret=secret, buckets=file.buckets)
+    _remanifest(corpus)
+    world.people["eva"]["objected"] = True
+    found, upon = made(world, tmp_path, replaces=corpus, narrowed_at=LATER)
+    clean, _ = made(world, tmp_path / "clean", narrowed_at=LATER)
+    assert found.digest == clean.digest
+    assert not [one for one in records(upon).values() if "Weber" in one["text"]]
+
+
 def _planted(corpus: Path, folder: Path, kind: str, person: str, change: Callable[[dict[str, Any]], Rows]) -> None:
     """Change the rows of a person's part, and the index: a corpus in which nothing is wrong yet."""
     path, secret = corpus / "sealed" / f"{kind}.sealed", ring(folder).secret("lineage")

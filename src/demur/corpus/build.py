@@ -144,10 +144,9 @@ def build(
             counts=stages.counts,
             versions=_versions(),
             replaces=read_manifest(replaces).corpus_id if replaces else None,
-            sealed=written["sealed"],
         )
         progress("corpus: verify", 0, None)
-        manifest = stages.verified(draft)
+        manifest = stages.verified(draft, written["run"])
     progress("corpus: assemble", 0, None)
     _assemble(stages.folder / "write" / CORPUS, out / manifest.corpus_id, manifest)
     if not keep_work:
@@ -182,6 +181,10 @@ def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys:
     for path, digest in manifest.sealed.items():
         if not (base / path).exists() or digest_file(base / path) != digest:
             _LOG.warning("%s of corpus %s is not as it was written: everything is built anew", path, manifest.corpus_id)
+            return None
+    for one in manifest.slices:
+        if not (base / one.path).exists():
+            _LOG.warning("%s of corpus %s is gone: everything is built anew", one.path, manifest.corpus_id)
             return None
     return None if outgrown(items_in(items), Before(base, keys).parts) else manifest
 
@@ -309,8 +312,12 @@ class _Stages:
         self.counts = {name: counter for name, counter in placed.items() if name != "call"} | {"size": written["size"]}
         return written
 
-    def verified(self, draft: CorpusManifest) -> CorpusManifest:
-        """Run the verifier over the written files; return the manifest with its verdict.
+    def verified(self, draft: CorpusManifest, run: str) -> CorpusManifest:
+        """Run the verifier over the written files; return the manifest with its verdict, and the sealed files named.
+
+        Args:
+            draft: what the stages say of them.
+            run: what tells these files from what another run wrote: sealed ones are never the same twice.
 
         Raises:
             BrokenError: it found a violation; the corpus is not published.
@@ -326,14 +333,14 @@ class _Stages:
             items=str(self.inputs.items),
             standing=str(self.inputs.standing),
             keys=self.keys,
-            upstream=digest_json(asdict(draft)),
+            upstream=digest_json([asdict(draft), run]),
         )
         try:
             refuse_violations(found["verdict"])
         except BrokenError:
             remove_tree(self.folder / "verify")  # the next call asks again: the fault may lie in us
             raise
-        return replace(draft, verdict=found["verdict"], sealed={**draft.sealed, **found["sealed"]})
+        return replace(draft, verdict=found["verdict"], sealed=found["sealed"])
 
     @property
     def _mentions(self) -> bool:

@@ -13,6 +13,7 @@ from demur.store.contents import says
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
 
 MANIFEST = "manifest.json"
+HOLDS = "{} holds other records than the digest of the corpus"
 
 
 def corpus_digest(recipe: CorpusRecipe | dict[str, Any], slices: Iterable[SliceDigest]) -> str:
@@ -58,29 +59,56 @@ def read_manifest(folder: Path) -> CorpusManifest:
     return manifest
 
 
-def check_files(folder: Path, manifest: CorpusManifest, known: Collection[str] = ()) -> None:
+def check_files(folder: Path, manifest: CorpusManifest) -> None:
     """Check every file that the manifest lists, and that there is no other; and that slices say what it says they say.
+
+    Raises:
+        BrokenError: a file is missing, changed or extra, or holds other records; each is named.
+    """
+    check_bytes(folder, manifest)
+    check_contents(folder, manifest)
+
+
+def check_bytes(folder: Path, manifest: CorpusManifest, fresh: Collection[str] = ()) -> dict[str, str]:
+    """Check that every file is there that the manifest lists, with its digest, and no other.
 
     Args:
         folder: of the corpus.
         manifest: of it.
-        known: digests of files whose contents were looked at before.
+        fresh: files that it does not name yet.
+
+    Returns:
+        The digests of these.
 
     Raises:
         BrokenError: a file is missing, changed or extra; each is named.
     """
-    listed = {one.path: one.file_digest for one in manifest.slices} | manifest.sealed
+    listed = dict.fromkeys(fresh, "") | {one.path: one.file_digest for one in manifest.slices} | manifest.sealed
     present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     faults = [f"{path} is missing" for path in sorted(set(listed) - present)]
     faults += [f"{path} is not of this corpus" for path in sorted(present - set(listed))]
-    faults += [
-        f"{path} was changed" for path in sorted(present & set(listed)) if digest_file(folder / path) != listed[path]
-    ]
-    faults += [
-        f"{one.path} holds other records than the digest of the corpus"
-        for one in (manifest.slices if not faults else ())
-        if one.file_digest not in known and not says(folder / one.path, one.content_digest)
-    ]
+    found = {path: digest_file(folder / path) for path in sorted(present & set(listed))}
+    faults += [f"{path} was changed" for path, digest in found.items() if digest != listed[path] and path not in fresh]
+    refuse(manifest, faults)
+    return {path: found[path] for path in fresh}
+
+
+def check_contents(folder: Path, manifest: CorpusManifest) -> None:
+    """Check that slices say what the manifest says they say.
+
+    Raises:
+        BrokenError: one holds other records.
+    """
+    others = (one.path for one in manifest.slices if not says(folder / one.path, one.content_digest))
+    refuse(manifest, list(map(HOLDS.format, others)))
+
+
+def refuse(manifest: CorpusManifest, faults: list[str]) -> None:
+    """Refuse files that are not as they were written.
+
+    Raises:
+        BrokenError: there are faults.
+    """
     if faults:
         raise BrokenError(
             f"expected the files of corpus {manifest.corpus_id} as they were written, found others; "

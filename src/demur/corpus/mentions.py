@@ -7,8 +7,8 @@ texts in one search.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,11 @@ def mentioning(
     if not (fresh or over or other):
         return found[0]
     cut = Suppressed(stored if other else (), keys.secret("suppression"))
-    for table in _records(corpus):
-        texts = table["text"]
+    for texts, ids_of in _records(corpus):
         hits = pc.or_(saying(texts, fresh), _cut_by(texts, fresh, over=over, other=other))
         if cut:
             hits = pc.or_(hits, pc.not_equal(pa.array(cut.cut(texts.to_pylist()), pa.string()), texts))
-        found.append(table["record_id"].filter(hits))
+        found += ids_of(hits)
     for _, fates in () if masked else earlier.rows("fates", range(earlier.parts)):
         spans = fates["spans"].combine_chunks()
         rows = pc.list_parent_indices(spans).filter(pc.equal(pc.struct_field(pc.list_flatten(spans), "kind"), "NAME"))
@@ -106,17 +105,13 @@ def mentioning(
 
 def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
     """Say which texts had something taken out that another set of names may bring back, or may take out otherwise."""
-    masks = np.flatnonzero(pc.match_substring(texts, "<").to_numpy(zero_copy_only=False))
-    among = texts.take(pa.array(masks))
-    hits = pc.or_(pc.match_substring(among, "<NAME>"), pc.match_substring(among, "<HANDLE>"))
-    found = np.zeros(len(texts), bool)
-    found[masks[hits.to_numpy(zero_copy_only=False)]] = True
+    hits = pc.match_substring_regex(texts, "<NAME>|<HANDLE>")
     if over or other:
-        return pa.array(found)
+        return hits
+    found = np.zeros(len(texts), bool)
     finder = name_finder(fresh)
     words = {word for name in finder.spelled for word in _WORD.findall(name)} if finder else set()
-    rows = np.flatnonzero(found)
-    found[rows] = False
+    rows = np.flatnonzero(hits.to_numpy(zero_copy_only=False))
     for row in rows[_holding(texts.take(pa.array(rows)), sorted(words))].tolist() if words else ():
         found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))
     return pa.array(found)
@@ -207,15 +202,28 @@ def _swelling() -> str:
     return f"[{''.join(sign for sign in map(chr, range(0x80, 0x10000)) if len(sign.casefold()) > 1)}]"
 
 
-def _records(corpus: Path) -> Iterator[Any]:
-    """Yield ids and texts of all records, many slices at once."""
+def _records(corpus: Path) -> Iterator[tuple[Any, Callable[[Any], list[Any]]]]:
+    """Yield the texts of all records, many slices at once, and what returns the ids of chosen ones."""
     waiting: list[Any] = []
+    paths: list[Path] = []
     for one in read_manifest(corpus).slices:
         if one.records:
-            file = pq.ParquetFile(corpus / one.path)
-            waiting.append(file.read(columns=["record_id", "text"], use_threads=False))
-        if sum(table.num_rows for table in waiting) >= _ROWS:
-            yield pa.concat_tables(waiting).combine_chunks().to_batches()[0]
-            waiting.clear()
+            paths.append(corpus / one.path)
+            waiting.append(_column(paths[-1], "text"))
+        if sum(map(len, waiting)) >= _ROWS:
+            yield pa.concat_arrays(waiting), partial(_chosen, paths, [len(texts) for texts in waiting])
+            waiting, paths = [], []
     if waiting:
-        yield pa.concat_tables(waiting).combine_chunks().to_batches()[0]
+        yield pa.concat_arrays(waiting), partial(_chosen, paths, [len(texts) for texts in waiting])
+
+
+def _chosen(paths: list[Path], sizes: list[int], hits: Any) -> list[Any]:
+    """Return the ids of chosen records; slices without any are not read for it."""
+    begins = np.cumsum([0, *sizes[:-1]]).tolist()
+    masks = [hits.slice(begin, size) for begin, size in zip(begins, sizes, strict=True)]
+    chosen = ((path, mask) for path, mask in zip(paths, masks, strict=True) if pc.any(mask).as_py())
+    return [_column(path, "record_id").filter(mask) for path, mask in chosen]
+
+
+def _column(path: Path, name: str) -> Any:
+    return pq.ParquetFile(path, pre_buffer=False).read(columns=[name], use_threads=False)[name].combine_chunks()

@@ -8,6 +8,7 @@ snapshot, or with nothing before, opens everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from demur.corpus.disk import batches
 from demur.corpus.measures import DECIDED, Before, parts_of
 from demur.corpus.mentions import NAMES, mentioning, objector_names
 from demur.corpus.spill import Spill
+from demur.corpus.verify_rows import UnclearError
+from demur.corpus.verify_where import WHERE, Where
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, remove_tree
 
@@ -30,6 +33,7 @@ MOST_PIECES = 1 << 24
 _KEPT: Any = pa.schema([*DECIDED, ("part", pa.int32())])
 SHARED: Any = pa.schema([("item_id", pa.string()), ("owners", pa.uint64())])
 """Items that somebody else owns a part of, with a hash of who."""
+_MADE: Any = pa.schema([("item_id", pa.string()), ("person_id", pa.string())])
 BESIDE = ("decided", "shared", "names")
 """Sealed files that are written here: what the next build compares with."""
 
@@ -217,9 +221,33 @@ def compare_names(
     touched.refreshed = mentioning(corpus, standing, **others, earlier=earlier, keys=keys)
     if touched.whole or not len(touched.refreshed):
         return
-    for _, table in earlier.rows("lineage", range(earlier.parts)):
-        mine = pc.and_(pc.is_in(table["record_id"], touched.refreshed), pc.equal(table["role"], "author"))
-        touched.look(table["item_id"].filter(mine), buckets_of(table["person_id"].filter(mine), earlier.parts))
+    authors = _authors(earlier, touched.refreshed)
+    touched.look(authors["item_id"], buckets_of(authors["person_id"].combine_chunks(), earlier.parts))
+
+
+def _authors(earlier: Before, records: Any) -> Any:
+    """Return who made some records: from the parts that the verifier's index names, or else from all."""
+    authors = _MADE.empty_table()
+    for parts in (_named(earlier, records), range(earlier.parts)):
+        if len(authors) < len(records):
+            found = [_MADE.empty_table()]
+            for _, table in earlier.rows("lineage", parts):
+                mine = pc.and_(pc.is_in(table["record_id"], records), pc.equal(table["role"], "author"))
+                found.append(table.filter(mine).select(_MADE.names))
+            authors = pa.concat_tables(found)
+    return authors
+
+
+def _named(earlier: Before, records: Any) -> list[int]:
+    """Return the parts of the lineage in which records stand, by the verifier's index; none if that is not clear."""
+    where, lineage = Where(), earlier.file("lineage")
+    known = earlier.manifest is not None and f"sealed/{WHERE}.sealed" in earlier.manifest.sealed
+    index = earlier.file(WHERE) if known else None
+    if index is not None and lineage is not None:
+        with suppress(UnclearError):
+            where.carry(index, "lineage", lineage.present)
+            return sorted(where.parts("lineage", "record_id", records))
+    return []
 
 
 def _seal(folder: Path, kind: str, rows: Iterator[tuple[int, Any]], keys: KeyRing, **other: Any) -> None:

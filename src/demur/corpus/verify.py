@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from demur.clock import parse
-from demur.corpus.manifest import check_files, read_manifest
+from demur.corpus.manifest import check_bytes, check_contents, read_manifest
 from demur.corpus.measures import UNBANDED
 from demur.corpus.verify_near import Near
 from demur.corpus.verify_passages import first_said_by_protected
@@ -122,6 +122,7 @@ def verify(
         BrokenError: a file is missing or changed (each is named), or the sealed files don't open.
     """
     manifest = read_manifest(corpus)
+    check_bytes(corpus, manifest)
     spill = tempfile.TemporaryDirectory(prefix="demur-verify-")
     with spill as folder, connect(Path(folder), encrypted=True) as connection:
         return judge(corpus, manifest, connection, items=items, standing=standing, keys=keys, policy=policy)
@@ -138,11 +139,11 @@ def judge(
     policy: dict[str, Any] | None = None,
     seen: Callable[[str, Any, Any], None] | None = None,
 ) -> Verdict:
-    """Verify written files against a manifest that need not be on disk yet; see above.
+    """Verify written files, of which the bytes are the manifest's; it need not be on disk yet. See above.
 
     ``seen`` is shown all sealed rows: their kind, the part of each, and the rows.
     """
-    check_files(folder, manifest)
+    check_contents(folder, manifest)
     load_settings(connection, manifest, policy if policy is not None else manifest.inputs["policy_facts"])
     load_people(connection, standing)
     _load_items(connection, items)

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.corpus.manifest import check_files, read_manifest
+from demur.corpus.manifest import HOLDS, check_bytes, read_manifest, refuse
 from demur.corpus.touched import MOST_PIECES
 from demur.corpus.verify import (
     ASSERTED,
@@ -63,9 +63,10 @@ from demur.corpus.verify_rows import Block, UnclearError, blocks, compared, divi
 from demur.corpus.verify_rules import CHECKS, NAMES, PRINTS
 from demur.corpus.verify_texts import measured_otherwise, saying_names
 from demur.corpus.verify_where import COLUMNS, WHERE, Where
-from demur.corpus.write import SEALED
+from demur.corpus.write import KINDS, SEALED
 from demur.lineage import SealedFile, buckets_of, write_sealed
 from demur.store import KeyRing, commit_record, digest_file, read_json, remove_tree
+from demur.store.contents import ids_of
 from demur.terms.manifests import CorpusManifest, SliceDigest
 
 JUDGED = "judged"
@@ -104,6 +105,7 @@ def stage(
     sealed = {kind: Path(written) / "sealed" / f"{kind}.sealed" for kind in KEPT}
     for path in sealed.values():
         path.unlink(missing_ok=True)  # of a run that was killed
+    digests = check_bytes(Path(written), manifest, [f"sealed/{kind}.sealed" for kind in KINDS])
     given: dict[str, Any] = {"items": Path(items), "standing": Path(standing), "keys": ring}
     verdict: Verdict | None = None
     try:
@@ -122,7 +124,7 @@ def stage(
                 _keep(engine, where, sealed, ring)
     finally:
         remove_tree(spill)
-    digests = {f"sealed/{path.name}": digest_file(path) for path in sealed.values()}
+    digests |= {f"sealed/{path.name}": digest_file(path) for path in sealed.values()}
     commit_record(folder, {"verdict": verdict.as_json(), "sealed": digests})
 
 
@@ -173,12 +175,12 @@ class _Changes:
 
     def judged(self) -> Verdict | None:
         """Return the verdict; ``None`` if everything has to be judged."""
-        check_files(self._folder, self._manifest, {one.file_digest for one in self._earlier.slices})
         if any(self._file(kind, True).buckets != self._file(kind, False).buckets for kind in READ):
             return None
         for kind in COLUMNS:
             self.where.carry(self._file(WHERE, False), kind, self._file(kind, False).present)
         self._engine.execute("SET threads = 1; SET preserve_insertion_order = true")  # rows as they come
+        self._engine.execute("BEGIN")  # and never committed: what is small is not packed for the disk
         load_settings(self._engine, self._manifest, self._manifest.inputs["policy_facts"])
         load_people(self._engine, self._standing)
         self._engine.execute(PRINTS)
@@ -253,26 +255,32 @@ class _Changes:
         self._engine.execute(f"SET VARIABLE {variable} = [{', '.join(map(quoted, files))}]")
 
     def _load_records(self) -> None:
-        """Load the ids of records that came and went where the bytes of a slice are others."""
+        """Load the ids of records that came and went where the bytes of a slice are others; look at what it says."""
         listed = [{"file": str(self._folder / one.path), "records": one.records} for one in self._manifest.slices]
         table(self._engine, "slices", pa.Table.from_pylist(listed))
         self._name("slices", (one["file"] for one in listed))
         self._name("items", self._snapshot)
         old = {one.path: one for one in self._earlier.slices}
         new = {one.path: one for one in self._manifest.slices}
+        faults: list[str] = []
         found: dict[str, list[Any]] = {name: [_SLICED.empty_table()] for name in ("came", "went", "twice")}
         for path in sorted(old.keys() | new.keys()):
             one, other = new.get(path), old.get(path)
-            if one is not None and other is not None and one.file_digest == other.file_digest:
+            if one is not None and other is not None and _contents(one) == _contents(other):
                 self._alike.append(path)
+                continue
+            here = _EMPTY if one is None else ids_of(self._folder / path, one.content_digest)
+            if here is None:
+                faults.append(HOLDS.format(path))
                 continue
             if one is not None and one.records:
                 self._other.append(path)
             ref = one or other
             assert ref is not None
             where = f"{ref.region}/{ref.shard}/{ref.slice}"
-            for name, ids in compared(_records(self._folder, one), _records(self._before, other)):
+            for name, ids in compared(here, _records(self._before, other)):
                 found[name].append(pa.table([ids, pa.repeat(where, len(ids))], schema=_SLICED))
+        refuse(self._manifest, faults)
         for name, tables in found.items():
             table(self._engine, name, pa.concat_tables(tables))
 
@@ -400,8 +408,12 @@ _EMPTY = pa.array([], pa.string())
 _SLICED: Any = pa.schema([("record_id", pa.string()), ("slice", pa.string())])
 
 
+def _contents(one: SliceDigest) -> tuple[str, str]:
+    return one.file_digest, one.content_digest
+
+
 def _records(folder: Path, one: SliceDigest | None) -> Any:
     if one is None or not one.records:
         return _EMPTY
-    found = pq.ParquetFile(folder / one.path).read(columns=["record_id"], use_threads=False)
+    found = pq.ParquetFile(folder / one.path, pre_buffer=False).read(columns=["record_id"], use_threads=False)
     return found["record_id"].combine_chunks()

@@ -307,5 +307,5 @@ def saying_names(names: Iterable[str], paths: Iterable[Path], near: Near | None 
     """Return how many records of some slices say one of some names; look for near copies in the same reading."""
     search = Search(names, near)
     for path in paths if search else ():
-        search.add(pq.ParquetFile(path).read(columns=["text"], use_threads=False)["text"])
+        search.add(pq.ParquetFile(path, pre_buffer=False).read(columns=["text"], use_threads=False)["text"])
     return search.found()

@@ -7,7 +7,9 @@ again but linked to the same bytes (COR-11).
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from itertools import pairwise
@@ -28,7 +30,7 @@ from demur.corpus.shard import slice_path
 from demur.corpus.spill import Spill, read_bucket, streamed
 from demur.corpus.touched import BESIDE
 from demur.errors import BrokenError, OutsideError
-from demur.lineage import buckets_of, write_sealed
+from demur.lineage import Sealing, buckets_of, sealing
 from demur.store import KeyRing, commit_record, digest_file, read_commit, remove_tree, write_table
 from demur.store.contents import content_digest
 from demur.terms.manifests import SliceDigest, SliceRef
@@ -41,6 +43,7 @@ SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.na
 
 _OPENED = {"fates": FATES, "measures": MEASURES}
 KINDS = ("lineage", "fates", "measures", "bands", *BESIDE)
+"""Sealed files that are written here; what they are named by, the verifier says, who reads them whole."""
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
 _REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
@@ -62,7 +65,7 @@ def write(
     before: str | None,
     upstream: str,
 ) -> None:
-    """Write ``corpus/data/`` and ``corpus/sealed/``; then commit the digests.
+    """Write ``corpus/data/`` and ``corpus/sealed/``; then commit the digests of the slices.
 
     Args:
         folder: where to write.
@@ -92,9 +95,8 @@ def write(
     sealing = _Sealing(folder, Path(selected), Path(deduplicated), Path(placed), earlier, KeyRing(Path(keys)))
     rows = sealing.all()
     listed = sorted((asdict(one) for one in slicing.found), key=lambda one: one["path"])
-    sealed = {f"sealed/{kind}.sealed": digest_file(folder / CORPUS / "sealed" / f"{kind}.sealed") for kind in KINDS}
     size = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
-    facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "sealed": sealed}
+    facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "run": secrets.token_hex(16)}
     commit_record(folder, {**facts, "size": size if any(one["records"] for one in listed) else {}})
 
 
@@ -225,35 +227,45 @@ class _Sealing:
             target = self._folder / CORPUS / "sealed" / f"{kind}.sealed"
             target.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(self._selected / "sealed" / target.name, target)
-        rows = {"lineage": self._seal("lineage", self._lineage())}
-        rows["fates"] = self._seal("fates", self._changed("fates", lambda rows: rows))
-        rows["measures"] = self._seal("measures", self._changed("measures", lambda rows: rows.select(UNBANDED.names)))
-        rows["bands"] = self._seal("bands", self._changed("measures", _banded))
+        rows = self._seal(self._lineage(), {"lineage": lambda links: links})
+        rows |= self._seal(self._changed("fates"), {"fates": lambda fates: fates})
+        rows |= self._seal(
+            self._changed("measures"),
+            {"measures": lambda measures: measures.select(UNBANDED.names), "bands": _banded},
+        )
         remove_tree(self._folder / "parts")
         return rows
 
-    def _seal(self, kind: str, rows: Iterator[tuple[int, Any]]) -> int:
-        path, secret = self._folder / CORPUS / "sealed" / f"{kind}.sealed", self._keys.secret("lineage")
-        return write_sealed(path, kind, rows, secret=secret, buckets=self._parts, upon=self._earlier.file(kind))
+    def _seal(self, parts: Iterator[tuple[int, Any]], kinds: dict[str, Callable[[Any], Any]]) -> dict[str, int]:
+        """Seal rows by part, ``None`` for one that stays, as one or more kinds of file, each in a form of its own."""
+        with ExitStack() as stack:
+            files = {kind: stack.enter_context(self._sealing(kind)) for kind in kinds}
+            for part, rows in parts:
+                for kind, form in kinds.items():
+                    files[kind].add(part, None if rows is None else form(rows))
+        return {kind: file.rows for kind, file in files.items()}
 
-    def _changed(self, name: str, form: Callable[[Any], Any]) -> Iterator[tuple[int, Any]]:
-        """Yield the rows of opened parts by part, in the form they are sealed in; ``None`` for other parts."""
+    def _sealing(self, kind: str) -> AbstractContextManager[Sealing]:
+        path, secret = self._folder / CORPUS / "sealed" / f"{kind}.sealed", self._keys.secret("lineage")
+        return sealing(path, kind, secret=secret, buckets=self._parts, upon=self._earlier.file(kind))
+
+    def _changed(self, name: str) -> Iterator[tuple[int, Any]]:
+        """Yield the rows of opened parts by part; ``None`` for other parts."""
         yield from ((part, None) for part in range(self._earlier.parts) if part not in self._opened)
         folder, schema = self._folder / "parts" / name, pa.schema([*_OPENED[name], ("part", pa.int32())])
-        if not folder.exists():
-            with Spill(folder, schema, self._buckets) as spill:
-                for parts, table in self._coming(name):
-                    numbers = pa.array(parts.astype(np.int32))
-                    spill.add(table.append_column("part", numbers), parts * self._buckets // self._parts)
+        with Spill(folder, schema, self._buckets) as spill:
+            for parts, table in self._coming(name):
+                numbers = pa.array(parts.astype(np.int32))
+                spill.add(table.append_column("part", numbers), parts * self._buckets // self._parts)
         for bucket, new in streamed(folder, schema, self._buckets):
             coming, numbers = new.drop_columns("part"), new["part"].to_numpy()
             here = [part for part in sorted(self._opened) if part * self._buckets // self._parts == bucket]
             for parts, staying in self._staying(name, here):
                 beside = np.isin(numbers, parts)
                 both = pa.concat_tables([staying, coming.filter(pa.array(beside))])
-                yield from _formed(both, np.concatenate([parts, numbers[beside]]), form)
+                yield from _runs(both, np.concatenate([parts, numbers[beside]]))
                 coming, numbers = coming.filter(pa.array(~beside)), numbers[~beside]
-            yield from _formed(coming, numbers, form)
+            yield from _runs(coming, numbers)
 
     def _coming(self, name: str) -> Iterator[tuple[Any, Any]]:
         """Yield (part of each row, rows) of what was looked at."""
@@ -281,21 +293,21 @@ class _Sealing:
         gone = unlinked["record_id"].combine_chunks()
         opened = self._linked_in(gone, set(buckets_of(unlinked["person_id"], self._earlier.parts or 1).tolist()))
         changed: set[int] = set()
-        nothing = LINKS.empty_table()
         for bucket, new in streamed(self._placed / "lineage", LINKS, self._buckets):
-            fresh = dict(_runs(new, buckets_of(new["person_id"], self._parts)))
-            here = {part for part in opened if part * self._buckets // self._parts == bucket} | fresh.keys()
+            numbers = buckets_of(new["person_id"], self._parts)
+            here = {part for part in opened if part * self._buckets // self._parts == bucket} | set(numbers.tolist())
             for there, table in self._earlier.rows("lineage", sorted(here)):
-                going = pc.is_in(table["record_id"], gone)
-                masks = (going.to_numpy(), pc.invert(going).to_numpy())
-                went, stays = (dict(_runs(table.filter(pa.array(mask)), there[mask])) for mask in masks)
-                for part in np.unique(there).tolist():
-                    coming = fresh.pop(part, nothing)
-                    if not _alike(went.get(part, nothing), coming):
-                        changed.add(part)
-                        yield part, pa.concat_tables([stays.get(part, nothing), coming]).combine_chunks()
-            changed |= fresh.keys()
-            yield from fresh.items()
+                going = pc.is_in(table["record_id"], gone).to_numpy()
+                coming = np.isin(numbers, there)
+                went, comes = table.filter(pa.array(going)), new.filter(pa.array(coming))
+                other = _unlike(went, there[going], comes, numbers[coming])
+                stays, added = ~going & np.isin(there, other), coming & np.isin(numbers, other)
+                both = pa.concat_tables([table.filter(pa.array(stays)), new.filter(pa.array(added))])
+                yield from _runs(both, np.concatenate([there[stays], numbers[added]]))
+                new, numbers = new.filter(pa.array(~coming)), numbers[~coming]  # noqa: PLW2901
+                changed.update(other.tolist())
+            yield from _runs(new, numbers)
+            changed.update(numbers.tolist())
         yield from ((part, None) for part in range(self._earlier.parts) if part not in changed)
 
     def _linked_in(self, records: Any, parts: set[int]) -> set[int]:
@@ -307,17 +319,21 @@ class _Sealing:
         return found
 
 
-def _alike(old: Any, new: Any) -> bool:
-    """Say whether two tables of lineage hold the same rows."""
-    return old.num_rows == new.num_rows and sorted(map(repr, old.to_pylist())) == sorted(map(repr, new.to_pylist()))
+def _unlike(went: Any, went_from: Any, coming: Any, coming_to: Any) -> Any:
+    """Return the parts in which not the same rows of lineage go and come, int64."""
+    rows = pa.concat_tables([went, coming])
+    beside = pc.binary_join(rows["beside"].combine_chunks().cast(pa.list_(pa.string())), ",")
+    fields = [rows[name].combine_chunks().cast(pa.string()) for name in LINKS.names if name != "beside"]
+    told = pc.binary_join_element_wise(*fields, beside, "\0", null_handling="replace", null_replacement="\1")
+    told = told.dictionary_encode().indices.to_numpy()
+    parts = np.concatenate([went_from, coming_to])
+    names, at = np.unique(parts * (len(told) + 1) + told, return_inverse=True)
+    often = np.bincount(at, np.where(np.arange(len(at)) < len(went_from), -1, 1), len(names))
+    return np.unique(names[often != 0] // (len(told) + 1))
 
 
 def _banded(measures: Any) -> Any:
     return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
-
-
-def _formed(rows: Any, numbers: Any, form: Callable[[Any], Any]) -> Iterator[tuple[int, Any]]:
-    yield from ((part, form(some)) for part, some in _runs(rows, numbers))
 
 
 def _runs(rows: Any, numbers: Any) -> Iterator[tuple[int, Any]]:

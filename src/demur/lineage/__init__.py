@@ -5,7 +5,17 @@ names. Out: one sealed file, or tables read back from it; keyed hashes. May touc
 corpus is; write a row in clear; ask the clock. Read first: sealed.py, suppressed.py.
 """
 
-from demur.lineage.sealed import SealedFile, bucket_of, buckets_of, write_sealed
+from demur.lineage.sealed import SealedFile, Sealing, bucket_of, buckets_of, sealing, write_sealed
 from demur.lineage.suppressed import Suppressed, handle_hash, name_hash
 
-__all__ = ["SealedFile", "Suppressed", "bucket_of", "buckets_of", "handle_hash", "name_hash", "write_sealed"]
+__all__ = [
+    "SealedFile",
+    "Sealing",
+    "Suppressed",
+    "bucket_of",
+    "buckets_of",
+    "handle_hash",
+    "name_hash",
+    "sealing",
+    "write_sealed",
+]

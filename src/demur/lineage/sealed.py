@@ -16,6 +16,7 @@ Source: NIST SP 800-38D (GCM; a key seals one chunk only). Does not know what th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import zlib
@@ -38,7 +39,9 @@ FORMER = (b"DEMURSE1", b"DEMURSE2")
 """Files of which every chunk is zstd and has a schema of its own; in the first, all have one key. They can be read."""
 CHUNK_ROWS = 50_000
 READ_BYTES = 8 << 20
-"""What lies side by side is read and copied together."""
+"""Chunks that are one table have about so many bytes together, at most."""
+_AT_ONCE = 1 << 20
+"""What lies side by side is read and copied together, so many bytes: larger blocks are new memory each time."""
 _CODEC: Any = pa.Codec("lz4_raw")
 """Half the time of zstd to write small chunks, a quarter to read them, for half as many bytes again."""
 _WORTH = 0.8
@@ -99,11 +102,26 @@ def write_sealed(
     Raises:
         OutsideError: the disk is full or refuses.
     """
+    with sealing(path, kind, secret=secret, buckets=buckets, upon=upon) as file:
+        for bucket, table in parts:
+            file.add(bucket, table)
+    return file.rows
+
+
+@contextlib.contextmanager
+def sealing(path: Path, kind: str, *, secret: bytes, buckets: int, upon: SealedFile | None = None) -> Iterator[Sealing]:
+    """Yield what takes the tables of a sealed file one by one; the file is there whole at the end, or not at all.
+
+    Raises:
+        OutsideError: the disk is full or refuses.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:
-            rows = _write(stream, kind, parts, secret=secret, buckets=buckets, upon=upon)
+            file = Sealing(stream, kind, secret, buckets, upon)
+            yield file
+            file.finish()
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
@@ -112,37 +130,48 @@ def write_sealed(
         raise OutsideError(
             f"cannot write {path.name}: {type(error).__name__}; free space and run the same command again"
         ) from error
-    return rows
 
 
-def _write(stream: BinaryIO, kind: str, parts: Parts, *, secret: bytes, buckets: int, upon: SealedFile | None) -> int:
-    header = orjson.dumps({"kind": kind, "salt": secrets.token_hex(32), "buckets": buckets, "by": _BY})
-    stream.write(MAGIC + len(header).to_bytes(4, "big") + header)
-    schema = None if upon is None else upon.schema
-    chunks: list[tuple[int, int, int, int, bytes]] = []
-    kept: list[int] = []
-    offset = stream.tell()
-    for bucket, table in parts:
+class Sealing:
+    """A sealed file that is being written; see :func:`sealing`."""
+
+    def __init__(self, stream: BinaryIO, kind: str, secret: bytes, buckets: int, upon: SealedFile | None) -> None:
+        self._stream, self._kind, self._secret, self._upon = stream, kind, secret, upon
+        self._header = orjson.dumps({"kind": kind, "salt": secrets.token_hex(32), "buckets": buckets, "by": _BY})
+        stream.write(MAGIC + len(self._header).to_bytes(4, "big") + self._header)
+        self._schema = None if upon is None else upon.schema
+        self._chunks: list[tuple[int, int, int, int, bytes]] = []
+        self._kept: list[int] = []
+        self._offset = stream.tell()
+        self.rows = 0
+        """How many there are, once the file is whole."""
+
+    def add(self, bucket: int, table: Any) -> None:
+        """Seal a table; ``None`` takes over what the file before has of the bucket."""
         if table is None:
-            kept.append(bucket)
-            continue
-        schema = table.schema if schema is None else schema
-        table = table if table.schema.equals(schema) else table.cast(schema)  # noqa: PLW2901
+            self._kept.append(bucket)
+            return
+        self._schema = table.schema if self._schema is None else self._schema
+        table = table if table.schema.equals(self._schema) else table.cast(self._schema)
         for start in range(0, table.num_rows, CHUNK_ROWS):
             chunk, key = table.slice(start, CHUNK_ROWS), secrets.token_bytes(32)
-            length = stream.write(_seal(AESGCM(key), _packed(chunk), _chunk_bound(kind, bucket)))
-            chunks.append((bucket, offset, length, chunk.num_rows, key))
-            offset += length
-    index = _as_index(chunks)
-    if kept:
-        assert upon is not None
-        index = np.concatenate([index, upon.copied(kept, stream)])
-    described = schema.serialize().to_pybytes() if schema is not None else b""
-    clear = len(described).to_bytes(4, "big") + described + index.tobytes()
-    offset = stream.tell()
-    stream.write(_seal(_cipher(secret, header), clear, _bound(header, _INDEX_BUCKET, 0)))
-    stream.write(offset.to_bytes(8, "big") + MAGIC)
-    return int(index["rows"].sum())
+            length = self._stream.write(_seal(AESGCM(key), _packed(chunk), _chunk_bound(self._kind, bucket)))
+            self._chunks.append((bucket, self._offset, length, chunk.num_rows, key))
+            self._offset += length
+
+    def finish(self) -> None:
+        """Copy what is taken over; write the index."""
+        index = _as_index(self._chunks)
+        if self._kept:
+            assert self._upon is not None
+            index = np.concatenate([index, self._upon.copied(self._kept, self._stream)])
+        described = self._schema.serialize().to_pybytes() if self._schema is not None else b""
+        clear = len(described).to_bytes(4, "big") + described + index.tobytes()
+        offset = self._stream.tell()
+        cipher = _cipher(self._secret, self._header)
+        self._stream.write(_seal(cipher, clear, _bound(self._header, _INDEX_BUCKET, 0)))
+        self._stream.write(offset.to_bytes(8, "big") + MAGIC)
+        self.rows = int(index["rows"].sum())
 
 
 def _as_index(chunks: list[tuple[int, int, int, int, bytes]]) -> Any:
@@ -268,7 +297,7 @@ class SealedFile:
         apart = np.flatnonzero(offsets[1:] != (offsets + lengths)[:-1]) + 1
         runs = np.concatenate([apart[:0] if not len(numbers) else [0], apart])
         within = before - np.repeat(before[runs], np.diff(runs, append=len(numbers)))
-        pieces = np.flatnonzero(np.diff(within // READ_BYTES)) + 1
+        pieces = np.flatnonzero(np.diff(within // _AT_ONCE)) + 1
         begins = np.union1d(runs, pieces).astype(np.int64)
         with self._open() as stream:
             for begin, end in pairwise([*begins.tolist(), len(numbers)]):

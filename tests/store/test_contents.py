@@ -50,3 +50,10 @@ def test_ids_are_those_of_records_with_that_digest_alone(tmp_path: Path, size: i
     assert ids_of(tmp_path / "slice.parquet", EMPTY if size else plainly([dict.fromkeys(RECORDS.names)])) is None
     (tmp_path / "slice.parquet").write_bytes(b"PAR1")
     assert ids_of(tmp_path / "slice.parquet", plainly(rows)) is None
+
+
+@pytest.mark.parametrize("other", [pa.int64(), pa.binary(), pa.large_string()])
+def test_columns_of_another_type_are_other_records(tmp_path: Path, other: pa.DataType) -> None:
+    schema = _PLAIN.set(_PLAIN.get_field_index("language"), pa.field("language", other))
+    write_table(tmp_path / "slice.parquet", schema.empty_table())
+    assert ids_of(tmp_path / "slice.parquet", EMPTY) is None

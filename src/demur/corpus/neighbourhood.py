@@ -11,7 +11,8 @@ One that becomes something else now is looked at like the others, and its part i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,13 @@ from demur.corpus.measures import (
     marked,
     parts_of,
 )
-from demur.corpus.passages import Passages, Windows, lengths
+from demur.corpus.passages import Passages, Sieve, Windows, lengths
 from demur.corpus.similarity import distinct
 from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
 
-_SIEVE_BITS = 26
-"""Largest sieve in front of the exact search: 2^26 bits as bytes, 64 MiB. One that fits the caches is asked sooner."""
-_SIEVE_EACH = 64
-"""Bits of a sieve for each key: of rows with 16 bands, a quarter passes by chance."""
+_PASSAGES_EACH = 4
+"""Passages that are guarded, for each text of a corpus, about."""
 
 
 @dataclass(slots=True)
@@ -59,27 +58,21 @@ class Judged:
         return self._compared[bucket]
 
 
-class _Sieve:
-    """Finds rows that share one of some keys, which are sorted."""
+class _Bands:
+    """Finds rows that share one of some band keys, which are sorted."""
 
     def __init__(self, keys: Any) -> None:
-        self._keys = keys
-        size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * len(keys)).bit_length())
-        self._bits, self._low = np.zeros(size, bool), np.uint64(size - 1)
-        self._bits[self._places(keys)] = True
+        self._keys, self._sieve = keys, Sieve(keys)
 
     def rows(self, bands: Any, chosen: Any) -> Any:
         """Return the numbers of the chosen rows that share a key."""
         if not len(self._keys):
             return np.zeros(0, np.int64)
-        passing = np.flatnonzero(self._bits[self._places(bands)] & chosen[:, None])
+        passing = np.flatnonzero(self._sieve.may(bands) & chosen[:, None])
         asked = bands.reshape(-1)[passing]
         places = np.minimum(np.searchsorted(self._keys, asked), len(self._keys) - 1)
         found = passing[self._keys[places] == asked] // bands.shape[1]
         return found[np.diff(found, prepend=-1) > 0]
-
-    def _places(self, keys: Any) -> Any:
-        return (keys & self._low).view(np.int64)
 
 
 def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole: bool, fresh: bool) -> Judged:
@@ -97,20 +90,18 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
         everything = [np.ones(looked.rows(bucket).num_rows, bool) for bucket in range(buckets)]
         return Judged(everything, everything)
     sealed, allowed = [] if whole else list(range(earlier.parts)), lengths(copy_min_words)
-    changed = _changed(looked, buckets)
-    bands, passages = _Sieve(_bands_in(changed)), _passages_in(changed, allowed)
-    far = _sharing(earlier, sealed, bands, passages)
-    guarded = far.guarded | _guarded(looked, passages)
-    for table in changed:
-        guarded[passages.guarded(_windows(table, protected=True))[1]] = True
-    passages = passages.only(guarded)
-    again = [far.rows(guarded)[2]]
+    guards = _guards(looked, earlier, sealed, allowed)
+    touched = _Shared(allowed, guards)
+    for table in _changed(looked):
+        touched.add(table)
+    bands, passages = touched.found()
+    around = _Shared(allowed, guards)
+    around.add(_sharing(earlier, sealed, bands, passages)[2])
     for bucket in range(buckets):
         rows = looked.rows(bucket)
-        again.append(_as_banded(rows.take(pa.array(_again(rows, bands, passages)))))
-    near, around = _Sieve(_bands_in(again)), _passages_in(again, allowed)
-    far = _sharing(earlier, sealed, near, around)
-    _bring_rows(looked, earlier, far.rows(far.guarded | _guarded(looked, around), guards=True))
+        around.add(_as_banded(rows.take(pa.array(_again(rows, bands, passages)))))
+    near, beside = around.found()
+    _bring_rows(looked, earlier, _sharing(earlier, sealed, near, beside, guarding=True))
     judged, compared = [], []
     for bucket in range(buckets):
         rows = looked.rows(bucket)
@@ -119,7 +110,7 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
     return Judged(judged, compared)
 
 
-def _again(rows: Any, bands: _Sieve, passages: Passages) -> Any:
+def _again(rows: Any, bands: _Bands, passages: Passages) -> Any:
     """Return which rows share a band, or say one of some passages."""
     said = passages.said(_windows(_as_banded(rows), protected=False))[0]
     return distinct(np.concatenate([bands.rows(bands_of(rows), live(rows)), said]))
@@ -160,37 +151,53 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
     return sorted(changed)
 
 
-def _changed(looked: Looked, buckets: int) -> list[Any]:
-    """Return everything that changed, before and after, as BANDED."""
-    found = []
-    for bucket in range(buckets):
+def _changed(looked: Looked) -> Iterator[Any]:
+    """Yield everything that changed, before and after, as BANDED."""
+    for bucket in range(len(looked.texts)):
         rows = looked.rows(bucket)
-        found.append(_as_banded(rows.filter(rows["touched"])))
-        found.append(_as_banded(read_bucket(looked.selected / "gone", MEASURES, bucket)))
+        yield _as_banded(rows.filter(rows["touched"]))
+        yield _as_banded(read_bucket(looked.selected / "gone", MEASURES, bucket))
+
+
+def _guards(looked: Looked, earlier: Before, sealed: list[int], allowed: range) -> Sieve:
+    """Return a sieve of all passages that a protected text guards, or did before."""
+    file = earlier.file("bands")
+    most = _PASSAGES_EACH * int(file.sizes().sum()) if file is not None else 0
+    found = Sieve(np.zeros(0, np.uint64), most)
+    for _, table in earlier.rows("bands", sealed):
+        found.add(_windows(table, protected=True).guarded(allowed)[1])
+    for table in _changed(looked):
+        found.add(_windows(table, protected=True).guarded(allowed)[1])
+    for bucket in range(len(looked.texts)):
+        found.add(_windows(_as_banded(looked.rows(bucket)), protected=True).guarded(allowed)[1])
     return found
+
+
+class _Shared:
+    """What some texts share with others: their bands, and their passages as far as somebody guards them."""
+
+    def __init__(self, allowed: range, guards: Sieve) -> None:
+        self._allowed, self._guards = allowed, guards
+        self._bands, self._keys, self._heads = ([np.zeros(0, np.uint64)] for _ in range(3))
+
+    def add(self, table: Any) -> None:
+        """Take in the live rows of a BANDED table."""
+        self._bands.append(distinct(bands_of(table)[_alive(table)].reshape(-1)))
+        said, guarded = (_windows(table, protected=protected) for protected in (False, True))
+        for _, keys, heads in (said.said(self._allowed), guarded.guarded(self._allowed)):
+            there = self._guards.among(keys)
+            self._keys.append(distinct(keys[there]))
+            self._heads.append(distinct(heads[there]))
+
+    def found(self) -> tuple[_Bands, Passages]:
+        """Return what finds texts that share any of it."""
+        bands, keys, heads = (distinct(np.concatenate(some)) for some in (self._bands, self._keys, self._heads))
+        return _Bands(bands), Passages(keys, heads, self._allowed)
 
 
 def _as_banded(measures: Any) -> Any:
     """Return measures as BANDED."""
     return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
-
-
-def _bands_in(tables: list[Any]) -> Any:
-    """Return the bands of live rows, sorted, each once."""
-    return distinct(
-        np.concatenate([np.zeros(0, np.uint64), *(bands_of(one)[_alive(one)].reshape(-1) for one in tables)])
-    )
-
-
-def _passages_in(tables: list[Any], allowed: range) -> Passages:
-    """Return the passages that live rows say, and those that protected ones guard."""
-    keys, heads = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-    for one in tables:
-        said = _windows(one, protected=False)
-        _, guarded, firsts = _windows(one, protected=True).guarded(allowed)
-        keys += [said.said(allowed)[1], guarded]
-        heads += [said.flat, firsts]
-    return Passages(distinct(np.concatenate(keys)), distinct(np.concatenate(heads)), allowed)
 
 
 def _windows(banded_rows: Any, *, protected: bool) -> Windows:
@@ -202,63 +209,29 @@ def _alive(banded_rows: Any) -> Any:
     return banded_rows["live"].to_numpy(zero_copy_only=False).astype(bool)
 
 
-def _guarded(looked: Looked, passages: Passages) -> Any:
-    """Return which of some passages a protected text guards that is looked at, bool by passage."""
-    found = np.zeros(len(passages.keys), bool)
-    for bucket in range(len(looked.texts)):
-        found[passages.guarded(_windows(_as_banded(looked.rows(bucket)), protected=True))[1]] = True
-    return found
+def _sharing(
+    earlier: Before, parts: list[int], bands: _Bands, passages: Passages, *, guarding: bool = False
+) -> tuple[Any, Any, Any]:
+    """Return (parts, rows in their part, BANDED) of live rows of some parts that share a band or say a passage.
 
-
-@dataclass(slots=True)
-class _Far:
-    """Rows of sealed parts that share something with what is looked at."""
-
-    guarded: Any
-    """bool by passage: a protected one guards it."""
-    _parts: list[Any] = field(default_factory=lambda: [np.zeros(0, np.int64)])
-    _places: list[Any] = field(default_factory=lambda: [np.zeros(0, np.int64)])
-    """Rows in their part."""
-    _tables: list[Any] = field(default_factory=lambda: [BANDED.empty_table()])
-    _sure: list[Any] = field(default_factory=lambda: [np.zeros(0, bool)])
-    """bool by row: shares a band."""
-    _guards: list[Any] = field(default_factory=lambda: [np.zeros(0, bool)])
-    """bool by row: guards a passage."""
-    _said: list[tuple[Any, Any]] = field(default_factory=list)
-    """(row among all here, passage)."""
-    _count: int = 0
-
-    def look(self, there: Any, table: Any, bands: _Sieve, passages: Passages) -> None:
-        """Take what shares anything from some parts."""
-        sure = bands.rows(bands_of(table), _alive(table))
-        said, numbers = passages.said(_windows(table, protected=False))
-        guards, guarded = passages.guarded(_windows(table, protected=True))
-        rows = distinct(np.concatenate([sure, said, guards]))
-        self.guarded[guarded] = True
-        self._parts.append(there[rows])
-        self._places.append((np.arange(len(there)) - np.searchsorted(there, there))[rows])
-        self._tables.append(table.take(pa.array(rows)))
-        self._sure.append(np.isin(rows, sure))
-        self._guards.append(np.isin(rows, guards))
-        self._said.append((self._count + np.searchsorted(rows, said), numbers))
-        self._count += len(rows)
-
-    def rows(self, guarded: Any, *, guards: bool = False) -> tuple[Any, Any, Any]:
-        """Return (parts, rows in them, BANDED) of who shares a band or says a guarded passage; or guards one."""
-        chosen = np.concatenate(self._sure)
-        chosen |= np.concatenate(self._guards) & guards
-        for rows, numbers in self._said:
-            chosen[rows[guarded[numbers]]] = True
-        parts, places = np.concatenate(self._parts)[chosen], np.concatenate(self._places)[chosen]
-        return parts, places, pa.concat_tables(self._tables).filter(pa.array(chosen)).combine_chunks()
-
-
-def _sharing(earlier: Before, parts: list[int], bands: _Sieve, passages: Passages) -> _Far:
-    """Return the live rows of some parts that share a band or a passage."""
-    found = _Far(np.zeros(len(passages.keys), bool))
+    Args:
+        earlier: the corpus before.
+        parts: their numbers.
+        bands: bands that are looked for.
+        passages: passages that are looked for.
+        guarding: also those that guard a passage.
+    """
+    none = np.zeros(0, np.int64)
+    found: list[tuple[Any, Any, Any]] = [(none, none, BANDED.empty_table())]
     for there, table in earlier.rows("bands", parts):
-        found.look(there, table, bands, passages)
-    return found
+        some = [bands.rows(bands_of(table), _alive(table)), passages.said(_windows(table, protected=False))[0]]
+        if guarding:
+            some.append(passages.guarded(_windows(table, protected=True))[0])
+        rows = distinct(np.concatenate(some))
+        places = (np.arange(len(there)) - np.searchsorted(there, there))[rows]
+        found.append((there[rows], places, table.take(pa.array(rows))))
+    numbers, places, tables = zip(*found, strict=True)
+    return np.concatenate(numbers), np.concatenate(places), pa.concat_tables(tables).combine_chunks()
 
 
 def _bring_rows(looked: Looked, earlier: Before, found: tuple[Any, Any, Any]) -> None:

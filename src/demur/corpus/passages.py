@@ -7,7 +7,8 @@ says what an allowed one said before guards nothing by it: quoting takes nothing
 Each text has the keyed hashes of all its windows of ``WINDOW`` words, in order
 (:func:`demur.corpus.similarity.measure`). A run of more words is two windows that stand so far apart; more, where a
 policy lets short texts belong to nobody. So a passage is one number, looking it up is exact, and nothing is compared
-with all. One protected text more can never let another in. Memory: ``PIECE`` passages at a time, whatever there is.
+with all. One protected text more can never let another in. Memory: ``PIECE`` passages at a time, about, whatever there
+is; and what all texts of a bucket say.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from demur.corpus.similarity import WINDOW, distinct
 from demur.corpus.spill import read_bucket, write_bucket
+from demur.store import remove_tree
 
 LEAST = 12
 """Words of a passage (docs/corpus.md says how often posts share so many by chance)."""
 PIECE = 8_000_000
-"""Passages that are held in memory at a time."""
+"""Passages that are held in memory at a time, about."""
+SHARES = 64
+"""Files that guarded passages are divided into."""
 
 SAID: Any = pa.schema(
     [("row", pa.int32()), ("protected", pa.bool_()), ("said_us", pa.int64()), ("windows", pa.list_(pa.uint64()))]
@@ -36,7 +39,9 @@ SAID: Any = pa.schema(
 
 _FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _SIEVE_BITS = 26
-_SIEVE_EACH = 32
+"""Largest sieve in front of an exact search: 2^26 bits as bytes, 64 MiB. One that fits the caches is asked sooner."""
+_SIEVE_EACH = 64
+"""Bits of a sieve for each key: of rows with 16 bands, a quarter passes by chance."""
 _NEVER = np.int64(2**62)
 _NO_KEYS: Any = np.zeros(0, np.uint64)
 
@@ -74,11 +79,11 @@ class Windows:
         known = some.is_valid().to_numpy(zero_copy_only=False)
         return cls(some.values.to_numpy()[edges[0] : edges[-1]], edges - edges[0], chosen & known)
 
-    def said(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any]:
-        """Return (row, key) of all passages that the texts say; of those alone that may begin with some windows."""
+    def said(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any, Any]:
+        """Return (row, key, first window) of what the texts say; of those passages that may begin with some windows."""
         at, rows = self._places(heads)
-        rows, keys, _ = _joined([self._runs(at, rows, words) for words in allowed])
-        return rows, keys
+        found, keys, firsts = _joined([self._runs(at, rows, words) for words in allowed])
+        return found, keys, firsts
 
     def guarded(self, allowed: range, heads: Sieve | None = None) -> tuple[Any, Any, Any]:
         """Return (row, key, first window) of the passages that the texts guard where they are protected."""
@@ -110,16 +115,29 @@ class Windows:
 
 
 class Sieve:
-    """Says which numbers are among some others, quickly; ``among`` lets a few others pass too."""
+    """Says which numbers may be among some others: none of them is missed, a few others pass too.
 
-    def __init__(self, keys: Any) -> None:
-        size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * len(keys)).bit_length())
+    Args:
+        keys: the numbers.
+        most: how many there will be, if more are added.
+    """
+
+    def __init__(self, keys: Any, most: int = 0) -> None:
+        size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * max(most, len(keys))).bit_length())
         self._bits, self._low = np.zeros(size, bool), np.uint64(size - 1)
+        self.add(keys)
+
+    def add(self, keys: Any) -> None:
+        """Take more numbers in."""
         self._bits[self._places(keys)] = True
+
+    def may(self, keys: Any) -> Any:
+        """Return which may be there, bool."""
+        return self._bits[self._places(keys)]
 
     def among(self, keys: Any) -> Any:
         """Return the places of those that may be there."""
-        return np.flatnonzero(self._bits[self._places(keys)])
+        return np.flatnonzero(self.may(keys))
 
     def _places(self, keys: Any) -> Any:
         return (keys & self._low).view(np.int64)
@@ -136,21 +154,13 @@ class Passages:
 
     def __init__(self, keys: Any, heads: Any, allowed: range) -> None:
         self.keys, self._allowed = keys, allowed
-        self._heads = heads if isinstance(heads, Sieve) else Sieve(heads)
-
-    def only(self, chosen: Any) -> Passages:
-        """Return some of them.
-
-        Args:
-            chosen: bool by passage.
-        """
-        return Passages(self.keys[chosen], self._heads, self._allowed)
+        self._heads = Sieve(heads)
 
     def said(self, windows: Windows) -> tuple[Any, Any]:
         """Return (row, number of the passage) of all that some texts say."""
         if not len(self.keys):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        rows, keys = windows.said(self._allowed, self._heads)
+        rows, keys, _ = windows.said(self._allowed, self._heads)
         return self._known(rows, keys)
 
     def guarded(self, windows: Windows) -> tuple[Any, Any]:
@@ -170,24 +180,39 @@ def quoting(folder: Path, tables: Callable[[int], Any], buckets: int, copy_min_w
     """Return of each bucket which rows say a passage that a protected text said first, bool by row.
 
     Args:
-        folder: for a moment holds what of the texts is asked for.
+        folder: holds what of the texts is asked for, until it is answered.
         tables: bucket → its texts as LOOKED_AT.
         buckets: how many there are.
         copy_min_words: shorter texts belong to nobody.
     """
     allowed, sizes = lengths(copy_min_words), []
-    guarded = 0
+    counts = np.zeros(SHARES, np.int64)
+    (folder / "guarded").mkdir(parents=True)
     for bucket in range(buckets):
         table = tables(bucket)
         sizes.append(table.num_rows)
         said = _asked(table)
         write_bucket(folder, bucket, said)
-        guarded += pc.sum(pc.list_value_length(said.filter(said["protected"])["windows"])).as_py() or 0
+        counts += _put_guarded(folder / "guarded", said, allowed)
     found = [np.zeros(size, bool) for size in sizes]
-    pieces = -(-guarded // PIECE)
-    for piece in range(pieces):
-        _look(folder, found, allowed, (piece, pieces))
+    apart = np.flatnonzero(np.diff(np.cumsum(counts) // PIECE)) + 1
+    for shares in np.split(np.arange(SHARES), apart):
+        _look(folder, found, allowed, shares.tolist())
+    remove_tree(folder)
     return found
+
+
+def _put_guarded(folder: Path, said: Any, allowed: range) -> Any:
+    """Append what protected texts guard to files by share of the passages; return how many passages each got."""
+    rows, keys, heads = Windows.of(said["windows"], _protected(said)).guarded(allowed)
+    columns = np.stack([keys, heads, said["said_us"].to_numpy()[rows].view(np.uint64)], axis=1)
+    order = np.argsort(keys % SHARES, kind="stable")
+    ends = np.cumsum(np.bincount((keys % SHARES).astype(np.int64), minlength=SHARES))
+    for share, some in enumerate(np.split(columns[order], ends[:-1])):
+        if len(some):
+            with (folder / f"{share:02d}").open("ab") as stream:
+                stream.write(some.tobytes())
+    return np.diff(ends, prepend=0)
 
 
 def _asked(table: Any) -> Any:
@@ -197,32 +222,31 @@ def _asked(table: Any) -> Any:
     return said.add_column(0, SAID.field("row"), pa.array(rows.astype(np.int32))).cast(SAID).combine_chunks()
 
 
-def _look(folder: Path, found: list[Any], allowed: range, share: tuple[int, int]) -> None:
-    """Note who says one of a share of the passages that a protected text said first."""
-    piece, pieces = np.uint64(share[0]), np.uint64(share[1])
-    keys, heads, times = [_NO_KEYS], [_NO_KEYS], [np.zeros(0, np.int64)]
-    for said, protected in _read(folder, len(found)):
-        rows, some, first = Windows.of(said["windows"], protected).guarded(allowed)
-        mine = some % pieces == piece
-        keys.append(some[mine])
-        heads.append(distinct(first[mine]))
-        times.append(said["said_us"].to_numpy()[rows[mine]])
-    guards, firsts = _earliest(np.concatenate(keys), np.concatenate(times))
-    passages = Passages(guards, distinct(np.concatenate(heads)), allowed)
+def _look(folder: Path, found: list[Any], allowed: range, shares: list[int]) -> None:
+    """Note who says one of some shares of the passages that a protected text said first."""
+    files = [file for share in shares if (file := folder / "guarded" / f"{share:02d}").exists()]
+    if not files:
+        return
+    columns = np.concatenate([np.fromfile(file, np.uint64).reshape(-1, 3) for file in files])
+    guards, firsts = _earliest(columns[:, 0], columns[:, 2].copy().view(np.int64))
+    passages = Passages(guards, distinct(columns[:, 1]), allowed)
     said_by_others = np.full(len(guards), _NEVER)
-    for said, protected in _read(folder, len(found)):
-        rows, numbers = passages.said(Windows.of(said["windows"], ~protected))
+    for said in _read(folder, len(found)):
+        rows, numbers = passages.said(Windows.of(said["windows"], ~_protected(said)))
         np.minimum.at(said_by_others, numbers, said["said_us"].to_numpy()[rows])
     theirs = firsts <= said_by_others
-    for bucket, (said, protected) in enumerate(_read(folder, len(found))):
-        rows, numbers = passages.said(Windows.of(said["windows"], ~protected))
+    for bucket, said in enumerate(_read(folder, len(found))):
+        rows, numbers = passages.said(Windows.of(said["windows"], ~_protected(said)))
         found[bucket][said["row"].to_numpy()[rows[theirs[numbers]]]] = True
 
 
-def _read(folder: Path, buckets: int) -> Iterator[tuple[Any, Any]]:
+def _read(folder: Path, buckets: int) -> Iterator[Any]:
     for bucket in range(buckets):
-        said = read_bucket(folder, SAID, bucket)
-        yield said, said["protected"].to_numpy(zero_copy_only=False).astype(bool)
+        yield read_bucket(folder, SAID, bucket)
+
+
+def _protected(said: Any) -> Any:
+    return said["protected"].to_numpy(zero_copy_only=False).astype(bool)
 
 
 def _earliest(keys: Any, times: Any) -> tuple[Any, Any]:

@@ -194,11 +194,11 @@ def near_copies(manifest: CorpusManifest, measured: Measured) -> Near:
 def passages_kept(
     connection: Any, manifest: CorpusManifest, near: Near, folder: Path, snapshot: Sequence[Path], keys: KeyRing
 ) -> int:
-    """Return how many records say a passage that a protected text of those looked for said first."""
+    """Return how many passages of the protected texts looked for are records' although these said them first."""
     (protecting,) = connection.execute("SELECT protecting FROM settings").fetchone()
     least = manifest.inputs["policy_facts"]["copy_min_words"]
     return first_said_by_protected(
-        sorted(near.said), folder, snapshot, keys, copy_min_words=least, protecting=protecting
+        sorted(near.said), folder, snapshot, keys, seed=manifest.digest, copy_min_words=least, protecting=protecting
     )
 
 

@@ -1,12 +1,14 @@
-"""The verifier's own look at passages: no record says what a protected text of the sample said first.
+"""The verifier's own look at passages: who said first what records say of the protected texts of the sample.
 
 That a record says a passage is found in its words (:mod:`demur.corpus.verify_near`). Whether somebody allowed said it
-before is then asked of everything that says it: found by its windows, judged by fates and snapshot. Where no record
-says one, nothing is opened.
+before is then asked of everything that says it: found by its windows, judged by fates and snapshot. A passage that no
+protected text guards by its windows counts as a violation, since it was found in the words of one. Where no record says
+any, nothing is opened.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,10 @@ from demur.store import KeyRing
 from demur.store.keys import mac_of
 
 _MOST = 256
-"""Passages that are asked about, at most: the first by their words."""
+"""Passages that are asked about, at most; which, the corpus' digest says."""
+_MOST_HELD = 20_000
+"""Texts that say one, at most: what more of them say is a form that is filled in, and is not asked about."""
 _EVER = 2**62
-_SAYS: Any = pa.schema([("item_id", pa.string()), ("number", pa.int64())])
 
 
 def first_said_by_protected(
@@ -34,37 +37,42 @@ def first_said_by_protected(
     snapshot: Sequence[Path],
     keys: KeyRing,
     *,
+    seed: str,
     copy_min_words: int,
     protecting: int,
 ) -> int:
-    """Return how many records say a passage that was a protected text's first.
+    """Return how many passages are records' that were a protected text's first.
 
     Args:
         said: passages of protected texts that records say, in words.
         folder: of the corpus.
         snapshot: files of what it was built from.
         keys: the key ring.
+        seed: digest of the corpus.
         copy_min_words: shorter texts belong to nobody.
         protecting: mask of the reasons that protect a content wherever it stands.
     """
     if not said:
         return 0
-    passages = _passages(sorted(said)[:_MOST], lengths(copy_min_words), mac_of(keys.secret("records"))(b"windows"))
-    says = _says(folder, keys, passages)
-    ids = pc.unique(says["item_id"].combine_chunks())
+    drawn = sorted(said, key=lambda one: hashlib.sha256(f"{seed} {' '.join(one)}".encode()).digest())[:_MOST]
+    passages = _passages(drawn, lengths(copy_min_words), mac_of(keys.secret("records"))(b"windows"))
+    ids, at, numbers, asked = _says(folder, keys, passages)
     fates, times = _fates(folder, keys, ids), _times(snapshot, ids)
-    at = pc.index_in(says["item_id"], fates["item_id"])
-    allowed, bits, records = (fates[name].take(at) for name in ("allowed", "reason_bits", "record_id"))
+    here = pc.index_in(ids, fates["item_id"])
+    allowed, bits, records = (fates[name].take(here) for name in ("allowed", "reason_bits", "record_id"))
     allowed = pc.fill_null(allowed, fill_value=False).to_numpy().astype(bool)
     protected = ~allowed & (pc.fill_null(bits, 0).to_numpy() & protecting != 0)
-    made, changed = (times[name].take(pc.index_in(says["item_id"], times["item_id"])) for name in ("made", "changed"))
-    numbers = says["number"].to_numpy()
-    first, others = (np.full(len(passages.keys), _EVER, np.int64) for _ in range(2))
-    np.minimum.at(first, numbers[protected], pc.fill_null(made, -_EVER).to_numpy()[protected])
+    made, changed = (times[name].take(pc.index_in(ids, times["item_id"])) for name in ("made", "changed"))
     latest = pc.fill_null(pc.max_element_wise(made, changed, skip_nulls=False), _EVER).to_numpy()
-    np.minimum.at(others, numbers[allowed], latest[allowed])
-    theirs = np.isin(numbers, np.flatnonzero((first < _EVER) & (first <= others))) & allowed
-    return len(pc.unique(records.filter(pa.array(theirs)).drop_null()))
+    first, others = (np.full(len(passages.keys), _EVER, np.int64) for _ in range(2))
+    theirs, mine = protected[at], allowed[at]
+    np.minimum.at(first, numbers[theirs], pc.fill_null(made, -_EVER).to_numpy()[at[theirs]])
+    np.minimum.at(others, numbers[mine], latest[at[mine]])
+    kept = np.zeros(len(first), bool)
+    kept[numbers[mine & records.is_valid().to_numpy(zero_copy_only=False)[at]]] = True
+    guarded = np.zeros(len(first), bool)
+    guarded[numbers[theirs]] = True
+    return int((asked & (~guarded | (kept & (first <= others)))).sum())
 
 
 def _passages(said: Sequence[tuple[str, ...]], allowed: range, secret: bytes) -> Passages:
@@ -75,20 +83,35 @@ def _passages(said: Sequence[tuple[str, ...]], allowed: range, secret: bytes) ->
     return Passages(distinct(numbers), distinct(heads), allowed)
 
 
-def _says(folder: Path, keys: KeyRing, passages: Passages) -> Any:
-    """Return which items say which of some passages; of protected ones, those that they guard."""
-    secret, found = keys.secret("lineage"), [_SAYS.empty_table()]
+def _says(folder: Path, keys: KeyRing, passages: Passages) -> tuple[Any, Any, Any, Any]:
+    """Return (ids of items, places in them, passage of each) of who says some passages, and which are asked about.
+
+    Of protected texts, those that they guard.
+    """
     measures, bands = (
-        SealedFile(folder / f"sealed/{kind}.sealed", kind, secret=secret) for kind in ("measures", "bands")
+        SealedFile(folder / f"sealed/{kind}.sealed", kind, secret=keys.secret("lineage"))
+        for kind in ("measures", "bands")
     )
-    everywhere = range(measures.buckets)
-    for (_, rows), (_, beside) in zip(measures.gathered(everywhere), bands.gathered(everywhere), strict=True):
-        live, protected = (beside[name].to_numpy(zero_copy_only=False).astype(bool) for name in ("live", "protected"))
-        said = passages.said(Windows.of(beside["windows"], live & ~protected))
-        guarded = passages.guarded(Windows.of(beside["windows"], live & protected))
-        places, numbers = (np.concatenate(both) for both in zip(said, guarded, strict=True))
-        found.append(pa.table([rows["item_id"].take(pa.array(places)), pa.array(numbers)], schema=_SAYS))
-    return pa.concat_tables(found).combine_chunks()
+    held = np.zeros(len(passages.keys), np.int64)
+    none = np.zeros(0, np.int64)
+    found = [(none, none, none)]
+    for there, rows in bands.gathered(range(bands.buckets)):
+        live, protected = (rows[name].to_numpy(zero_copy_only=False).astype(bool) for name in ("live", "protected"))
+        said = passages.said(Windows.of(rows["windows"], live & ~protected))
+        guarded = passages.guarded(Windows.of(rows["windows"], live & protected))
+        at, numbers = (np.concatenate(both) for both in zip(said, guarded, strict=True))
+        few = held[numbers] <= _MOST_HELD
+        held += np.bincount(numbers, minlength=len(held))
+        within = np.arange(len(there)) - np.searchsorted(there, there)
+        found.append((there[at[few]], within[at[few]], numbers[few]))
+    parts, places, numbers = (np.concatenate(column) for column in zip(*found, strict=True))
+    texts, at = np.unique(parts << 32 | places, return_inverse=True)
+    parts, places, ids = texts >> 32, texts & 0xFFFFFFFF, [pa.array([], pa.string())]
+    for there, rows in measures.gathered(np.unique(parts).tolist()):
+        here = np.isin(parts, there)
+        mine = np.searchsorted(there, parts[here]) + places[here]
+        ids.append(rows["item_id"].combine_chunks().take(pa.array(mine)))
+    return pa.concat_arrays(ids), at, numbers, held <= _MOST_HELD
 
 
 def _fates(folder: Path, keys: KeyRing, ids: Any) -> Any:

@@ -126,10 +126,11 @@ def sealing(path: Path, kind: str, *, secret: bytes, buckets: int, upon: SealedF
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutsideError(
             f"cannot write {path.name}: {type(error).__name__}; free space and run the same command again"
         ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class Sealing:

@@ -70,10 +70,11 @@ def _ending(columns: list[Any]) -> Any:
         values = [_with_size(value) for value in coded.dictionary.to_pylist()]
         if len(values) > 1:
             which = which * len(values) + coded.indices.to_numpy()
-        endings = [ending + value for ending in endings for value in values]
-        if len(endings) > _MANY:  # few of them are there
-            there, which = np.unique(which, return_inverse=True)
-            endings = [endings[one] for one in there.tolist()]
+        there = range(len(endings) * len(values))
+        if len(there) > _MANY:  # few of them are there
+            found, which = np.unique(which, return_inverse=True)
+            there = found.tolist()
+        endings = [endings[one // len(values)] + values[one % len(values)] for one in there]
     return pa.array(endings, _BINARY).take(pa.array(which))
 
 
@@ -91,10 +92,11 @@ def ids_of(path: Path, content: str) -> Any:
     ids = [pa.array([], pa.string())]
     try:
         with pq.ParquetFile(path) as file:
-            same = sorted(file.schema_arrow.names) == sorted(RECORDS.names)
+            named = sorted(file.schema_arrow.names) == sorted(RECORDS.names)
+            same = named and all(file.schema_arrow.field(one.name).type == one.type for one in RECORDS)
             batches = _noted(file.iter_batches(_ROWS, use_threads=False), ids)
             return pa.concat_arrays(ids) if same and _digest(batches) == content else None
-    except (pa.ArrowException, OSError):
+    except (ValueError, OSError):  # pyarrow's own errors, and bytes that are no UTF-8
         return None
 
 

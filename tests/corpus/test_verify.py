@@ -106,6 +106,7 @@ PLANTED = [
     ("standing", STANDING, lambda rows: rows.clear(), {"allowed_although_author_unknown", "owner_unknown"}),
     ("notices", NOTICES, lambda rows: rows.clear(), {"allowed_although_notice"}),
     ("notices", NOTICES, _all("valid_at", AS_OF - timedelta(days=29)), {"allowed_although_notice"}),
+    ("notices", NOTICES, _all("valid_at", AS_OF - timedelta(days=31)), {"allowed_although_notice"}),
     ("accounts", ACCOUNTS, _all("status", "deleted"), {"allowed_although_account_status"}),
     ("accounts", ACCOUNTS, _all("private", True), {"allowed_although_not_public"}),
     ("holds", HOLDS, _hold, {"allowed_although_held"}),
@@ -132,6 +133,12 @@ def test_every_planted_violation_is_found(
     file = copy / "in" / ("items/part-0.parquet" if table == "items" else f"standing/{table}.parquet")
     _rewrite(file, schema, change)
     assert expected <= set(_verdict(copy))
+
+
+def test_notice_days_are_over_when_the_last_one_ends_where_it_ends_last(copy: Path) -> None:
+    told_late = AS_OF - timedelta(days=31, microseconds=1)  # the whole day of the telling, 30 days and 12 hours before
+    _rewrite(copy / "in/standing/notices.parquet", NOTICES, _all("valid_at", told_late))
+    assert "allowed_although_notice" not in _verdict(copy)
 
 
 @pytest.mark.parametrize("change", [_all("kind", "group_activity"), _in_a_public_group])

@@ -14,7 +14,7 @@ from flow_worlds import LATER, SENTINEL, Platform, sentence
 from demur.erasure import find_sentinel
 from demur.errors import RefusedError
 from demur.flows.erase import first_effect, pending
-from demur.flows.hold import lift_hold, place_hold
+from demur.flows.hold import lift_hold, place_hold, serving_stopped
 from demur.flows.order import execute
 from demur.flows.parts import current, model_folder
 from demur.flows.verify import verify_certificate
@@ -161,3 +161,32 @@ def test_a_base_that_models_stand_on_is_not_made_anew(here: Platform) -> None:
     with pytest.raises(RefusedError, match="models stand on"):
         make_base(texts, here.space.models / "base", vocab=300, hidden=16, layers=1, heads=2, steps=1)
     assert here.train(at=LATER).model_id == current(here.space).model
+
+
+def test_a_hold_that_comes_while_an_erasure_is_open_is_taken_out_by_the_next_one(here: Platform) -> None:
+    here.object("olga")
+    first_effect(here.parts, at=LATER, clock=lambda: LATER)
+    scope = {"authority": "an authority", "instrument": "a letter", "countries": ["PT"], "kinds": ["photo"]}
+    place_hold(here.parts, "h-1", scope, at=LATER + timedelta(hours=1))
+    assert "kurt-photo" in here.records()
+    made = here.erase(LATER + DAY)
+    assert made.model is not None
+    assert "olga" not in here.authors()
+    assert serving_stopped(here.parts, str(current(here.space).model), LATER + DAY) == ("h-1",)
+    here.erase(LATER + 2 * DAY)
+    assert not {"kurt-photo", "lena-photo"} & set(here.records())
+    assert serving_stopped(here.parts, str(current(here.space).model), LATER + 2 * DAY) == ()
+    assert pending(here.parts) == ()
+    assert here.clean().equal
+
+
+def test_a_hold_over_everything_that_comes_while_an_erasure_is_open_keeps_its_training_waiting(here: Platform) -> None:
+    here.object("olga")
+    first_effect(here.parts, at=LATER, clock=lambda: LATER)
+    place_hold(
+        here.parts, "all", {"authority": "an authority", "instrument": "a letter"}, at=LATER + timedelta(hours=1)
+    )
+    with pytest.raises(RefusedError, match="the hold all stops it"):
+        here.erase(LATER + DAY)
+    lift_hold(here.parts, "all", by=["Ann", "Bea"], reason="done", at=LATER + DAY)
+    assert here.erase(LATER + 2 * DAY).model is not None

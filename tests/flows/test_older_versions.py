@@ -88,6 +88,14 @@ def co_author(here: Platform) -> Callable[[], None]:
     return lambda: here.object("nils")
 
 
+def former_author(here: Platform) -> Callable[[], None]:
+    """Nils made the first version, Mia the second."""
+    first = item("mia-story", "nils", sentence("before", 12), version_at="2025-05-04T10:00:00Z")
+    rows = [one for one in items() if one["account_id"] != "agora:nils"]
+    populated(here, [*rows, first, item("mia-story", "mia", TEXT), paste()], untold={"nils", "mia"})
+    return lambda: here.object("nils")
+
+
 def stranger(here: Platform) -> Callable[[], None]:
     populated(here, [*items(), item("story", "stranger", TEXT), paste()], untold=set())
 
@@ -133,7 +141,7 @@ def again(here: Platform) -> Callable[[], None]:
     return lambda: know(here, moved)
 
 
-@pytest.mark.parametrize("way", [denied, co_author, stranger, former_owner, quoted])
+@pytest.mark.parametrize("way", [denied, co_author, former_author, stranger, former_owner, quoted])
 def test_whoever_could_begin_to_protect_a_copy_in_it_takes_it_along(way: Any, tmp_path: Path) -> None:
     with opened(tmp_path / "ws") as here:
         act = way(here)

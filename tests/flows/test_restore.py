@@ -16,7 +16,8 @@ from demur.clock import iso, parse
 from demur.errors import BrokenError
 from demur.flows.erase import pending
 from demur.flows.hold import lift_hold, place_hold
-from demur.flows.objection import object_, withdraw
+from demur.flows.objected import log_kept
+from demur.flows.objection import object_
 from demur.flows.restore import MARK, lags, reapply
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.people.schema import METADATA
@@ -118,7 +119,7 @@ def test_whatever_was_said_in_whatever_order_is_back_after_any_backup(space, tol
             if act in {"object", "part"}:
                 object_(parts, {"person_id": person}, {"kinds": ["post"]} if act == "part" else {}, door="web", at=at)
             elif act == "withdraw":
-                withdraw(parts, person, at=at)
+                log_kept(parts, [parts.registry.take_back(person, recorded_at=at, reference=f"W-{number}")])
             elif act == "claim":
                 object_(parts, {"handle": f"{person}-{number}"}, {}, door="staff", at=at)
             elif act == "hold":

@@ -13,6 +13,7 @@ import pytest
 
 from demur.clock import parse
 from demur.intake import intake, read_mapping
+from demur.intake.mapping import parse_mapping
 from demur.terms.content import Audience
 
 MAPPINGS = resources.files("demur.intake") / "mappings"
@@ -106,3 +107,32 @@ def test_the_same_table_as_parquet(tmp_path):
         imported_at=parse("2026-11-22"), mapping=read_mapping("x"),
     )  # fmt: skip
     assert (report.items, report.quarantined) == (1, {})
+
+
+JOINED = """
+service = "x"
+[[tables]]
+files = "*.jsonl"
+rows = "items"
+[tables.columns]
+item_id = { from = ["room", "number"], join = "/" }
+kind = { value = "post" }
+audience = { value = "public" }
+text = { from = ["words", "score"], join = " " }
+"""
+
+
+def test_joined_numbers_are_ids_only_where_an_id_is_made_of_them(tmp_path):
+    path = tmp_path / "t.jsonl"
+    records = [
+        {"room": "r", "number": 17.0, "words": "hello", "score": 3.5},
+        {"room": "r", "number": 18.5, "words": "it may be somebody else's", "score": 4},
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+    report = intake(
+        "table", [path], store_folder=tmp_path / "source", quarantine_folder=tmp_path / "quarantine",
+        imported_at=parse("2026-11-22"), mapping=parse_mapping(JOINED, "joined.toml"),
+    )  # fmt: skip
+    rows = [row for part in (tmp_path / "source/items").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    assert report.quarantined == {"missing_id": 1}
+    assert [(row["item_id"], row["text"]) for row in rows] == [("x:r/17", "hello 3.5")]

@@ -133,6 +133,20 @@ def test_a_site_that_people_reach_sends_no_notice_into_a_folder(service: Service
     assert send(service).accepted == 1
 
 
+def test_without_a_relay_only_what_goes_by_mail_waits(service: Service) -> None:
+    person(service, "p1")
+    begin(service)
+    begin(service, "summer", channels=("inapp",))
+    begin(service, "autumn", channels=("inapp", "email"))
+    reached = replace(service, site=replace(service.site, origin="https://privacy.agora.example"))
+    assert send(reached).accepted == 2
+    states = {name: rows(service, name)["p1"].state for name in ("spring", "summer", "autumn")}
+    assert states == {"spring": "waiting", "summer": "accepted", "autumn": "accepted"}
+    with pytest.raises(ConfigError, match="relay"):
+        send(reached, "spring")
+    assert send(service).accepted == 1
+
+
 def test_a_paused_campaign_sends_nothing_and_its_notices_start_no_clock(service: Service) -> None:
     person(service, "p1")
     begin(service)

@@ -193,6 +193,18 @@ def test_an_account_is_whoevers_it_was_when_it_was_said(registry: Registry) -> N
     assert [one.person_id for one in registry.record_objections(told, recorded_at=AT)] == ["bob", "cy"]
 
 
+def test_what_was_said_before_anybody_had_the_account_is_its_first_owners(registry: Registry) -> None:
+    had: list[dict[str, Any]] = [
+        {"type": "account", "account_id": "d:1", "person_id": "dee", "valid_at": "2026-09-01"},
+        {"type": "transfer", "account_id": "d:1", "person_id": "cy", "valid_at": "2026-09-09"},
+    ]
+    assert not registry.record_events(had, recorded_at=AT).faulty
+    told = [Told("bulk", datetime(2026, month, 30, tzinfo=UTC), claim={"account_id": "d:1"}) for month in (8, 9)]
+    assert [one.person_id for one in registry.record_objections(told, recorded_at=AT)] == ["dee", "cy"]
+    assert registry.unmatched() == []
+    assert objected(registry, "dee")
+
+
 def test_pages_show_every_event_once(registry: Registry) -> None:
     told = [Told("bulk", person_id=f"p{number}") for number in range(7)]
     told += [Told("bulk", claim={"contact": f"c{number}"}) for number in range(5)]
@@ -283,6 +295,46 @@ def test_a_forgotten_quotation_mark_swallows_nobody(long: int) -> None:
     assert [(one.number, one.claim["account_id"].partition(",")[0]) for one in found if one.claim][:1] == [(3, "m:1")]
     assert {"m:3", "m:4"} <= {one.claim.get("account_id") for one in found}
     assert [one.kinds for one in found if one.claim.get("account_id") == "m:3"] == [("photo",)]
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        ("account_id,note", 'm:1,"by phone'),
+        ("account_id,kinds", 'm:1,"photo'),
+        ("note,account_id", '"by phone,m:1'),
+        ("account_id\tnote", 'm:1\t"by phone'),
+    ],
+)
+@pytest.mark.parametrize("last", ["{}", '"{}"'], ids=["open", "closed further on"])
+def test_a_forgotten_quotation_mark_in_any_column_spoils_its_own_line_only(head: str, first: str, last: str) -> None:
+    mark = "\t" if "\t" in head else ","
+    rows = [
+        {"account_id": f"m:{number}", "kinds": form.format("reel"), "note": form.format("x")}
+        for number, form in ((2, "{}"), (3, last), (4, "{}"))
+    ]
+    others = [mark.join(row[name] for name in head.split(mark)) for row in rows]
+    found = list(read_lines("\n".join([head, first, *others])))
+    told = [(one.number, one.claim.get("account_id")) for one in found]
+    assert told[0] in {(2, "m:1"), (2, None)}  # answered, whatever it is
+    assert told[1:] == [(3, "m:2"), (4, "m:3"), (5, "m:4")]
+    assert {one.kinds for one in found[1:]} == {("reel",) if "kinds" in head else None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'account_id,note,kinds\nm:1,"by phone\nand, said he by ""letter""\n\nm:9",photo\nm:2,,\n',
+        'note,account_id,kinds\n"by phone\nand by letter",m:1,photo\n,m:2,\n',
+        '"Name, first",account_id,"Kinds"\nAna,m:1,photo\n"Bo, jr",m:2\n',
+        '"Name, first,account_id,kinds\n,,m:1,photo\n,,m:2,\n',
+    ],
+)
+def test_quotation_marks_are_read_as_they_are_meant(text: str) -> None:
+    found = list(read_lines(text))
+    assert [(dict(one.claim), one.kinds) for one in found] == [
+        ({"account_id": "m:1"}, ("photo",)), ({"account_id": "m:2"}, None),
+    ]  # fmt: skip
 
 
 def test_a_list_has_no_last_line_that_counts() -> None:

@@ -14,7 +14,7 @@ from objection_worlds import MEMBERS, PRIVATE, add_delivery, link, noticed, queu
 
 from demur.errors import OutsideError
 from demur.flows import mine_acts, objected, objection
-from demur.flows.parts import keep_policy
+from demur.flows.parts import keep_policy, set_current
 from demur.flows.pending import whole_corpora
 from demur.flows.service import Service
 from demur.ledger import EntryKind, Ledger
@@ -296,6 +296,44 @@ def test_nobody_is_promised_what_the_policy_does_not_do(service: Service, client
         assert any(one in text for one in promised) == (policy == "demur-strict")
 
 
+def gone(service: Service) -> None:
+    (corpus,) = whole_corpora(service.parts)
+    set_current(service.parts.workspace, corpus=corpus.name, model=None)
+    (corpus / "manifest.json").unlink()
+
+
+def changed(service: Service) -> None:
+    (corpus,) = whole_corpora(service.parts)
+    manifest = read_json(corpus / "manifest.json")
+    write_json(corpus / "manifest.json", {**manifest, "digest": "0" * 64})
+
+
+def without_policy(service: Service) -> None:
+    for path in service.parts.workspace.policies.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("harm", [gone, changed, without_policy])
+def test_a_corpus_that_cannot_be_read_makes_nobodys_no_an_error(service: Service, client: Any, harm: Any) -> None:
+    number = noticed(service)["ann"]
+    harm(service)
+    client.post(f"/o/{link(service, number)}")
+    answer = client.get(f"/o/{link(service, number)}?lang=en")
+    assert answer.status_code == 200
+    assert "is not taken out by itself" in answer.text
+    settled(service)
+    confirmed = [one for one in queued(service) if one.kind == "objection_confirmed"]
+    assert [one.person_id for one in confirmed] == ["d:ann"]
+
+
+def test_the_own_page_of_a_site_whose_corpus_went_promises_nothing(service: Service, client: Any) -> None:
+    mine_acts.send_link_of(service, noticed(service)["ann"])
+    gone(service)
+    answer = client.get("/p/" + link(service, queued(service)[0].number, LinkPurpose.PAGE) + "?lang=en")
+    assert answer.status_code == 200
+    assert "is not taken out by itself" in answer.text
+
+
 def test_the_ledger_holds_what_a_restore_needs_and_nobodys_name(service: Service, client: Any) -> None:
     client.post(f"/o/{link(service, noticed(service)['ann'])}", data={"part": "chats"})
     (kept,) = in_force(service, "ann")
@@ -318,6 +356,17 @@ def test_what_a_killed_process_left_is_logged_and_confirmed_at_the_next_start(se
     with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
         assert ledger.find(EntryKind.OBJECTION, done.kept.event_id) is not None
     assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["objection_confirmed"]
+
+
+def test_what_was_taken_back_since_is_not_confirmed_as_in_force(service: Service) -> None:
+    noticed(service)
+    (done,) = objection.commit([objection.by_link(service, 1)])  # and then the process is gone
+    service.parts.registry.take_back("d:ann", recorded_at=service.clock(), reference="W-1")
+    while objected.step(service):
+        pass
+    with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
+        assert ledger.find(EntryKind.OBJECTION, done.kept.event_id) is not None
+    assert [one.kind for one in queued(service) if one.person_id == "d:ann"] == ["withdrawal_confirmed"]
 
 
 def test_what_another_process_left_is_found_while_this_one_runs(service: Service, watch: Any) -> None:

@@ -66,6 +66,11 @@ CREATE MACRO of_age(born, years) AS
      + CASE WHEN strftime(born, '%m-%d') = '02-29' AND day(born + to_years(CAST(years AS INTEGER))) = 28
             THEN 2 ELSE 1 END
     )::TIMESTAMP AT TIME ZONE 'UTC';
+-- notice days are whole: the day of the delivery does not count, and the last one ends where it ends last (SEC-09)
+CREATE MACRO over_at(delivered, days) AS
+    CASE WHEN days = 0 THEN delivered
+         WHEN days > 0 THEN (date_trunc('day', delivered AT TIME ZONE 'UTC')
+                             + to_days(CAST(days + 1 AS INTEGER)) + to_hours(12)) AT TIME ZONE 'UTC' END;
 CREATE TABLE delivered AS
     SELECT person_id, c.kinds, min(n.valid_at) AS first_at
     FROM notices n JOIN campaigns c USING (campaign_id), settings s
@@ -163,11 +168,11 @@ FOUND: dict[str, str] = {
         WHERE (t.notice_days > 0 OR r.name NOT IN ('no_choice', 'opt_in'))
           AND (t.undated OR (NOT EXISTS (
             SELECT 1 FROM delivered d, settings WHERE d.kinds IS NULL AND d.person_id = t.person_id
-              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of)
+              AND over_at(d.first_at, t.notice_days) <= as_of)
           AND NOT EXISTS (
             SELECT 1 FROM items i JOIN delivered d ON list_contains(d.kinds, i.kind), settings
             WHERE d.kinds IS NOT NULL AND i.item_id = t.item_id AND d.person_id = t.person_id
-              AND d.first_at + to_days(CAST(t.notice_days AS INTEGER)) <= as_of)))""",
+              AND over_at(d.first_at, t.notice_days) <= as_of)))""",
     "not_yet_effective": "SELECT item_id FROM terms, settings WHERE effective_at > as_of",
     "no_consent": """SELECT t.item_id
         FROM terms t JOIN regimes r ON r.rank = t.regime_rank JOIN standing s USING (person_id), settings

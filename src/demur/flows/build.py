@@ -17,7 +17,7 @@ from demur.erasure import Destruction
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided
 from demur.flows.fallback import fall_back
-from demur.flows.hold import training_stopped
+from demur.flows.hold import corpus_stops
 from demur.flows.kept import forget as forget_decisions
 from demur.flows.left import run_folder
 from demur.flows.parts import Parts, corpus_folder, current, keep_policy, kept_policy, set_current
@@ -26,6 +26,7 @@ from demur.flows.people import people_roots
 from demur.ledger import Entry, EntryKind
 from demur.store import remove_tree
 from demur.store.stage import run_stage
+from demur.terms.holds import Stage
 from demur.terms.manifests import CorpusManifest, CorpusRecipe, ModelManifest, TrainPlan
 from demur.training import Base, make_plan, read_model, train
 
@@ -235,7 +236,8 @@ def train_model(
         plan: published constants.
         base: the frozen base.
         at: the present instant, for the ledger.
-        corpus: folder of another corpus; nothing becomes current then.
+        corpus: folder of another corpus, which an erasure made; nothing becomes current then. A hold that the next
+            erasure takes out does not stop it, for that one waits for this one.
         out: folder of models, for a check that nobody uses: no hold stops it; ``None`` = the workspace's.
         workers: processes.
         clock: asked at every slice border whether a hold is in force; ``None`` = always ``at``.
@@ -251,9 +253,10 @@ def train_model(
         border()
         if out is not None:
             return None
-        held = training_stopped(parts, folder.name, clock() if clock else at)
-        if held:
-            return f"the hold {', '.join(held)} stops it; `demur hold show` says by whom and why"
+        held = corpus_stops(parts, Stage.TRAINING, folder.name, at=clock() if clock else at)
+        names = [one.hold_id for one in held if corpus is None or not one.takes_out or one.whole]
+        if names:
+            return f"the hold {', '.join(names)} stops it; `demur hold show` says by whom and why"
         if corpus is not None or patient or not waiting_for(parts, folder):
             return None
         return "objections, holds, corrections or deletions arrived after the corpus was built; run `demur erase`"

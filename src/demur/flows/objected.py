@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from demur.clock import iso, parse
-from demur.errors import InputError
+from demur.errors import DemurError, InputError
 from demur.flows.parts import Parts
 from demur.flows.people import blind
 from demur.flows.service import Service
@@ -167,8 +167,6 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
 
     Who objected to everything gets no notice any more that has not gone out.
     """
-    from demur.flows.pending import erases_itself
-
     told = [one for one in done if one.kept.person_id and not (one.kept.repeated or one.kept.taken_back)]
     if not told:
         return 0
@@ -177,7 +175,7 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
     if gone:
         leave_out(service.notice, {each for one in gone for each in reach[str(one.person_id)].people}, at)
     used = used_before(service.parts, {member for one in reach.values() for member in one.people})
-    by_itself = erases_itself(service.parts)
+    by_itself = says_erases_itself(service.parts)
     queued: list[letters.Letter] = []
     for one in told:
         to = reach[str(one.kept.person_id)]
@@ -185,6 +183,19 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
             theirs = [used[each] for each in to.people if each in used]
             queued.append(_letter(one, to, to.contact, theirs, by_itself=by_itself))
     return sum(number is not None for number in letters.queue_all(service.notice, queued, at))
+
+
+def says_erases_itself(parts: Parts) -> bool:
+    """Say whether a page or a letter may promise that what was used is taken out by itself.
+
+    Where a corpus or its policy cannot be read, or goes meanwhile, it does not; nobody's no ends in an error for it.
+    """
+    from demur.flows.pending import erases_itself
+
+    try:
+        return erases_itself(parts)
+    except (DemurError, OSError):
+        return False
 
 
 def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used], *, by_itself: bool) -> letters.Letter:
@@ -293,8 +304,9 @@ def match_waiting(service: Service) -> int:
     An account or a campaign may come after the no: by an import, or with a backup. By other names staff decide.
     """
     registry = service.parts.registry
-    found = registry.addressed()
-    links = {row["objection_id"]: number for row in registry.unmatched() if (number := _delivery(row)) is not None}
+    claims = {row["objection_id"]: orjson.loads(row["claim"]) for row in registry.unmatched() if row.get("claim")}
+    found = registry.addressed() if any("contact" in claim for claim in claims.values()) else {}
+    links = {name: number for name, claim in claims.items() if (number := _delivery(claim)) is not None}
     whose = reached(service.notice, set(links.values())) if links else {}
     found |= {name: whose[number].person_id for name, number in links.items() if number in whose}
     for reference, person in sorted(found.items()):
@@ -302,8 +314,8 @@ def match_waiting(service: Service) -> int:
     return len(found)
 
 
-def _delivery(row: Mapping[str, Any]) -> int | None:
-    told = orjson.loads(row.get("claim") or "{}").get("delivery", "")
+def _delivery(claim: Mapping[str, Any]) -> int | None:
+    told = claim.get("delivery", "")
     return int(told) if told.isdecimal() else None
 
 
@@ -328,11 +340,19 @@ def step(service: Service) -> int:
     entries = [entry_of(service.parts, one) for one in ripe]
     with Ledger.open(service.parts.workspace.ledger, service.parts.keys) as ledger:
         missing = [one for one, entry in zip(ripe, entries, strict=True) if not _known(ledger, entry)]
-    late = [Done(one, None, None) for one in missing if one.door not in _SILENT_DOORS]
+    late = [Done(_standing(service, one), None, None) for one in missing if one.door not in _SILENT_DOORS]
     queue_letters(service, late, at=service.clock())
     log_kept(service.parts, missing)
     look.after = place_of(page[-1])
     return len(page)
+
+
+def _standing(service: Service, kept: Kept) -> Kept:
+    """Return an objection with whether the person took it back since: nothing confirms then that it is in force."""
+    if kept.act is not Act.OBJECT or kept.person_id is None:
+        return kept
+    standing = service.parts.registry.objections_of(kept.person_id)
+    return replace(kept, taken_back=kept.event_id not in {one.event_id for one in standing})
 
 
 def _known(ledger: Ledger, entry: Entry) -> bool:

@@ -223,13 +223,6 @@ def take_back(service: Service, person: str) -> Kept:
     return kept
 
 
-def withdraw(parts: Parts, person: str, *, at: datetime, door: str = "web") -> tuple[Kept, int]:
-    """Record and log that somebody takes everything back; a face has checked login and confirmation (OBJ-08)."""
-    reference = reference_of(parts.keys, Told(door, person_id=person), at, "W")
-    kept = parts.registry.take_back(person, recorded_at=at, reference=reference, door=door)
-    return kept, log_kept(parts, [kept])[0]
-
-
 def object_(
     parts: Parts, who: Mapping[str, Any], scope: Mapping[str, Any], *, door: str, at: datetime
 ) -> tuple[Kept, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import threading
@@ -18,13 +19,13 @@ from types import FrameType
 
 import uvloop
 
-from demur.errors import DemurError
+from demur.errors import ConfigError, DemurError
 from demur.flows.hold import sending_stopped
 from demur.flows.letters import surroundings
 from demur.flows.parts import kept_policy
 from demur.flows.service import Service
 from demur.notice.campaigns import campaign_of
-from demur.notice.channels import channel_for_notices
+from demur.notice.channels import Surroundings, channel_for_notices
 from demur.notice.deliveries import Deliveries, Leased
 from demur.notice.pacing import Rates
 from demur.notice.render import Addressee, Renderer
@@ -59,7 +60,8 @@ def send(
         seconds: end after about so long; ``None`` = go on.
 
     Raises:
-        ConfigError: a channel is not installed, a site that people reach has no relay, or that refuses the login.
+        ConfigError: no channel can be made (not installed, no relay on a site that people reach), or the relay refuses
+            the login. What needs one of several that cannot be made waits, and the others send.
         OutsideError: the database is away.
     """
     ledger = Deliveries(service.notice, service.parts.keys.secret("backoff"), until=until)
@@ -78,7 +80,7 @@ def send(
     with _signals() as told:
         sender = Sender(
             ledger,
-            channels or {name: channel_for_notices(name, around) for name in names},
+            channels or _made(names, around),
             renderers.render,
             service.clock,
             worker=f"{this_worker()}/{threading.get_ident()}",
@@ -125,6 +127,27 @@ class _Renderers:
         """Make one message."""
         to = Addressee(row.number, row.person_id, row.language, row.channel, row.address or "")
         return self._made[row.campaign_id].render(to, row.attempt, at)
+
+
+def _made(names: Sequence[str], around: Surroundings) -> dict[str, Channel]:
+    """Make the channels; the ledger lets what goes over one that cannot be made wait, and nothing else."""
+    made: dict[str, Channel] = {}
+    faults: list[ConfigError] = []
+    for name in names:
+        try:
+            made[name] = channel_for_notices(name, around)
+        except ConfigError as error:
+            faults.append(error)
+            _wait(name, str(error))
+    if not made:
+        raise faults[0]
+    return made
+
+
+@functools.cache
+def _wait(name: str, why: str) -> None:
+    """Say what waits, and why, once in a process: a worker asks every few seconds."""
+    _LOG.error("notices over the channel %s wait: %s", name, why)
 
 
 def _take_back(ledger: Deliveries, at: datetime) -> None:

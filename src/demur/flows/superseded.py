@@ -23,6 +23,7 @@ from demur.flows.parts import Parts
 from demur.flows.pending import SOURCE_STATE
 from demur.lineage import SealedFile
 from demur.people import Restriction
+from demur.terms.content import Kind
 from demur.terms.reasons import Reason, bits
 from demur.training import read_model
 
@@ -113,13 +114,32 @@ class _Leaving:
 
     @cached_property
     def _beside_others(self) -> bool:
-        """Whether any item names one of their accounts as a co-author: its fate lies with its author's."""
+        """Whether any item has one of their accounts as a co-author: its fate lies with its author's.
+
+        An item names its co-authors; whoever made another version of it is one too (``intake/latest.py``).
+        """
         accounts = pa.array(sorted({row["account_id"] for row in self._accounts}), pa.string())
-        for part in sorted((self._parts.workspace.source / "items").glob("*.parquet")):
-            others = pq.read_table(part, columns=["co_account_ids"])["co_account_ids"]
-            if pc.any(pc.is_in(pc.list_flatten(others), value_set=accounts)).as_py():
+        theirs: set[str] = set()
+        for part in self._items:
+            table = pq.read_table(part, columns=["item_id", "account_id", "co_account_ids"])
+            if pc.any(pc.is_in(pc.list_flatten(table["co_account_ids"]), value_set=accounts)).as_py():
                 return True
-        return False
+            made = table["item_id"].filter(pc.is_in(table["account_id"], value_set=accounts))
+            theirs.update(made.unique().to_pylist())
+        return bool(theirs) and any(self._made_by_others(part, theirs, accounts) for part in self._items)
+
+    @staticmethod
+    def _made_by_others(part: Path, theirs: set[str], accounts: pa.Array) -> bool:
+        """Say whether a part has a version of some items that another account made, or nobody knows which."""
+        table = pq.read_table(part, columns=["item_id", "account_id", "kind"])
+        here = pc.is_in(table["item_id"], value_set=pa.array(sorted(theirs), pa.string()))
+        other = pc.invert(pc.is_in(table["account_id"], value_set=accounts))
+        silent = pc.and_(pc.is_null(table["account_id"]), pc.equal(table["kind"], Kind.METADATA.value))
+        return bool(pc.any(pc.and_(here, pc.and_not(other, silent))).as_py())
+
+    @cached_property
+    def _items(self) -> list[Path]:
+        return sorted((self._parts.workspace.source / "items").glob("*.parquet"))
 
     @cached_property
     def _accounts(self) -> list[dict[str, Any]]:

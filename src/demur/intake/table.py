@@ -196,7 +196,7 @@ def _value(column: _Column, way: Mapping[str, Any], record: Record) -> Any:
     kind = column.kind
     if "value" in way:
         return way["value"]
-    value = _found(way, record)
+    value = _found(way, record, column.name)
     if isinstance(value, str) and column.repair:
         value = repaired(value)
     if _missing(way, value):
@@ -216,7 +216,7 @@ def _missing(way: Mapping[str, Any], value: Any) -> bool:
     return value is None or (isinstance(value, float) and isnan(value)) or value in way.get("null", ("",))
 
 
-def _found(way: Mapping[str, Any], record: Record) -> Any:
+def _found(way: Mapping[str, Any], record: Record, column: str) -> Any:
     given = way["from"]
     names = given if isinstance(given, list) else [given]
     missing = [name for name in names if name not in record]
@@ -224,8 +224,8 @@ def _found(way: Mapping[str, Any], record: Record) -> Any:
         raise Fault("malformed_table", "the columns that the mapping names")
     if isinstance(given, str):
         return record[given]
-    parts = [str(_whole(record[name])) for name in names if not _missing({}, record[name])]
-    return way["join"].join(parts) or None
+    parts = (record[name] for name in names if not _missing({}, record[name]))
+    return way["join"].join(str(_whole(part) if column in _IDS else part) for part in parts) or None
 
 
 def _mapped(way: Mapping[str, Any], value: Any) -> Any:
@@ -299,8 +299,8 @@ def _there(way: Mapping[str, Any], found: datetime) -> datetime:
 
 def _ended(ways: Sequence[Mapping[str, Any]], record: Record, at: datetime, latest: datetime) -> datetime:
     """Return the instant of a deletion; of a day alone its end: it is after what else the day saw."""
-    way = next(way for way in ways if "value" in way or not _missing(way, _found(way, record)))
-    if not _a_day(way, _found(way, record)):
+    way = next(way for way in ways if "value" in way or not _missing(way, _found(way, record, "version_at")))
+    if not _a_day(way, _found(way, record, "version_at")):
         return at
     begun = _there(way, at).replace(tzinfo=None)
     end = _there(way, begun + timedelta(days=1)).astimezone(UTC) - timedelta(microseconds=1)

@@ -46,36 +46,60 @@ def read_lines(text: str) -> Iterator[Line]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield rows with the number of their last line.
-
-    A name never goes over several lines: where one does, a quotation mark was forgotten, and each line is read alone.
-    """
-    lines = [f"{line}\n" for line in text.split("\n")]
-    mark = "\t" if "\t" in lines[0][:4096] else ","
-    names = [name.strip().strip('"').lower() for name in lines[0].split(mark)]
-    reader = csv.DictReader(lines[1:], names, delimiter=mark, restkey="", strict=False)
+    """Yield rows with the number of their last line; where a quotation mark was forgotten, each line is read alone."""
+    head, *lines = (f"{line}\n" for line in text.split("\n"))
+    mark = "\t" if "\t" in head[:4096] else ","
+    names = _head(head, mark)
+    reader = csv.reader(lines, delimiter=mark)
     done = 0
     try:
-        for row in reader:
-            if any("\n" in str(row.get(name)) for name in NAMES):
-                yield from _alone(lines, done + 1, reader.line_num + 1, names, mark)
-            else:
-                yield reader.line_num + 1, row
-            done = reader.line_num
+        for cells in reader:
+            first, done = done, reader.line_num
+            if done - first > 1 and _is_spoiled(lines[first:done], cells, names, mark):
+                yield from _alone(lines, first, done, names, mark)
+            elif cells:
+                yield done + 1, dict(zip(names, cells, strict=False))
     except csv.Error:  # a field beyond the limit: that quotation mark again
-        yield from _alone(lines, done + 1, len(lines), names, mark)
+        yield from _alone(lines, done, len(lines), names, mark)
+
+
+def _head(line: str, mark: str) -> list[str]:
+    try:
+        cells = next(csv.reader([line], delimiter=mark, strict=True), [])
+    except csv.Error:  # here, too, one may be forgotten
+        cells = [cell.strip().strip('"') for cell in line.split(mark)]
+    return [cell.strip().lower() for cell in cells]
+
+
+def _is_spoiled(lines: Sequence[str], cells: Sequence[str], names: Sequence[str], mark: str) -> bool:
+    """Return whether lines are one row only because a quotation mark was forgotten.
+
+    A name never goes over several lines, the last mark closes a cell, and a swallowed line with a cell for each
+    column is a row; only the line that ends a first cell looks so, too.
+    """
+    if any("\n" in cell for name, cell in zip(names, cells, strict=False) if name in NAMES):
+        return True
+    try:
+        next(csv.reader(lines, delimiter=mark, strict=True))
+    except csv.Error:
+        return True
+    swallowed = lines[1:-1] if "\n" in cells[0] else lines[1:]
+    return any(len(_cells(line, mark)) == len(names) for line in swallowed)
 
 
 def _alone(
     lines: Sequence[str], first: int, last: int, names: Sequence[str], mark: str
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(lines[first:last], start=first + 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, next(csv.DictReader([line], names, delimiter=mark, restkey="", strict=False))
-        except csv.Error:
-            yield number, {}
+    for number, line in enumerate(lines[first:last], start=first + 2):
+        if line.strip():
+            yield number, dict(zip(names, _cells(line, mark), strict=False))
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=mark), [])
+    except csv.Error:
+        return []
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -41,7 +41,7 @@ class Links:
 
 
 def read_links(connection: sa.Connection, view: View) -> Links:
-    """Return all groups known by ``known_at``; their number is small beside that of the people."""
+    """Return all groups known by ``known_at``, in memory: a name for each linked id, shared or unclaimed account."""
     found = Links()
     early, late = _told(connection, view)
     for person, other, is_late in (*_shared(connection, view, found), *_claimed_later(connection, view)):
@@ -113,12 +113,11 @@ def claimed_later(objected: sa.ColumnElement[bool], known_at: int = FOREVER, bas
 def _claimed_later(connection: sa.Connection, view: View) -> Iterable[tuple[str, str, bool]]:
     """Accounts under whose own id somebody objected before it was told whose they are: from always on, that one's."""
     objections = schema.OBJECTIONS.c
-    said = sa.select(sa.func.min(objections.recorded_at))
-    objected = sa.select(objections.person_id).where(objections.recorded_at <= view.known_at)
-    query = claimed_later(schema.ACCOUNTS.c.account_id.in_(objected), view.known_at, view.base)
-    for row in connection.execute(query).all():
-        first = connection.execute(said.where(objections.person_id == row.account_id)).scalar_one()
-        yield row.account_id, row.person_id, max(first, row.recorded_at) > view.base
+    said = sa.select(objections.person_id, sa.func.min(objections.recorded_at).label("first"))
+    first = said.where(objections.recorded_at <= view.known_at).group_by(objections.person_id).subquery().c
+    query = claimed_later(schema.ACCOUNTS.c.account_id == first.person_id, view.known_at, view.base)
+    for row in connection.execute(query.add_columns(first.first)):
+        yield row.account_id, row.person_id, max(row.first, row.recorded_at) > view.base
 
 
 def _unclaimed(table: sa.Table, view: View) -> sa.Select[tuple[str]]:

@@ -97,7 +97,7 @@ def match(
     """Return the one human being that a claim names, or ``None`` when it names nobody or several (OBJ-09).
 
     A handle of one and an address of another name nobody: somebody must find out whose no it is. An account is
-    whoever's it was when it was said (PPL-06).
+    whoever's it was when it was said (PPL-06), or was first.
     """
     if account_id:
         return owner(connection, account_id, at) or account_id
@@ -108,12 +108,15 @@ def match(
 
 
 def owner(connection: sa.Connection, account_id: str, at: int = FOREVER) -> str | None:
-    """Return who has an account at an instant, by default in the end; ``None`` when nobody knows."""
+    """Return who has an account at an instant, by default in the end; ``None`` when nobody knows.
+
+    Before anybody had it, it is the first one's: what was said under its id counts for somebody.
+    """
     table = schema.ACCOUNTS
     since = sa.func.coalesce(table.c.valid_at, -FOREVER)
-    query = sa.select(table.c.person_id).where(table.c.account_id == account_id, since <= at)
-    newest = query.order_by(since.desc(), table.c.recorded_at.desc()).limit(1)
-    person: str | None = connection.execute(newest).scalar()
+    nearest = (since > at, sa.case((since > at, since), else_=-since), table.c.recorded_at.desc())
+    query = sa.select(table.c.person_id).where(table.c.account_id == account_id).order_by(*nearest).limit(1)
+    person: str | None = connection.execute(query).scalar()
     return person
 
 

@@ -19,8 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from demur.access import Session
 from demur.flows import mine, mine_acts, mine_papers
-from demur.flows.objected import receipt_of
-from demur.flows.pending import erases_itself
+from demur.flows.objected import receipt_of, says_erases_itself
 from demur.i18n import phrase, phrases, sentence
 from demur.store.links import LinkPurpose
 from demur.web.frame import language_of, page, service_of
@@ -119,7 +118,7 @@ def _page(request: Request, viewer: Viewer) -> Response:
         why=sentence(standing.reason, viewer.language) if standing.reason else None,
         inventory=mine.inventory_of(service, viewer.person),
         certificates=mine_papers.certificates_of(service, viewer.person), Verdict=mine.Verdict,
-        by_itself=erases_itself(service.parts),
+        by_itself=says_erases_itself(service.parts),
     )  # fmt: skip
 
 

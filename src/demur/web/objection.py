@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Route
 
 from demur.flows import objected, objection
 from demur.flows.objected import Done
-from demur.flows.pending import erases_itself
 from demur.flows.service import Service
 from demur.i18n import phrase
 from demur.i18n.authorities import authority
@@ -56,7 +55,7 @@ def show(request: Request) -> Response:
     complain = authority(found.reached.country if found.reached else None)
     return page(
         request, "objected.html", language=language, link=link, kept=first, complete=found.complete, authority=complain,
-        scope=objected.scope_text(first, language), by_itself=erases_itself(service.parts),
+        scope=objected.scope_text(first, language), by_itself=objected.says_erases_itself(service.parts),
     )  # fmt: skip
 
 

@@ -127,6 +127,20 @@ def test_without_a_link_there_is_nothing_to_undo(small: Service) -> None:
     assert "/u/" not in both(mails(small)[0])[0]
 
 
+@pytest.mark.parametrize("language", ["bar", "vls", "xx-yy", ""])
+def test_a_language_without_a_calendar_gets_its_letter(small: Service, language: str) -> None:
+    queue(small, kind=LetterKind.WITHDRAWAL_CONFIRMED, language=language, facts=FACTS[LetterKind.WITHDRAWAL_CONFIRMED])
+    flow.step(small)
+    assert len(mails(small)) == 1
+
+
+def test_what_was_undone_by_no_link_of_a_notice_leads_to_the_own_page(small: Service) -> None:
+    facts = {name: value for name, value in FACTS[LetterKind.OBJECTION_UNDONE].items() if name != "delivery"}
+    queue(small, kind=LetterKind.OBJECTION_UNDONE, facts=facts)
+    flow.step(small)
+    assert "https://privacy.agora.example/me" in both(mails(small)[0])[0]
+
+
 def test_what_people_typed_is_text_on_one_line(small: Service) -> None:
     typed = "<script>x</script>\r\n\r\nBcc: all@example.org\x00 {controller} https://bait.example"
     queue(small, kind=LetterKind.UPLOADER_TOLD, facts={**FACTS[LetterKind.UPLOADER_TOLD], "item": typed})

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.lists import format_list
 
-from demur.i18n import phrase
+from demur.i18n import fallbacks, phrase
 from demur.terms.content import PRIVATE_KINDS, Kind
 from demur.terms.notice import Campaign
 from demur.terms.policy import Policy
@@ -56,8 +57,11 @@ class Values:
 
 
 def locale(language: str) -> Locale:
-    """Return the CLDR locale of a language; dates in English are written the European way."""
-    return Locale.parse("en_GB" if language == "en" else language.replace("-", "_"))
+    """Return the CLDR locale of a language, or of what its texts fall back to; English dates are European ones."""
+    for tag in fallbacks(language):
+        with suppress(UnknownLocaleError, ValueError):
+            return Locale.parse("en_GB" if tag == "en" else tag.replace("-", "_"))
+    raise AssertionError(language)  # English is the last of them
 
 
 def law(legal_basis: str, language: str) -> str | None:

@@ -90,6 +90,8 @@ def _facts(letter: Due, site: Site, links: Links) -> dict[str, str]:
     if delivery is not None:
         status = f"{site.origin}/o/{links.token(LinkPurpose.OBJECT, int(delivery))}"
         facts |= {"status_url": status, "receipt_url": f"{status}/receipt.json"}
+    elif letter.kind is LetterKind.OBJECTION_UNDONE:  # by no link of a notice: where they can object again
+        facts["status_url"] = facts["own_page_url"]
     if letter.facts.get("undo"):
         facts["undo_url"] = f"{site.origin}{UNDO_PATH}{links.token(LinkPurpose.UNDO, letter.number)}"
     if letter.kind is LetterKind.PAGE_LINK:

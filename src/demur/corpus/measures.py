@@ -209,6 +209,11 @@ def marked(measures: Any, *, touched: bool = False, beyond: bool = False) -> Any
     return measures.cast(LOOKED_AT)
 
 
+def as_banded(measures: Any) -> Any:
+    """Return MEASURES as BANDED."""
+    return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
+
+
 def banded(rows: Any, beside: Any) -> Any:
     """Return UNBANDED rows with BANDED ones of the same texts, as MEASURES."""
     columns = [(rows if name in UNBANDED.names else beside)[name] for name in MEASURES.names]

@@ -27,6 +27,7 @@ from demur.corpus.measures import (
     VERDICTS,
     Before,
     Looked,
+    as_banded,
     banded,
     bands_of,
     live,
@@ -99,7 +100,7 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
     around.add(_sharing(earlier, sealed, bands, passages)[2])
     for bucket in range(buckets):
         rows = looked.rows(bucket)
-        around.add(_as_banded(rows.take(pa.array(_again(rows, bands, passages)))))
+        around.add(as_banded(rows.take(pa.array(_again(rows, bands, passages)))))
     near, beside = around.found()
     _bring_rows(looked, earlier, _sharing(earlier, sealed, near, beside, guarding=True))
     judged, compared = [], []
@@ -112,7 +113,7 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
 
 def _again(rows: Any, bands: _Bands, passages: Passages) -> Any:
     """Return which rows share a band, or say one of some passages."""
-    said = passages.said(_windows(_as_banded(rows), protected=False))[0]
+    said = passages.said(_windows(as_banded(rows), protected=False))[0]
     return distinct(np.concatenate([bands.rows(bands_of(rows), live(rows)), said]))
 
 
@@ -155,8 +156,8 @@ def _changed(looked: Looked) -> Iterator[Any]:
     """Yield everything that changed, before and after, as BANDED."""
     for bucket in range(len(looked.texts)):
         rows = looked.rows(bucket)
-        yield _as_banded(rows.filter(rows["touched"]))
-        yield _as_banded(read_bucket(looked.selected / "gone", MEASURES, bucket))
+        yield as_banded(rows.filter(rows["touched"]))
+        yield as_banded(read_bucket(looked.selected / "gone", MEASURES, bucket))
 
 
 def _guards(looked: Looked, earlier: Before, sealed: list[int], allowed: range) -> Sieve:
@@ -169,7 +170,7 @@ def _guards(looked: Looked, earlier: Before, sealed: list[int], allowed: range) 
     for table in _changed(looked):
         found.add(_windows(table, protected=True).guarded(allowed)[1])
     for bucket in range(len(looked.texts)):
-        found.add(_windows(_as_banded(looked.rows(bucket)), protected=True).guarded(allowed)[1])
+        found.add(_windows(as_banded(looked.rows(bucket)), protected=True).guarded(allowed)[1])
     return found
 
 
@@ -193,11 +194,6 @@ class _Shared:
         """Return what finds texts that share any of it."""
         bands, keys, heads = (distinct(np.concatenate(some)) for some in (self._bands, self._keys, self._heads))
         return _Bands(bands), Passages(keys, heads, self._allowed)
-
-
-def _as_banded(measures: Any) -> Any:
-    """Return measures as BANDED."""
-    return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
 
 
 def _windows(banded_rows: Any, *, protected: bool) -> Windows:

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from demur.corpus.disk import writing
 from demur.corpus.links import LINKS
 from demur.corpus.manifest import read_manifest
-from demur.corpus.measures import BANDED, FATES, MEASURES, UNBANDED, Before, live, parts_of
+from demur.corpus.measures import FATES, MEASURES, UNBANDED, Before, as_banded, parts_of
 from demur.corpus.place import PLACED, REMOVED, UNLINKED, group_of
 from demur.corpus.shard import slice_path
 from demur.corpus.spill import Spill, read_bucket, streamed
@@ -231,7 +231,7 @@ class _Sealing:
         rows |= self._seal(self._changed("fates"), {"fates": lambda fates: fates})
         rows |= self._seal(
             self._changed("measures"),
-            {"measures": lambda measures: measures.select(UNBANDED.names), "bands": _banded},
+            {"measures": lambda measures: measures.select(UNBANDED.names), "bands": as_banded},
         )
         remove_tree(self._folder / "parts")
         return rows
@@ -330,10 +330,6 @@ def _unlike(went: Any, went_from: Any, coming: Any, coming_to: Any) -> Any:
     names, at = np.unique(parts * (len(told) + 1) + told, return_inverse=True)
     often = np.bincount(at, np.where(np.arange(len(at)) < len(went_from), -1, 1), len(names))
     return np.unique(names[often != 0] // (len(told) + 1))
-
-
-def _banded(measures: Any) -> Any:
-    return pa.table([pa.array(live(measures)), *(measures[name] for name in BANDED.names[1:])], schema=BANDED)
 
 
 def _runs(rows: Any, numbers: Any) -> Iterator[tuple[int, Any]]:

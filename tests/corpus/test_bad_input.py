@@ -19,7 +19,7 @@ from demur.corpus import build, difference, read_manifest
 from demur.errors import BrokenError, ConfigError, OutsideError
 from demur.store import write_json
 
-STAGES = ["select", "text-00000", "deduplicate", "place", "write", "verify"]
+STAGES = ["select", "text-00000", "deduplicate", "place-00000", "write-00000", "seal-fates", "verify"]
 
 
 @pytest.fixture(scope="module")

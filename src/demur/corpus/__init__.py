@@ -5,9 +5,10 @@ Out: a corpus folder, its manifest, verdicts, differences. May touch: the disk, 
 May not: decide, ask the clock, know models, ledger or registry. Read first: build.py, deduplicate.py, docs/corpus.md.
 """
 
-from demur.corpus.build import CorpusInputs, build, purge, settle
+from demur.corpus.build import build, purge, settle
 from demur.corpus.difference import Difference, SliceChange, changed_slices, difference
 from demur.corpus.explain import Explained, Fate, Source, explain, fate_of, touched
+from demur.corpus.inputs import CorpusInputs
 from demur.corpus.manifest import check_files, read_manifest, show
 from demur.corpus.recipe import Told, read_recipe
 from demur.corpus.text import region_of

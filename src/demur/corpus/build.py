@@ -13,16 +13,13 @@ import importlib.metadata
 import logging
 import os
 import unicodedata
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from demur.clock import iso
 from demur.corpus.disk import parquet_files
+from demur.corpus.inputs import CorpusInputs, check, protecting
 from demur.corpus.manifest import MANIFEST, corpus_digest, read_manifest, write_manifest
 from demur.corpus.measures import Before
 from demur.corpus.mentions import words_digest
@@ -30,48 +27,19 @@ from demur.corpus.plain import policy_facts
 from demur.corpus.recipe import of_this_code
 from demur.corpus.select import items_in, outgrown
 from demur.corpus.similarity import SIMILARITY
-from demur.corpus.verify import refuse_violations
-from demur.corpus.write import CORPUS, link_or_copy
-from demur.errors import BrokenError, ConfigError
-from demur.store import KeyRing, digest_file, digest_json, remove_tree, write_json
-from demur.store.stage import Child, children, run_stage
-from demur.terms.manifests import CorpusManifest, CorpusRecipe, SliceDigest
-from demur.terms.policy import Policy, ThirdPartyScope
+from demur.corpus.stages import StageRunner, Stages, one_by_one
+from demur.corpus.write import link_or_copy
+from demur.store import KeyRing, digest_file, digest_json, remove_tree
+from demur.store.stage import run_stage
+from demur.terms.manifests import CorpusManifest
 from demur.terms.progress import Progress, silent
-from demur.terms.reasons import PROTECTING, Reason, bits
 
 _LOG = logging.getLogger(__name__)
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
 
-StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
-"""(``module:function``, folder, arguments) → the facts of the stage's commit record."""
-
 _LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "cryptography")
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusInputs:
-    """What a corpus is a function of, beside the keys of the workspace."""
-
-    items: Path
-    """Folder of the snapshot: ITEMS, one row an item."""
-    decisions: Path
-    """Folder of DECISIONS parts made from that snapshot."""
-    standing: Path
-    """Folder of the exported people tables."""
-    policy: Policy
-    recipe: CorpusRecipe
-    as_of: datetime
-    known_at: datetime
-    source_digest: str
-    """Digest of the snapshot."""
-    purpose: str
-    narrowed_at: datetime | None = None
-    """What was learned until then takes away; ``None`` = ``known_at``, a first build (ADR 2)."""
-    toxicity: Path | None = None
-    """Folder of the platform's own toxicity model, where the recipe names one."""
 
 
 def build(
@@ -98,7 +66,7 @@ def build(
         progress: told after each stage.
         replaces: corpus that this one replaces; slices that stay are linked, not written again.
         upon: any corpus of this workspace whose measures may be carried on and whose equal slices may be linked.
-        workers: child processes of the text stage at a time; the result does not depend on it.
+        workers: child processes at a time where stages do not wait for each other; the result does not depend on it.
         bucket_rows: items held in memory at a time; the result does not depend on it.
         keep_work: leave the intermediate files (they hold texts and persons in clear).
         runner: runs a stage to its commit record: in child processes, unless a caller has a cluster for it.
@@ -109,7 +77,7 @@ def build(
         OutsideError: the disk is full. After any error the same call goes on where it stopped.
     """
     inputs = replace(inputs, recipe=of_this_code(inputs.recipe))
-    _check(inputs)
+    check(inputs)
     for purpose in ("placement", "records", "lineage", "suppression"):
         keys.secret(purpose)  # made here, so that stages find the files
     facts = _facts(inputs, keys)
@@ -121,50 +89,38 @@ def build(
             remove_tree(stale)  # of a killed or refused build; the workspace's lock keeps others out
     before = _measured_alike(base, facts["named"], inputs.items, keys)
     same_source = before is not None and before.inputs["source"] == inputs.source_digest
-    with _one_by_one(runner, upon=before is not None) as in_turn:
-        stages = _Stages(
-            inputs,
-            folder,
-            str(keys.folder),
-            digest_json(facts),
-            bucket_rows,
-            runner,
-            in_turn,
-            base if before else None,
-            same_source,
+    with one_by_one(runner, upon=before is not None) as in_turn:
+        stages = Stages(
+            inputs=inputs,
+            folder=folder,
+            keys=str(keys.folder),
+            call=digest_json(facts),
+            bucket_rows=bucket_rows,
+            workers=max(1, workers),
+            runner=runner,
+            in_turn=in_turn,
+            progress=progress,
+            before=base if before else None,
+            same_source=same_source,
         )
-        written = stages.run(progress, base, workers)
-        slices = tuple(SliceDigest(**one) for one in written["slices"])
-        digest = corpus_digest(inputs.recipe, slices)
+        written = stages.written(base)
+        digest = corpus_digest(inputs.recipe, written.slices)
         draft = CorpusManifest(
             corpus_id=digest[:16],
             digest=digest,
             inputs=facts["named"],
-            slices=slices,
-            counts=stages.counts,
+            slices=written.slices,
+            counts=written.counts,
             versions=_versions(),
             replaces=read_manifest(replaces).corpus_id if replaces else None,
         )
         progress("corpus: verify", 0, None)
-        manifest = stages.verified(draft, written["run"])
+        manifest = stages.verified(draft, written.run)
     progress("corpus: assemble", 0, None)
-    _assemble(stages.folder / "write" / CORPUS, out / manifest.corpus_id, manifest)
+    _assemble(stages.files, out / manifest.corpus_id, manifest)
     if not keep_work:
         _clear(work)
     return manifest
-
-
-def _one_by_one(runner: StageRunner, *, upon: bool) -> AbstractContextManager[StageRunner]:
-    """Return what runs the stages that wait for each other: upon another corpus they are small, and one child does.
-
-    A first build starts a child for each, so that nothing of one is left in memory for the next.
-    """
-    return Child() if upon and runner is run_stage else nullcontext(runner)
-
-
-def _side_by_side(runner: StageRunner, workers: int) -> AbstractContextManager[StageRunner]:
-    """Return what runs stages for several threads: a child each, which keeps what takes long to prepare."""
-    return children(workers) if runner is run_stage else nullcontext(runner)
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
@@ -214,219 +170,6 @@ def _clear(work: Path) -> None:
     """Remove what builds left, also those that never finished; the workspace's lock keeps others out."""
     for folder in sorted(work.glob("corpus-*")):
         remove_tree(folder)
-
-
-def protecting(scope: ThirdPartyScope) -> int:
-    """Return the mask of reasons whose items protect their copies too (COR-05, X9).
-
-    What people say about their own content reaches no copy when the scope is own content; floors always do.
-    """
-    said = {Reason.OBJECTED, Reason.ORIGINAL_OBJECTED, Reason.NO_CONSENT}
-    return bits(PROTECTING - said if scope is ThirdPartyScope.OWN_CONTENT else PROTECTING)
-
-
-@dataclass(slots=True)
-class _Stages:
-    """The stages of one build, each with its own commit record in its own folder."""
-
-    inputs: CorpusInputs
-    folder: Path
-    keys: str
-    call: str
-    bucket_rows: int
-    runner: StageRunner
-    """Runs stages side by side."""
-    in_turn: StageRunner
-    """Runs one after another."""
-    before: Path | None
-    """Corpus whose measures are carried on."""
-    same_source: bool
-    counts: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, progress: Progress, replaces: Path | None, workers: int) -> dict[str, Any]:
-        """Run every stage up to the written files; return the facts of the last."""
-        recipe = self.inputs.recipe
-        before = str(self.before) if self.before else None
-        progress("corpus: select", 0, None)
-        selected = self._stage(
-            "select",
-            "select:select",
-            items=str(self.inputs.items),
-            decisions=str(self.inputs.decisions),
-            standing=str(self.inputs.standing),
-            protecting=protecting(self.inputs.policy.third_party_scope),
-            bucket_rows=self.bucket_rows,
-            before=before,
-            same_source=self.same_source,
-            mentions=self._mentions,
-            masked=recipe.redaction_mode == "mask",
-            keys=self.keys,
-            inputs=self.call,
-        )
-        texts = self._texts(selected, progress, workers)
-        common: dict[str, Any] = {
-            "selected": str(self.folder / "select"),
-            "texts": texts,
-            "gauge": self._gauge,
-        }
-        progress("corpus: deduplicate", 0, None)
-        deduplicated = self._stage(
-            "deduplicate",
-            "deduplicate:deduplicate",
-            **common,
-            source=str(self.inputs.items),
-            threshold=recipe.near_duplicate_jaccard,
-            copy_min_words=self.inputs.policy.copy_min_words,
-            before=before,
-            whole=selected["whole"],
-            upstream=[selected["call"]],
-        )
-        progress("corpus: place", 0, None)
-        groups = max(1, -(-selected["allowed"] // self.bucket_rows))
-        placed = self._stage(
-            "place",
-            "place:place",
-            **common,
-            deduplicated=str(self.folder / "deduplicate"),
-            before=before,
-            whole=selected["whole"],
-            groups=groups,
-            upstream=deduplicated["call"],
-        )
-        progress("corpus: write", 0, None)
-        written = self._stage(
-            "write",
-            "write:write",
-            selected=str(self.folder / "select"),
-            deduplicated=str(self.folder / "deduplicate"),
-            placed=str(self.folder / "place"),
-            keys=self.keys,
-            regions=sorted({*recipe.regions.values(), recipe.other_region}),
-            shards=recipe.shards,
-            slices=recipe.slices,
-            groups=groups,
-            replaced=str(replaces) if replaces else None,
-            before=before,
-            upstream=placed["call"],
-        )
-        self.counts = {name: counter for name, counter in placed.items() if name != "call"} | {"size": written["size"]}
-        return written
-
-    def verified(self, draft: CorpusManifest, run: str) -> CorpusManifest:
-        """Run the verifier over the written files; return the manifest with its verdict, and the sealed files named.
-
-        Args:
-            draft: what the stages say of them.
-            run: what tells these files from what another run wrote: sealed ones are never the same twice.
-
-        Raises:
-            BrokenError: it found a violation; the corpus is not published.
-        """
-        draft_file = self.folder / "draft.json"
-        write_json(draft_file, asdict(draft))
-        found = self._stage(
-            "verify",
-            "verify_changed:stage",
-            before=str(self.before) if self.before and self.same_source else None,
-            draft=str(draft_file),
-            written=str(self.folder / "write" / CORPUS),
-            items=str(self.inputs.items),
-            standing=str(self.inputs.standing),
-            keys=self.keys,
-            upstream=digest_json([asdict(draft), run]),
-        )
-        try:
-            refuse_violations(found["verdict"])
-        except BrokenError:
-            remove_tree(self.folder / "verify")  # the next call asks again: the fault may lie in us
-            raise
-        return replace(draft, verdict=found["verdict"], sealed=found["sealed"])
-
-    @property
-    def _mentions(self) -> bool:
-        return self.inputs.policy.third_party_scope is ThirdPartyScope.COPIES_AND_MENTIONS
-
-    @property
-    def _gauge(self) -> dict[str, Any]:
-        return {
-            "recipe": self.inputs.recipe.as_json(),
-            "keys": self.keys,
-            "standing": str(self.inputs.standing),
-            "mentions": self._mentions,
-            "copy_min_words": self.inputs.policy.copy_min_words,
-            "toxicity": str(self.inputs.toxicity) if self.inputs.toxicity else None,
-        }
-
-    def _texts(self, selected: dict[str, Any], progress: Progress, workers: int) -> list[str]:
-        groups = together(selected["wanted_rows"], self.bucket_rows)
-        progress("corpus: text", 0, int(selected["buckets"]))
-
-        def one(group: list[int]) -> list[str]:
-            name = f"text-{group[0]:05d}"
-            self._stage(
-                name,
-                "text:prepare",
-                selected=str(self.folder / "select"),
-                buckets=group,
-                runner=runner,
-                gauge=self._gauge,
-                upstream=selected["call"],
-            )
-            progress("corpus: text", group[-1] + 1, int(selected["buckets"]))
-            return [str(self.folder / name)] * len(group)
-
-        if len(groups) <= 1:
-            runner = self.in_turn
-            return [folder for group in groups for folder in one(group)]
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool, _side_by_side(self.runner, workers) as runner:
-            return [folder for folders in pool.map(one, groups) for folder in folders]
-
-    def _stage(self, name: str, target: str, *, runner: StageRunner | None = None, **arguments: Any) -> dict[str, Any]:
-        return (runner or self.in_turn)(f"demur.corpus.{target}", self.folder / name, arguments)
-
-
-def together(rows: list[int], most: int) -> list[list[int]]:
-    """Return neighbouring buckets in groups of about so many rows: a process reads each, and starting it takes seconds.
-
-    >>> together([5, 1, 1, 9, 0], 6)
-    [[0, 1], [2], [3, 4]]
-    """
-    groups: list[list[int]] = []
-    held = 0
-    for bucket, count in enumerate(rows):
-        if not groups or (count and held + count > most):
-            groups.append([])
-            held = 0
-        groups[-1].append(bucket)
-        held += count
-    return groups
-
-
-def _check(inputs: CorpusInputs) -> None:
-    recipe = inputs.recipe
-    faults = []
-    if not 1 <= recipe.shards <= 1000:
-        faults.append(f"shards must be 1 to 1000, found {recipe.shards}")
-    if not 1 <= recipe.slices <= 1000:
-        faults.append(f"slices must be 1 to 1000, found {recipe.slices}")
-    if not 0 < recipe.near_duplicate_jaccard <= 1:
-        faults.append(f"near_duplicate_jaccard must be above 0 and at most 1, found {recipe.near_duplicate_jaccard}")
-    if recipe.redaction_mode not in {"mask", "drop", "fake"}:
-        faults.append(f"redaction_mode must be mask, drop or fake, found {recipe.redaction_mode!r}")
-    faults += [
-        f"a share must be above 0 and at most 1, found {share} for {tag}"
-        for tag, share in sorted(recipe.shares.items())
-        if not 0 < share <= 1
-    ]
-    faults += [
-        f"a region is named by letters, digits, - and _, found {region!r}"
-        for region in sorted({*recipe.regions.values(), recipe.other_region})
-        if not region or not all(sign.isalnum() or sign in "-_" for sign in region)
-    ]
-    if not inputs.as_of <= inputs.known_at <= (inputs.narrowed_at or inputs.known_at):
-        faults.append("as_of, known_at and narrowed_at must stand in this order")
-    if faults:
-        raise ConfigError("expected a recipe that can be built, found faults; correct the settings", faults)
 
 
 def _facts(inputs: CorpusInputs, keys: KeyRing) -> dict[str, Any]:

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 
 from demur.errors import BrokenError, OutsideError
 
+CORPUS = "corpus"
+"""Folder inside a stage's, or a build's, that holds what will be of the corpus."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -26,13 +26,14 @@ LINKS: Any = pa.schema([*LINKED, ("beside", pa.list_(pa.int32()))])
 """``beside``, in the row of an author, are the parts that the record's other rows lie in; null where there are none."""
 
 
-def link(folder: Path, selected: Path, deduplicated: Path, *, parts: int, buckets: int) -> None:
+def link(folder: Path, selected: Path, deduplicated: Path, mine: list[int], *, parts: int, buckets: int) -> None:
     """Write the lineage of every relinked record to ``lineage/``, by the bucket of its person's part.
 
     Args:
         folder: of the place stage, with ``links/``: the authors, by bucket of their item.
         selected: folder of the select stage.
         deduplicated: folder of the deduplicate stage.
+        mine: the buckets whose records are linked.
         parts: parts of the sealed files.
         buckets: buckets of the work files.
     """
@@ -41,12 +42,12 @@ def link(folder: Path, selected: Path, deduplicated: Path, *, parts: int, bucket
     of_copies = owners.filter(pc.is_in(owners["item_id"], copies["copy_item_id"].combine_chunks()))
     owned, copied = (buckets_of(one["item_id"], buckets) for one in (owners, copies))
     with Spill(folder / "lineage", LINKS, buckets) as lineage:
-        for bucket in range(buckets):
+        for bucket in mine:
             authors = read_bucket(folder / "links", LINKED, bucket)
             if not authors.num_rows:
                 continue
-            mine, theirs = owners.filter(pa.array(owned == bucket)), copies.filter(pa.array(copied == bucket))
-            rows = pa.concat_tables([authors, *_of_others(authors, mine, theirs, of_copies)]).combine_chunks()
+            own, theirs = owners.filter(pa.array(owned == bucket)), copies.filter(pa.array(copied == bucket))
+            rows = pa.concat_tables([authors, *_of_others(authors, own, theirs, of_copies)]).combine_chunks()
             there = buckets_of(rows["person_id"], parts)
             lineage.add(rows.append_column(LINKS.field("beside"), _beside(rows, there)), there * buckets // parts)
 

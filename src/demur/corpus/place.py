@@ -1,5 +1,7 @@
 """Stage 4: what became of every item, which records come and go, and who owns a part of which record.
 
+Buckets of items do not wait for each other: the stage runs for some of them at a time, side by side.
+
 A record that stays as it was is not touched: its text lies in the corpus before and its lineage is carried on. Records
 leave here in groups of shards that fit in memory. Rows go to work files by sealed bucket; the next stage seals them.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,24 +68,24 @@ COUNTED = (
 def place(
     folder: Path,
     *,
+    buckets: list[int],
     selected: str,
     texts: list[str],
     deduplicated: str,
-    before: str | None,
-    whole: bool,
+    changing: bool,
     groups: int,
     gauge: dict[str, Any],
     upstream: str,
 ) -> None:
-    """Write records that come and go, lineage, fates and measures, each by its bucket; then commit the counts.
+    """Write records that come and go, lineage, fates and measures, each by its bucket; then commit what was counted.
 
     Args:
         folder: where to write.
+        buckets: numbers of the buckets to place.
         selected: folder of the select stage.
         texts: folders of the text stage, by bucket.
         deduplicated: folder of the deduplicate stage.
-        before: folder of the corpus whose measures were carried on, or ``None``.
-        whole: all parts of it were opened.
+        changing: the corpus before is changed: what it counted of these items no longer counts.
         groups: into how many files the records are divided; a shard is never divided.
         gauge: what the text stage measures with.
         upstream: call of the stage before.
@@ -92,23 +95,19 @@ def place(
     readings = Readings(looked, gauge)
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     counts["items"]["all"] = counts["records"]["all"] = 0
-    if before is not None and not whole:
-        for name, known in read_manifest(Path(before)).counts.items():
-            counts[name].update(known if name != "size" else {})
-    buckets = len(texts)
     late: list[_Late] = []
     unlinked = [UNLINKED.empty_table()]
     with (
         Spill(folder / "groups", PLACED, groups) as placed,
         Spill(folder / "removed", REMOVED, groups) as removed,
-        Spill(folder / "fates", FATES, buckets) as fates,
-        Spill(folder / "measures", MEASURES, buckets) as measures,
-        Spill(folder / "links", LINKED, buckets) as links,
+        Spill(folder / "fates", FATES, len(texts)) as fates,
+        Spill(folder / "measures", MEASURES, len(texts)) as measures,
+        Spill(folder / "links", LINKED, len(texts)) as links,
     ):
-        for bucket in range(buckets):
+        for bucket in buckets:
             one = _Bucket.of(bucket, looked)
             measures.add(one.table, np.full(one.table.num_rows, bucket))
-            if before is not None and not whole:
+            if changing:
                 _count(counts, looked.fates(bucket), one.records_measured_before(looked.before(bucket)), -1)
             _count(counts, one.fates, one.table.filter(pa.array(one.record)), 1)
             gone, forgotten = one.leaving()
@@ -125,15 +124,29 @@ def place(
                 rows = one.table.take(pa.array(again))
                 late.append(_Late(np.full(len(again), bucket), one.places[again], rows, unsaid))
         if late:
-            _put_late(placed, fates, late, readings, groups, buckets)
+            _put_late(placed, fates, late, readings, groups, len(texts))
     write_bucket(folder / "unlinked", 0, pa.concat_tables(unlinked).combine_chunks())
     facts = read_commit(Path(selected))
     assert facts is not None
-    link(folder, Path(selected), Path(deduplicated), parts=facts["parts"], buckets=buckets)
-    for name, counter in counts.items():
-        found = {value: count for value, count in sorted(counter.items()) if count or value == "all"}
-        counts[name] = Counter(found)
+    link(folder, Path(selected), Path(deduplicated), buckets, parts=facts["parts"], buckets=len(texts))
     commit_record(folder, {name: dict(counter) for name, counter in sorted(counts.items())})
+
+
+def counted(pieces: Iterable[dict[str, Any]], before: Path | None) -> dict[str, dict[str, int]]:
+    """Return what the manifest counts, but for sizes.
+
+    Args:
+        pieces: facts of the stages that placed some buckets each.
+        before: folder of the corpus that was changed, ``None`` = none: it counted what was not looked at.
+    """
+    counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+    for known in [*([read_manifest(before).counts] if before else []), *pieces]:
+        for name in counts.keys() - {"size"}:
+            counts[name].update(known[name])
+    return {
+        name: {value: count for value, count in sorted(counter.items()) if count or value == "all"}
+        for name, counter in sorted(counts.items())
+    }
 
 
 @dataclass(slots=True)

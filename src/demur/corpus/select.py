@@ -111,7 +111,7 @@ def select(
         wanted = pa.chunked_array([one["ids"] for one in found], pa.string()).combine_chunks()
         split_items(item_files, folder / "items", buckets, wanted)
     facts = {"items": total, "buckets": buckets, "parts": parts, "opened": touched.parts, "whole": touched.whole}
-    rows = {f"{name}_rows": [one[name] for one in found] for name in ("carried", "wanted")}
+    rows = {f"{name}_rows": [one[name] for one in found] for name in ("decided", "carried", "wanted")}
     commit_record(folder, {**facts, **counts, **rows, "fresh": corpus is None, "split": not carrying})
 
 
@@ -181,6 +181,7 @@ class _Compare:
         write_bucket(self._folder / "gone", bucket, old.filter(pa.array(gone)))
         write_bucket(self._folder / "wanted", bucket, wanted)
         return {
+            "decided": decided.num_rows,
             "allowed": allowed,
             "wanted": wanted.num_rows,
             "carried": carried.num_rows,

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus.disk import batches
+from demur.corpus.disk import CORPUS, batches
 from demur.corpus.measures import DECIDED, Before, parts_of
 from demur.corpus.mentions import NAMES, mentioning, objector_names
 from demur.corpus.spill import Spill
@@ -199,7 +199,7 @@ def compare_owners(folder: Path, touched: Touched, hashes: tuple[Any, Any], earl
         found.append(these["item_id"].filter(pc.invert(pc.fill_null(same, fill_value=False))).combine_chunks())
     others = pa.concat_arrays(found)
     others = others.filter(pc.invert(pc.is_in(others, touched.items)))
-    file = SealedFile(folder / "sealed" / "decided.sealed", "decided", secret=keys.secret("lineage"))
+    file = SealedFile(folder / CORPUS / "sealed" / "decided.sealed", "decided", secret=keys.secret("lineage"))
     for table in file.all() if len(others) else ():
         mine = table.filter(pc.is_in(table["item_id"], others))
         touched.look(mine["item_id"], mine["part"].to_numpy())
@@ -251,5 +251,5 @@ def _named(earlier: Before, records: Any) -> list[int]:
 
 
 def _seal(folder: Path, kind: str, rows: Iterator[tuple[int, Any]], keys: KeyRing, **other: Any) -> None:
-    path = folder / "sealed" / f"{kind}.sealed"
+    path = folder / CORPUS / "sealed" / f"{kind}.sealed"
     write_sealed(path, kind, rows, secret=keys.secret("lineage"), **({"buckets": 1} | other))

@@ -1,5 +1,7 @@
 """Stage 5: the slice files and the sealed files. Rows in order of their record id; bytes a function of the records.
 
+Groups of slices and kinds of sealed files do not wait for each other: the stage runs for each apart, side by side.
+
 A slice is the one before without the records that go and with those that come. One whose content stays is not written
 again but linked to the same bytes (COR-11).
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from functools import cached_property
@@ -21,13 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.corpus.disk import writing
+from demur.corpus.disk import CORPUS, writing
 from demur.corpus.links import LINKS
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import FATES, MEASURES, UNBANDED, Before, as_banded, parts_of
 from demur.corpus.place import PLACED, REMOVED, UNLINKED, group_of
 from demur.corpus.shard import slice_path
-from demur.corpus.spill import Spill, read_bucket, streamed
+from demur.corpus.spill import Spill, read_everywhere, streamed
 from demur.corpus.touched import BESIDE
 from demur.errors import BrokenError, OutsideError
 from demur.lineage import Sealing, buckets_of, sealing
@@ -36,14 +38,18 @@ from demur.store.contents import content_digest
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
 
-CORPUS = "corpus"
-"""Folder inside the stage's that holds what will be the corpus."""
 SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.name not in {"detail", "spans"}])}
 """Sealed files of a corpus that say what became of whom: kind → the columns that the verifier reads."""
 
 _OPENED = {"fates": FATES, "measures": MEASURES}
+SEPARATE: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "lineage": {"lineage": lambda links: links},
+    "fates": {"fates": lambda fates: fates},
+    "measures": {"measures": lambda measures: measures.select(UNBANDED.names), "bands": as_banded},
+}
+"""Rows that are sealed apart from each other → the files that are made of them, each in a form of its own."""
 KINDS = ("lineage", "fates", "measures", "bands", *BESIDE)
-"""Sealed files that are written here; what they are named by, the verifier says, who reads them whole."""
+"""All sealed files but the verifier's; what they are named by, the verifier says, who reads them whole."""
 
 _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in RECORDS])
 _REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
@@ -53,57 +59,95 @@ _REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
 def write(
     folder: Path,
     *,
-    selected: str,
-    deduplicated: str,
-    placed: str,
-    keys: str,
+    mine: list[int],
+    placed: list[str],
     regions: list[str],
     shards: int,
     slices: int,
     groups: int,
     replaced: str | None,
-    before: str | None,
-    upstream: str,
+    changing: bool,
+    upstream: list[str],
 ) -> None:
-    """Write ``corpus/data/`` and ``corpus/sealed/``; then commit the digests of the slices.
+    """Write the slices of some groups of shards to ``corpus/data/``; then commit their digests.
 
     Args:
         folder: where to write.
-        selected: folder of the select stage.
-        deduplicated: folder of the deduplicate stage.
-        placed: folder of the place stage.
-        keys: folder of the key ring.
+        mine: numbers of the groups.
+        placed: folders of the place stages.
         regions: every region of the recipe: each has all its slices, also the empty ones, so that the list of
             files says nothing about who is there.
         shards: shards in every region.
         slices: slices in every shard.
         groups: into how many files the records were divided.
         replaced: folder of the corpus that this one replaces, for slices that stay; ``None`` = none.
-        before: the same where its measures were carried on: its slices are changed and not made anew.
-        upstream: call of the stage before.
+        changing: its measures were carried on: its slices are changed and not made anew.
+        upstream: calls of the stages before.
     """
     assert upstream
-    slicing = _Slicing(folder / CORPUS, Path(placed), Path(replaced) if replaced else None, before is not None)
-    by_group: dict[int, list[SliceRef]] = {}
+    slicing = _Slicing(folder / CORPUS, list(map(Path, placed)), Path(replaced) if replaced else None, changing)
+    by_group: dict[int, list[SliceRef]] = {group: [] for group in mine}
     for region in regions:
         for shard in range(shards):
-            mine = [SliceRef(region, shard, part) for part in range(slices)]
-            by_group.setdefault(group_of(region, shard, groups), []).extend(mine)
-    for group in sorted(by_group):
-        slicing.group(group, by_group[group])
-    earlier = Before(Path(before) if before else None, KeyRing(Path(keys)))
-    sealing = _Sealing(folder, Path(selected), Path(deduplicated), Path(placed), earlier, KeyRing(Path(keys)))
-    rows = sealing.all()
-    listed = sorted((asdict(one) for one in slicing.found), key=lambda one: one["path"])
-    size = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
-    facts = {"slices": listed, "reused": slicing.reused, "sealed_rows": rows, "run": secrets.token_hex(16)}
-    commit_record(folder, {**facts, "size": size if any(one["records"] for one in listed) else {}})
+            group = group_of(region, shard, groups)
+            if group in by_group:
+                by_group[group] += [SliceRef(region, shard, part) for part in range(slices)]
+    for group, refs in by_group.items():
+        slicing.group(group, refs)
+    commit_record(folder, {"slices": [asdict(one) for one in slicing.found], "reused": slicing.reused})
+
+
+@writing("the sealed files")
+def seal(
+    folder: Path,
+    *,
+    kind: str,
+    selected: str,
+    deduplicated: str,
+    placed: list[str],
+    keys: str,
+    before: str | None,
+    upstream: list[str],
+) -> None:
+    """Seal what became of whom to ``corpus/sealed/``; then commit how many rows there are.
+
+    Args:
+        folder: where to write.
+        kind: which of ``SEPARATE``.
+        selected: folder of the select stage.
+        deduplicated: folder of the deduplicate stage.
+        placed: folders of the place stages.
+        keys: folder of the key ring.
+        before: folder of the corpus whose measures were carried on, or ``None``.
+        upstream: calls of the stages before.
+    """
+    assert upstream
+    ring = KeyRing(Path(keys))
+    earlier = Before(Path(before) if before else None, ring)
+    rows = _Sealing(folder, Path(selected), Path(deduplicated), list(map(Path, placed)), earlier, ring).all(kind)
+    # sealed files are never the same twice
+    commit_record(folder, {"rows": rows, "run": secrets.token_hex(16)})
+
+
+def gather(written: Path, pieces: Iterable[Path]) -> None:
+    """Bring together under one name what stages wrote side by side; safe to repeat.
+
+    Args:
+        written: what will be the corpus.
+        pieces: folders laid out like it.
+    """
+    for piece in pieces:
+        for source in sorted(path for path in piece.rglob("*") if path.is_file()):
+            target = written / source.relative_to(piece)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            link_or_copy(source, target)
 
 
 class _Slicing:
     """Writes slices, a group of shards at a time."""
 
-    def __init__(self, folder: Path, placed: Path, replaced: Path | None, changing: bool) -> None:
+    def __init__(self, folder: Path, placed: list[Path], replaced: Path | None, changing: bool) -> None:
         self._folder, self._placed, self._replaced, self._changing = folder, placed, replaced, changing
         self._old: dict[str, SliceDigest] = {}
         if replaced is not None:
@@ -113,8 +157,8 @@ class _Slicing:
 
     def group(self, group: int, refs: list[SliceRef]) -> None:
         """Write the slices of one group."""
-        coming = _by_slice(read_bucket(self._placed / "groups", PLACED, group))
-        going = _by_slice(read_bucket(self._placed / "removed", REMOVED, group))
+        coming = _by_slice(read_everywhere((one / "groups" for one in self._placed), PLACED, group))
+        going = _by_slice(read_everywhere((one / "removed" for one in self._placed), REMOVED, group))
         for ref in sorted(refs, key=slice_path):
             self._slice(ref, coming.get(ref), going.get(ref))
 
@@ -213,26 +257,19 @@ class _Sealing:
     """Seals the opened parts with what is new in them, and takes the others over."""
 
     def __init__(
-        self, folder: Path, selected: Path, deduplicated: Path, placed: Path, earlier: Before, keys: KeyRing
+        self, folder: Path, selected: Path, deduplicated: Path, placed: list[Path], earlier: Before, keys: KeyRing
     ) -> None:
-        self._folder, self._selected, self._placed, self._earlier, self._keys = folder, selected, placed, earlier, keys
+        self._folder, self._placed, self._earlier, self._keys = folder, placed, earlier, keys
         facts = read_commit(selected)
         assert facts is not None
         self._parts, self._buckets, self._whole = facts["parts"], facts["buckets"], facts["whole"]
         self._opened = set(facts["opened"]) | set((read_commit(deduplicated) or {})["opened"])
 
-    def all(self) -> dict[str, int]:
-        """Seal every kind; return how many rows each has."""
-        for kind in BESIDE:
-            target = self._folder / CORPUS / "sealed" / f"{kind}.sealed"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(self._selected / "sealed" / target.name, target)
-        rows = self._seal(self._lineage(), {"lineage": lambda links: links})
-        rows |= self._seal(self._changed("fates"), {"fates": lambda fates: fates})
-        rows |= self._seal(
-            self._changed("measures"),
-            {"measures": lambda measures: measures.select(UNBANDED.names), "bands": as_banded},
-        )
+    def all(self, kind: str) -> dict[str, int]:
+        """Seal rows of one kind; return how many rows each file has."""
+        (self._folder / CORPUS / "sealed").mkdir(parents=True)
+        parts = self._lineage() if kind == "lineage" else self._changed(kind)
+        rows = self._seal(parts, SEPARATE[kind])
         remove_tree(self._folder / "parts")
         return rows
 
@@ -269,8 +306,13 @@ class _Sealing:
 
     def _coming(self, name: str) -> Iterator[tuple[Any, Any]]:
         """Yield (part of each row, rows) of what was looked at."""
-        for _, table in streamed(self._placed / name, _OPENED[name], self._buckets):
+        for _, table in self._streamed(name, _OPENED[name]):
             yield parts_of(table, self._parts), table
+
+    def _streamed(self, name: str, schema: Any) -> Iterator[tuple[int, Any]]:
+        """Yield (bucket, rows) of what was placed, in order."""
+        for bucket in range(self._buckets):
+            yield bucket, read_everywhere((one / name for one in self._placed), schema, bucket)
 
     def _staying(self, name: str, parts: list[int]) -> Iterator[tuple[Any, Any]]:
         """Yield (part of each row, rows) of what lies in opened parts and was not looked at, no part divided."""
@@ -284,16 +326,16 @@ class _Sealing:
     @cached_property
     def _looked(self) -> Any:
         """Ids of the items that were looked at."""
-        items = [table.select(["item_id"]) for _, table in streamed(self._placed / "fates", FATES, self._buckets)]
+        items = [table.select(["item_id"]) for _, table in self._streamed("fates", FATES)]
         return pa.concat_tables(items)["item_id"].combine_chunks()
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:
         """Yield the lineage by part: what the corpus before says of records that stayed, and what is new."""
-        unlinked = read_bucket(self._placed / "unlinked", UNLINKED, 0)
+        unlinked = read_everywhere((one / "unlinked" for one in self._placed), UNLINKED, 0)
         gone = unlinked["record_id"].combine_chunks()
         opened = self._linked_in(gone, set(buckets_of(unlinked["person_id"], self._earlier.parts or 1).tolist()))
         changed: set[int] = set()
-        for bucket, new in streamed(self._placed / "lineage", LINKS, self._buckets):
+        for bucket, new in self._streamed("lineage", LINKS):
             numbers = buckets_of(new["person_id"], self._parts)
             here = {part for part in opened if part * self._buckets // self._parts == bucket} | set(numbers.tolist())
             for there, table in self._earlier.rows("lineage", sorted(here)):

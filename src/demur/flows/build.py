@@ -11,8 +11,9 @@ from typing import Any
 
 from demur.clock import parse
 from demur.corpus import CorpusInputs, build, read_manifest, settle
-from demur.corpus.build import BUCKET_ROWS, StageRunner
+from demur.corpus.build import BUCKET_ROWS
 from demur.corpus.manifest import write_manifest
+from demur.corpus.stages import StageRunner
 from demur.erasure import Destruction
 from demur.errors import BrokenError, RefusedError
 from demur.flows.decided import Decided, decided

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demur.corpus import read_manifest
-from demur.corpus.build import protecting
+from demur.corpus.inputs import protecting
 from demur.corpus.similarity import words
 from demur.errors import BrokenError, InputError
 from demur.flows.left import beside

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from demur.clock import parse
 from demur.corpus import region_of
-from demur.corpus.build import protecting
+from demur.corpus.inputs import protecting
 from demur.corpus.shard import Placement
 from demur.errors import BrokenError
 from demur.flows.parts import Parts, kept_policy

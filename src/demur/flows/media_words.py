@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.clock import parse
-from demur.corpus.build import protecting
+from demur.corpus.inputs import protecting
 from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.shown import MOST, Known, showing
 from demur.flows.parts import Parts, kept_policy

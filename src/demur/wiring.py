@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -68,11 +67,6 @@ def open_service(workspace: Workspace, progress: Progress = silent) -> Iterator[
             writer=writer,
             clock=clock.now,
         )
-
-
-def workers() -> int:
-    """Return how many processes work side by side: ``DEMUR_WORKERS`` or one a core."""
-    return int(os.environ.get("DEMUR_WORKERS", "0")) or os.cpu_count() or 1
 
 
 def default_recipe(*, shards: int = 16, slices: int = 4) -> CorpusRecipe:

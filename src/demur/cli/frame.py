@@ -197,9 +197,9 @@ def working(context: Context, *, first: bool = False, builds: bool = False) -> I
 
 def workers() -> int:
     """Return how many processes work side by side."""
-    from demur.wiring import workers as chosen
+    from demur.store.stage import cores
 
-    return chosen()
+    return cores()
 
 
 def show(context: Context, facts: Mapping[str, Any], text: Callable[[], None] | None = None) -> None:

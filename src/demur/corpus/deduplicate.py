@@ -27,7 +27,9 @@ Does not know persons; owners are joined where records are placed.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,14 @@ import pyarrow as pa
 from demur.corpus.disk import writing
 from demur.corpus.measures import VERDICTS, Before, Looked, live
 from demur.corpus.neighbourhood import Judged, neighbourhood, open_changed
-from demur.corpus.passages import quoting
+from demur.corpus.owners import OWNERS
+from demur.corpus.passages import ASKED, quoting
 from demur.corpus.readings import Readings, bring_items
 from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
-from demur.corpus.spill import write_bucket
-from demur.store import KeyRing, commit_record
+from demur.corpus.spill import Spill, read_bucket, streamed, write_bucket
+from demur.lineage import buckets_of
+from demur.store import KeyRing, commit_record, remove_tree
+from demur.store.stage import cores
 from demur.terms.reasons import Exclusion
 
 _LOG = logging.getLogger(__name__)
@@ -50,6 +55,10 @@ LEADERS = 16
 GUARDED = 512
 """Different protected texts of one bucket that are compared with; more of them is a crowd."""
 CHUNK_PAIRS = 400_000
+_BESIDE_EACH_OTHER = 8_000_000
+"""Texts whose keys are sorted at a time, in one band or in several side by side."""
+
+_COMPARED = ("exclusion", "exact", "bands", "created_us", "tie", "protected", "words")
 
 COPIES: Any = pa.schema([("item_id", pa.string()), ("copy_item_id", pa.string()), ("copy_person_id", pa.string())])
 
@@ -107,7 +116,7 @@ def deduplicate(
     gauge: dict[str, Any],
     upstream: list[str],
 ) -> None:
-    """Write ``verdicts/`` (what judged texts become, by bucket) and ``copies/`` (record → its copies); then commit.
+    """Write ``verdicts/`` (what judged texts become) and ``copies/`` (record → its copies, their owners); then commit.
 
     Args:
         folder: where to write.
@@ -125,7 +134,7 @@ def deduplicate(
     looked = Looked(Path(selected), texts, folder)
     earlier = Before(Path(before) if before else None, KeyRing(Path(gauge["keys"])))
     judged = neighbourhood(looked, earlier, copy_min_words=copy_min_words, whole=whole, fresh=before is None)
-    quoted = quoting(folder / "said", looked.rows, len(texts), copy_min_words)
+    quoted = quoting(folder / "said", lambda bucket: looked.rows(bucket, *ASKED), len(texts), copy_min_words)
     compared = _load(folder, looked, judged, quoted, copy_min_words)
     bring_items(looked, [judged.compared(bucket) for bucket in range(len(texts))], Path(source))
     readings = Readings(looked, gauge)
@@ -133,7 +142,7 @@ def deduplicate(
     if len(crowd):
         _LOG.warning("%d texts stand beside over %d protected ones, taken for copies unread", len(crowd), GUARDED)
     fates = _judge(compared, pairs, crowd)
-    counts = _write(folder, compared, fates, pairs, readings, len(texts))
+    counts = _write(folder, compared, fates, pairs, readings, looked.owners, len(texts))
     for file in (folder / "bands").iterdir():
         file.unlink()
     found = {"verified_pairs": len(pairs), "crowded": len(crowd), "opened": open_changed(looked, earlier)}
@@ -145,7 +154,7 @@ def _load(folder: Path, looked: Looked, judged: Judged, quoted: list[Any], copy_
     files = [(folder / "bands" / f"{band:02d}.u64").open("wb") for band in range(BANDS)]
     parts: list[dict[str, Any]] = []
     for bucket in range(len(looked.texts)):
-        table = looked.rows(bucket)
+        table = looked.rows(bucket, *_COMPARED)
         chosen = np.flatnonzero(judged.compared(bucket) & live(table))
         kept = table.take(pa.array(chosen)).combine_chunks()
         keys = kept["bands"].combine_chunks().flatten().to_numpy().reshape(len(chosen), BANDS)
@@ -206,16 +215,22 @@ def _near_pairs(texts: Texts, readings: Readings, threshold: float) -> tuple[Any
     crowd = np.zeros(0, dtype=np.int64)
     allowed = [guarded]
     chosen = _representatives(texts)
-    for band in range(BANDS):
-        pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
-        pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
-        towards_protected, keys = texts.protected[pairs[:, 1]], (pairs[:, 0] << 32) | pairs[:, 1]
-        guarded = distinct(np.concatenate([guarded, keys[towards_protected & texts.copyable[pairs[:, 0]]]]))
-        allowed.append(keys[~towards_protected])
-        crowd = distinct(np.concatenate([crowd, crowded]))
+    threads = max(1, min(cores(), _BESIDE_EACH_OTHER // max(1, len(chosen))))
+    with ThreadPoolExecutor(threads) as pool:
+        for keys, others, crowded in pool.map(partial(_in_band, texts, chosen), range(BANDS)):
+            guarded, crowd = distinct(np.concatenate([guarded, keys])), distinct(np.concatenate([crowd, crowded]))
+            allowed.append(others)
     often = np.sort(np.concatenate(allowed))
     found = distinct(np.concatenate([guarded, often[1:][often[1:] == often[:-1]]]))
     return _verified(texts, readings, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
+
+
+def _in_band(texts: Texts, chosen: Any, band: int) -> tuple[Any, Any, Any]:
+    """Return the pairs of one band towards protected texts and towards allowed ones, as keys, and its crowded texts."""
+    pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
+    pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
+    towards_protected, keys = texts.protected[pairs[:, 1]], (pairs[:, 0] << 32) | pairs[:, 1]
+    return keys[towards_protected & texts.copyable[pairs[:, 0]]], keys[~towards_protected], crowded
 
 
 def _representatives(texts: Texts) -> Any:
@@ -337,7 +352,9 @@ def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
     )
 
 
-def _write(folder: Path, texts: Texts, fates: Fates, pairs: Any, readings: Readings, buckets: int) -> dict[str, int]:
+def _write(
+    folder: Path, texts: Texts, fates: Fates, pairs: Any, readings: Readings, owners: Path, buckets: int
+) -> dict[str, int]:
     ranks = np.arange(len(texts.row), dtype=np.int64)
     allowed = ~texts.protected
     exact = allowed & (fates.twin_of != ranks)
@@ -362,9 +379,23 @@ def _write(folder: Path, texts: Texts, fates: Fates, pairs: Any, readings: Readi
         pa.array(_ids(texts, readings, links[:, 1], "item_id"), pa.string()),
         pa.array(_ids(texts, readings, links[:, 1], "person_id"), pa.string()),
     ]
-    write_bucket(folder / "copies", 0, pa.table(columns, schema=COPIES))
+    _spill_copies(folder, pa.table(columns, schema=COPIES), owners, buckets)
     excluded = int((kind[judged] >= 0).sum())
     return {"compared": len(ranks), "judged": int(texts.judged.sum()), "excluded": excluded, "copies": len(links)}
+
+
+def _spill_copies(folder: Path, copies: Any, owners: Path, buckets: int) -> None:
+    """Write by the bucket of the record who made its copies, and who else owns a part of these."""
+    with Spill(folder / "copies", COPIES, buckets) as spill, Spill(folder / "copied", COPIES, buckets) as copied:
+        spill.add(copies, buckets_of(copies["item_id"], buckets))
+        copied.add(copies, buckets_of(copies["copy_item_id"], buckets))
+        copied.close()
+        for bucket, others in streamed(owners, OWNERS, buckets):
+            theirs = others.select(["item_id", "person_id"]).rename_columns(["copy_item_id", "copy_person_id"])
+            mine = read_bucket(folder / "copied", COPIES, bucket).drop_columns("copy_person_id")
+            also = mine.join(theirs, "copy_item_id", join_type="inner", use_threads=False)
+            spill.add(also, buckets_of(also["item_id"], buckets))
+    remove_tree(folder / "copied")
 
 
 def _ids(texts: Texts, readings: Readings, ranks: Any, name: str) -> list[Any]:

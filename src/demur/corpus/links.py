@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from demur.corpus.deduplicate import COPIES
 from demur.corpus.owners import OWNERS
@@ -37,17 +36,14 @@ def link(folder: Path, selected: Path, deduplicated: Path, mine: list[int], *, p
         parts: parts of the sealed files.
         buckets: buckets of the work files.
     """
-    owners = pq.read_table(selected / "owners.parquet", schema=OWNERS)
-    copies = read_bucket(deduplicated / "copies", COPIES, 0)
-    of_copies = owners.filter(pc.is_in(owners["item_id"], copies["copy_item_id"].combine_chunks()))
-    owned, copied = (buckets_of(one["item_id"], buckets) for one in (owners, copies))
     with Spill(folder / "lineage", LINKS, buckets) as lineage:
         for bucket in mine:
             authors = read_bucket(folder / "links", LINKED, bucket)
             if not authors.num_rows:
                 continue
-            own, theirs = owners.filter(pa.array(owned == bucket)), copies.filter(pa.array(copied == bucket))
-            rows = pa.concat_tables([authors, *_of_others(authors, own, theirs, of_copies)]).combine_chunks()
+            owners = read_bucket(selected / "owners", OWNERS, bucket)
+            copies = read_bucket(deduplicated / "copies", COPIES, bucket)
+            rows = pa.concat_tables([authors, *_of_others(authors, owners, copies)]).combine_chunks()
             there = buckets_of(rows["person_id"], parts)
             lineage.add(rows.append_column(LINKS.field("beside"), _beside(rows, there)), there * buckets // parts)
 
@@ -60,15 +56,12 @@ def rows_of(records: Any, items: Any, persons: Any, role: Any) -> Any:
     return pa.table([columns[name] for name in LINKED.names], schema=LINKED)
 
 
-def _of_others(authors: Any, owners: Any, copies: Any, of_copies: Any) -> list[Any]:
+def _of_others(authors: Any, owners: Any, copies: Any) -> list[Any]:
     rows, own = _matching(authors, owners)
     further = rows_of(rows, own["item_id"], own["person_id"], own["role"])
     rows, copied = _matching(authors, copies)
-    mine = rows_of(rows, copied["copy_item_id"], copied["copy_person_id"], "copy_owner")
-    also = mine.join(of_copies.select(["item_id", "person_id"]), "item_id", right_suffix="_owner", join_type="inner")
-    theirs = rows_of(also, also["item_id"], also["person_id_owner"], "copy_owner")
-    copy_owners = pa.concat_tables([mine, theirs]).group_by(LINKED.names, use_threads=False).aggregate([])
-    return [further, copy_owners.select(LINKED.names)]
+    copy_owners = rows_of(rows, copied["copy_item_id"], copied["copy_person_id"], "copy_owner")
+    return [further, copy_owners.group_by(LINKED.names, use_threads=False).aggregate([]).select(LINKED.names)]
 
 
 def _matching(authors: Any, others: Any) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from demur.corpus.redact_spans import SPANS
 from demur.corpus.similarity import BANDS
 from demur.corpus.spill import buckets_for, read_bucket
 from demur.lineage import SealedFile, buckets_of
-from demur.store import KeyRing
+from demur.store import KeyRing, read_commit
 from demur.terms.tables import DECISIONS
 
 PART_ROWS = 256
@@ -74,6 +75,9 @@ UNBANDED: Any = pa.schema([field for field in MEASURES if field.name not in {"ba
 """Sealed as ``measures``."""
 BANDED: Any = pa.schema([("live", pa.bool_()), *(MEASURES.field(name) for name in ("protected", "bands", "windows"))])
 """Sealed as ``bands``, row by row beside the measures: who looks for neighbours reads nothing else."""
+
+NEIGHBOURS = ("exclusion", "protected", "bands", "windows")
+"""Columns of MEASURES that are as much as BANDED."""
 
 LOOKED_AT: Any = pa.schema([*MEASURES, ("touched", pa.bool_()), ("beyond", pa.bool_())])
 """Measures with whether anything about the text changed since the corpus before (its words, status or owners), and
@@ -156,7 +160,7 @@ class Before:
             yield part, banded(rows, bands)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Looked:
     """The rows that a build looks at, by bucket of their item.
 
@@ -171,24 +175,34 @@ class Looked:
     beside: Path
     """Folder of the deduplicate stage, which finds the neighbours; one that is not there has none."""
 
-    def rows(self, bucket: int) -> Any:
-        """Return everything looked at in a bucket, as LOOKED_AT."""
+    def rows(self, bucket: int, *names: str) -> Any:
+        """Return everything looked at in a bucket, as LOOKED_AT, or some columns of it: the others are not read."""
+        asked = pa.schema([LOOKED_AT.field(name) for name in names or LOOKED_AT.names])
+        measured = pa.schema([field for field in asked if field.name in MEASURES.names] or [MEASURES.field(0)])
         found = [
-            read_bucket(self.selected / "carried", LOOKED_AT, bucket),
-            marked(read_bucket(Path(self.texts[bucket]) / "measures", MEASURES, bucket), touched=True),
-            read_bucket(self.beside / "beyond", LOOKED_AT, bucket),
-            read_bucket(self.beside / "carried", LOOKED_AT, bucket),
+            read_bucket(self.selected / "carried", asked, bucket),
+            marked(read_bucket(Path(self.texts[bucket]) / "measures", measured, bucket), touched=True, schema=asked),
+            read_bucket(self.beside / "beyond", asked, bucket),
+            read_bucket(self.beside / "carried", asked, bucket),
         ]
         return pa.concat_tables(found).combine_chunks()
 
-    def fresh(self, bucket: int) -> tuple[int, int]:
-        """Return where in the rows those begin and end that were measured now."""
-        begin = read_bucket(self.selected / "carried", LOOKED_AT, bucket).num_rows
-        return begin, begin + read_bucket(Path(self.texts[bucket]) / "measures", MEASURES, bucket).num_rows
+    @property
+    def owners(self) -> Path:
+        """Folder of the further owners of items, by bucket."""
+        return self.selected / "owners"
+
+    @cached_property
+    def fresh(self) -> Any:
+        """Where in the rows of each bucket those begin and end that were measured now, int64 [buckets, 2]."""
+        facts = read_commit(self.selected)
+        assert facts is not None
+        carried, wanted = (np.array(facts[f"{name}_rows"], np.int64) for name in ("carried", "wanted"))
+        return np.stack([carried, carried + wanted], axis=1)
 
     def decisions(self, bucket: int) -> Any:
         """Return the decisions on all items that are looked at."""
-        beside = read_bucket(self.beside / "fates", FATES, bucket).select(DECIDED.names)
+        beside = read_bucket(self.beside / "fates", DECIDED, bucket)
         return pa.concat_tables([read_bucket(self.selected / "decisions", DECIDED, bucket), beside]).combine_chunks()
 
     def fates(self, bucket: int) -> Any:
@@ -198,15 +212,15 @@ class Looked:
 
     def before(self, bucket: int) -> Any:
         """Return the measures that the corpus before had of these items."""
-        beside = read_bucket(self.beside / "carried", LOOKED_AT, bucket).select(MEASURES.names)
+        beside = read_bucket(self.beside / "carried", MEASURES, bucket)
         return pa.concat_tables([read_bucket(self.selected / "old", MEASURES, bucket), beside]).combine_chunks()
 
 
-def marked(measures: Any, *, touched: bool = False, beyond: bool = False) -> Any:
-    """Return measures as LOOKED_AT."""
+def marked(measures: Any, *, touched: bool = False, beyond: bool = False, schema: Any = LOOKED_AT) -> Any:
+    """Return measures as LOOKED_AT, or as some columns of it."""
     for name, value in (("touched", touched), ("beyond", beyond)):
         measures = measures.append_column(name, pa.array(np.full(measures.num_rows, value)))
-    return measures.cast(LOOKED_AT)
+    return measures.select(schema.names).cast(schema)
 
 
 def as_banded(measures: Any) -> Any:

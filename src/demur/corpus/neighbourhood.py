@@ -24,6 +24,7 @@ from demur.corpus.measures import (
     FATES,
     LOOKED_AT,
     MEASURES,
+    NEIGHBOURS,
     VERDICTS,
     Before,
     Looked,
@@ -39,6 +40,7 @@ from demur.corpus.similarity import distinct
 from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
 
+_NAMED: Any = pa.schema([FATES.field("item_id")])
 _PASSAGES_EACH = 4
 """Passages that are guarded, for each text of a corpus, about."""
 
@@ -88,7 +90,7 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
     """
     buckets = len(looked.texts)
     if fresh:
-        everything = [np.ones(looked.rows(bucket).num_rows, bool) for bucket in range(buckets)]
+        everything = [np.ones(rows, bool) for rows in looked.fresh[:, 1].tolist()]
         return Judged(everything, everything)
     sealed, allowed = [] if whole else list(range(earlier.parts)), lengths(copy_min_words)
     guards = _guards(looked, earlier, sealed, allowed)
@@ -99,13 +101,13 @@ def neighbourhood(looked: Looked, earlier: Before, *, copy_min_words: int, whole
     around = _Shared(allowed, guards)
     around.add(_sharing(earlier, sealed, bands, passages)[2])
     for bucket in range(buckets):
-        rows = looked.rows(bucket)
+        rows = looked.rows(bucket, *NEIGHBOURS)
         around.add(as_banded(rows.take(pa.array(_again(rows, bands, passages)))))
     near, beside = around.found()
     _bring_rows(looked, earlier, _sharing(earlier, sealed, near, beside, guarding=True))
     judged, compared = [], []
     for bucket in range(buckets):
-        rows = looked.rows(bucket)
+        rows = looked.rows(bucket, *NEIGHBOURS)
         judged.append(_mask(_again(rows, bands, passages), rows.num_rows))
         compared.append(_mask(near.rows(bands_of(rows), live(rows)), rows.num_rows))
     return Judged(judged, compared)
@@ -122,14 +124,16 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
 
     Writes ``carried/`` and ``fates/``, by bucket of the item.
     """
+    if not earlier.parts:
+        return []
     now: list[Any] = []
     for bucket in range(len(looked.texts)):
-        verdicts, rows = read_bucket(looked.beside / "verdicts", VERDICTS, bucket), looked.rows(bucket)
-        found = rows.select(["item_id", "person_id", "beyond"]).take(verdicts["row"])
+        verdicts = read_bucket(looked.beside / "verdicts", VERDICTS, bucket)
+        found = looked.rows(bucket, "item_id", "person_id", "beyond").take(verdicts["row"])
         found = found.append_column("exclusion", verdicts["exclusion"])
         now.append(found.append_column("duplicate_of", verdicts["duplicate_of"]).filter(found["beyond"]))
     judged = pa.concat_tables(now).combine_chunks()
-    parts = parts_of(judged, earlier.parts) if judged.num_rows else np.zeros(0, np.int64)
+    parts = parts_of(judged, earlier.parts)
     changed: set[int] = set()
     with Spill(looked.beside / "fates", FATES, len(looked.texts)) as fates:
         for there, known in earlier.rows("fates", np.unique(parts).tolist()):
@@ -146,7 +150,7 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
             fates.add(was, buckets_of(was["item_id"], len(looked.texts)))
     for bucket in range(len(looked.texts)):
         rows = looked.rows(bucket)
-        other = read_bucket(looked.beside / "fates", FATES, bucket)["item_id"].combine_chunks()
+        other = read_bucket(looked.beside / "fates", _NAMED, bucket)["item_id"].combine_chunks()
         mine = rows.filter(pc.and_(rows["beyond"], pc.is_in(rows["item_id"], other))).select(MEASURES.names)
         write_bucket(looked.beside / "carried", bucket, marked(mine))
     return sorted(changed)
@@ -155,7 +159,7 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
 def _changed(looked: Looked) -> Iterator[Any]:
     """Yield everything that changed, before and after, as BANDED."""
     for bucket in range(len(looked.texts)):
-        rows = looked.rows(bucket)
+        rows = looked.rows(bucket, *NEIGHBOURS, "touched")
         yield as_banded(rows.filter(rows["touched"]))
         yield as_banded(read_bucket(looked.selected / "gone", MEASURES, bucket))
 
@@ -170,7 +174,7 @@ def _guards(looked: Looked, earlier: Before, sealed: list[int], allowed: range) 
     for table in _changed(looked):
         found.add(_windows(table, protected=True).guarded(allowed)[1])
     for bucket in range(len(looked.texts)):
-        found.add(_windows(as_banded(looked.rows(bucket)), protected=True).guarded(allowed)[1])
+        found.add(_windows(as_banded(looked.rows(bucket, *NEIGHBOURS)), protected=True).guarded(allowed)[1])
     return found
 
 

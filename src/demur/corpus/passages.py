@@ -32,6 +32,8 @@ PIECE = 8_000_000
 SHARES = 64
 """Files that guarded passages are divided into."""
 
+ASKED = ("exclusion", "protected", "said_us", "windows")
+"""Columns of LOOKED_AT that quotations are found by."""
 SAID: Any = pa.schema(
     [("row", pa.int32()), ("protected", pa.bool_()), ("said_us", pa.int64()), ("windows", pa.list_(pa.uint64()))]
 )
@@ -181,7 +183,7 @@ def quoting(folder: Path, tables: Callable[[int], Any], buckets: int, copy_min_w
 
     Args:
         folder: holds what of the texts is asked for, until it is answered.
-        tables: bucket → its texts as LOOKED_AT.
+        tables: bucket → its texts: the columns of ``ASKED``.
         buckets: how many there are.
         copy_min_words: shorter texts belong to nobody.
     """

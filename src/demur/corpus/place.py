@@ -179,7 +179,7 @@ class _Bucket:
         rows, decided, fates = looked.rows(bucket), looked.decisions(bucket), looked.fates(bucket)
         verdicts = read_bucket(looked.beside / "verdicts", VERDICTS, bucket)
         table, places, verdicts, beside = _apart(rows, verdicts)
-        begin, end = looked.fresh(bucket)
+        begin, end = looked.fresh[bucket]
         known = np.ones(table.num_rows, bool)
         known[begin:end] = False
         old = fates.take(pc.index_in(table["item_id"], fates["item_id"]))

@@ -31,7 +31,7 @@ def bring_items(looked: Looked, compared: list[Any], source: Path) -> None:
         source: folder of the snapshot.
     """
     if not _split(looked):
-        found = [looked.rows(bucket).select(["item_id"]).filter(pa.array(mask)) for bucket, mask in enumerate(compared)]
+        found = [looked.rows(bucket, "item_id").filter(pa.array(mask)) for bucket, mask in enumerate(compared)]
         ids = pc.unique(pa.concat_tables(found)["item_id"])
         split_items(parquet_files(source, "items"), looked.beside / "items", len(compared), ids)
 
@@ -53,7 +53,7 @@ class Readings:
     def __init__(self, looked: Looked, gauge: dict[str, Any]) -> None:
         self._looked, self._gauge = looked, gauge
         self._items = (looked.selected if _split(looked) else looked.beside) / "items"
-        self._fresh = np.array([looked.fresh(bucket) for bucket in range(len(looked.texts))], np.int64).reshape(-1, 2)
+        self._fresh = looked.fresh
 
     def plain(self, buckets: Any, rows: Any) -> list[str | None]:
         """Return the texts that decide what is a copy of what.
@@ -86,7 +86,7 @@ class Readings:
         values = np.full(len(rows), None, dtype=object)
         for bucket in np.unique(buckets).tolist():
             places = np.flatnonzero(buckets == bucket)
-            column = self._looked.rows(bucket)[name]
+            column = self._looked.rows(bucket, name)[name]
             values[places] = column.take(pa.array(rows[places])).to_pylist()
         found: list[Any] = values.tolist()
         return found
@@ -97,7 +97,7 @@ class Readings:
         guarding: list[Any] = [pa.array([], pa.string())]
         for bucket in np.unique(buckets).tolist():
             places = np.flatnonzero(buckets == bucket)
-            table = self._looked.rows(bucket).take(pa.array(rows[places]))
+            table = self._looked.rows(bucket, "item_id", "protected").take(pa.array(rows[places]))
             ids[places] = table["item_id"].to_pylist()
             guarding += table.filter(table["protected"])["item_id"].chunks
         wanted = pa.array(ids.tolist(), pa.string())

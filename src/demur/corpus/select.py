@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.disk import batches, parquet_files, writing
 from demur.corpus.measures import DECIDED, FATES, LOOKED_AT, MEASURES, OUTGROWN, Before, parts_for
-from demur.corpus.owners import Shared, find_owners, owner_hashes
+from demur.corpus.owners import OWNERS, Shared, find_owners, owner_hashes
 from demur.corpus.spill import Spill, buckets_for, read_bucket, write_bucket
 from demur.corpus.touched import Touched, compare_decisions, compare_names, compare_owners
 from demur.errors import BrokenError
@@ -67,7 +67,7 @@ def select(
     keys: str,
     inputs: str,
 ) -> None:
-    """Write ``decisions/``, ``carried/``, ``gone/``, ``wanted/``, ``items/`` by bucket and ``owners.parquet``; commit.
+    """Write ``decisions/``, ``carried/``, ``gone/``, ``wanted/``, ``items/`` and ``owners/`` by bucket; commit.
 
     Args:
         folder: where to write.
@@ -99,7 +99,8 @@ def select(
     if not carrying:
         split_items(item_files, folder / "items", buckets, None)
     owners = find_owners(shared, Path(standing))
-    pq.write_table(owners, folder / "owners.parquet", compression="zstd")
+    with Spill(folder / "owners", OWNERS, buckets) as spill:
+        spill.add(owners, buckets_of(owners["item_id"], buckets))
     hashes = owner_hashes(owners)
     compare_owners(folder, touched, hashes, earlier, ring)
     compare_names(folder, touched, earlier, corpus, Path(standing), ring, mentions=mentions, masked=masked)
@@ -194,7 +195,7 @@ class _Compare:
         changed = read_bucket(self._folder / "changed", DECIDED, bucket)
         if self._touched.whole:
             return changed
-        known = read_bucket(self._folder / "fates", FATES, bucket).select(DECIDED.names)
+        known = read_bucket(self._folder / "fates", DECIDED, bucket)
         same = pc.invert(pc.is_in(known["item_id"], changed["item_id"].combine_chunks()))
         return pa.concat_tables([known.filter(same), changed]).combine_chunks()
 

@@ -96,12 +96,17 @@ class Spill:
 
 
 def read_bucket(folder: Path, schema: Any, bucket: int) -> Any:
-    """Return all rows of one bucket as a table of single chunks."""
+    """Return all rows of one bucket as a table of single chunks; of the columns in the file, those of the schema."""
     path = folder / f"{bucket:05d}.arrow"
     if not path.exists():
         return schema.empty_table()
-    with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
-        return reader.read_all().combine_chunks()
+    with pa.memory_map(str(path)) as stream:
+        with pa.ipc.open_stream(stream) as reader:
+            written = reader.schema.names
+        stream.seek(0)
+        asked = sorted(map(written.index, schema.names))
+        with pa.ipc.open_stream(stream, options=pa.ipc.IpcReadOptions(included_fields=asked)) as reader:
+            return reader.read_all().select(schema.names).combine_chunks()
 
 
 def read_everywhere(folders: Iterable[Path], schema: Any, bucket: int) -> Any:

@@ -44,6 +44,7 @@ from demur.corpus.write import SEALED
 from demur.errors import BrokenError, OutsideError
 from demur.lineage import SealedFile
 from demur.store import KeyRing
+from demur.store.stage import cores
 from demur.terms.content import NARROWNESS, PRIVATE_KINDS, Kind
 from demur.terms.manifests import CorpusManifest
 from demur.terms.policy import PROTECTION, ThirdPartyScope
@@ -52,6 +53,8 @@ from demur.terms.reasons import BIT, Reason
 MEMORY = "1500MB"
 """What the engine may hold, unless ``DEMUR_VERIFIER_MEMORY`` says otherwise; the rest goes to the disk."""
 ENGINE = "duckdb"
+_MOST_THREADS = 8
+"""Of the engine: they share what it may hold."""
 _MOST_READ = 1_000_000
 """Rows of the snapshot among which texts are drawn that are measured again."""
 
@@ -247,7 +250,7 @@ def connect(spill: Path, *, encrypted: bool) -> Iterator[Any]:
         config={
             "memory_limit": os.environ.get("DEMUR_VERIFIER_MEMORY", MEMORY),
             "preserve_insertion_order": False,
-            "threads": 2,
+            "threads": min(cores(), _MOST_THREADS),
             "temp_directory": str(spill),
             "temp_file_encryption": encrypted,
             "force_mbedtls_unsafe": encrypted,

@@ -43,6 +43,11 @@ def run_stage(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str,
         return child(target, folder, arguments)
 
 
+def cores() -> int:
+    """Return how many processes or threads work side by side: ``DEMUR_WORKERS`` or one a core."""
+    return int(os.environ.get("DEMUR_WORKERS", "0")) or os.cpu_count() or 1
+
+
 class Child:
     """A runner of stages in one child process, one after another; one that died is replaced by another.
 

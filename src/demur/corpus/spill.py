@@ -1,7 +1,7 @@
 """Work files in buckets: rows go to the bucket of their item's id, so that memory depends on a bucket and not on all.
 
-A bucket is a division of work only: no result depends on how many there are. Files are Arrow streams; they live in
-the work folder and go with it.
+A bucket is a division of work only: no result depends on how many there are. Files are Arrow streams, one after
+another; they live in the work folder and go with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import pyarrow as pa
 
 FLUSH_BYTES = 64 << 20
 """Rows that wait in memory before they are written, in bytes."""
+MOST_OPEN = 128
+"""Files of a spill that are open at a time: a stage has several spills, a process may often have 1,024 files."""
 MOST = 1 << 16
 """Buckets at most; a power of two, as every number of buckets is."""
 
@@ -33,7 +35,7 @@ class Spill:
     """Rows of one schema by bucket, written in few large pieces.
 
     Args:
-        folder: where the files go; made here.
+        folder: where the files go; made here. Rows are added to what is there.
         schema: of every row.
         buckets: how many; files of buckets without rows are not made.
     """
@@ -69,6 +71,9 @@ class Spill:
     def close(self) -> None:
         """Write what waits and close every file."""
         self._flush()
+        self._shut()
+
+    def _shut(self) -> None:
         for writer, stream in self._open.values():
             writer.close()
             stream.close()
@@ -89,7 +94,9 @@ class Spill:
 
     def _writer(self, bucket: int) -> Any:
         if bucket not in self._open:
-            stream = pa.OSFile(str(self._folder / f"{bucket:05d}.arrow"), "wb")
+            if len(self._open) == MOST_OPEN:
+                self._shut()
+            stream = pa.OSFile(str(self._folder / f"{bucket:05d}.arrow"), "ab")
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             self._open[bucket] = (pa.ipc.new_stream(stream, self._schema, options=options), stream)
         return self._open[bucket][0]
@@ -104,9 +111,12 @@ def read_bucket(folder: Path, schema: Any, bucket: int) -> Any:
         with pa.ipc.open_stream(stream) as reader:
             written = reader.schema.names
         stream.seek(0)
-        asked = sorted(map(written.index, schema.names))
-        with pa.ipc.open_stream(stream, options=pa.ipc.IpcReadOptions(included_fields=asked)) as reader:
-            return reader.read_all().select(schema.names).combine_chunks()
+        options = pa.ipc.IpcReadOptions(included_fields=sorted(map(written.index, schema.names)))
+        found = []
+        while stream.tell() < stream.size():
+            with pa.ipc.open_stream(stream, options=options) as reader:
+                found.append(reader.read_all())
+        return pa.concat_tables(found).select(schema.names).combine_chunks()
 
 
 def read_everywhere(folders: Iterable[Path], schema: Any, bucket: int) -> Any:

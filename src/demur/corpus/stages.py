@@ -31,6 +31,10 @@ StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
 """(``module:function``, folder, arguments) → the facts of the stage's commit record."""
 
 
+MOST_PLACING = 256
+"""Stages that place items, at most: whoever writes a slice or a sealed file reads what each of them left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """The files of a corpus before the verifier has seen them."""
@@ -86,7 +90,8 @@ class Stages:
         )
         groups = max(1, -(-selected["allowed"] // self.bucket_rows))
         changed = self.before if not selected["whole"] else None
-        buckets = together(selected["decided_rows"], self.bucket_rows)
+        most = max(self.bucket_rows, -(-sum(selected["decided_rows"]) // MOST_PLACING))
+        buckets = together(selected["decided_rows"], most)
         placed = self._each(
             "place",
             {f"place-{some[0]:05d}": ("place:place", {"buckets": some}) for some in buckets},

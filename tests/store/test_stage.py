@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def dying(folder: Path, *, until: str) -> None:
         Path(until).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     commit_record(folder, {"process": os.getpid()})
+
+
+def opening(folder: Path, *, files: int) -> None:
+    """A stage with many work files."""
+    with contextlib.ExitStack() as stack:
+        for number in range(files):
+            stack.enter_context((folder / str(number)).open("wb"))
+        commit_record(folder, {"files": files})
 
 
 def stumbling(folder: Path) -> None:
@@ -80,6 +89,15 @@ def test_one_child_runs_several_stages(tmp_path: Path) -> None:
     with Child() as child:
         assert child("test_stage:told", tmp_path / "b", {"word": "b"}) == second  # also for another child
     assert run_stage("test_stage:told", tmp_path / "d", {"word": "d"})["process"] != first["process"]
+
+
+def test_a_stage_may_open_more_files_than_we_may(tmp_path: Path) -> None:
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        assert run_stage("test_stage:opening", tmp_path / "stage", {"files": 500})["files"] == 500
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
 
 
 def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:

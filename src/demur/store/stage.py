@@ -13,6 +13,7 @@ import fcntl
 import importlib
 import os
 import queue
+import resource
 import subprocess
 import sys
 import tempfile
@@ -221,6 +222,9 @@ def _main() -> None:
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a system that names no bound
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # work files of a large snapshot are many
     while True:
         print(perform(Path(os.fsdecode(bytes.fromhex(asked.get().decode())))), file=answers, flush=True)
 

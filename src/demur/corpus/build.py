@@ -38,6 +38,8 @@ _LOG = logging.getLogger(__name__)
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
+_LEAST_ROWS = 25_000
+"""Fewer do not pay for a process of their own."""
 
 _LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "cryptography")
 
@@ -95,7 +97,7 @@ def build(
             folder=folder,
             keys=str(keys.folder),
             call=digest_json(facts),
-            bucket_rows=bucket_rows,
+            bucket_rows=bucket_rows if before else _spread(items_in(inputs.items), bucket_rows, workers),
             workers=max(1, workers),
             runner=runner,
             in_turn=in_turn,
@@ -121,6 +123,15 @@ def build(
     if not keep_work:
         _clear(work)
     return manifest
+
+
+def _spread(items: int, most: int, workers: int) -> int:
+    """Return how many items a bucket of a first build holds, so that there is something to do for every worker.
+
+    >>> _spread(1_000_000, 200_000, 2), _spread(1_000_000, 200_000, 16), _spread(90, 200_000, 16)
+    (200000, 62500, 25000)
+    """
+    return min(most, max(_LEAST_ROWS, -(-items // max(1, workers))))
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:

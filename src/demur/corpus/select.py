@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from demur.corpus.disk import batches, parquet_files, writing
 from demur.corpus.measures import DECIDED, FATES, LOOKED_AT, MEASURES, OUTGROWN, Before, parts_for
 from demur.corpus.owners import OWNERS, Shared, find_owners, owner_hashes
-from demur.corpus.spill import Spill, buckets_for, read_bucket, write_bucket
+from demur.corpus.spill import Spill, buckets_for, read_bucket, streamed, write_bucket
 from demur.corpus.touched import Touched, compare_decisions, compare_names, compare_owners
 from demur.errors import BrokenError
 from demur.lineage import buckets_of
-from demur.store import KeyRing, commit_record
+from demur.store import KeyRing, commit_record, remove_tree
 
 TEXTS_OF: Any = pa.schema(
     [
@@ -40,6 +40,8 @@ TEXTS_OF: Any = pa.schema(
     ]
 )
 """What of an item a text is measured from."""
+_AROUND = 16
+"""Texts that are looked at for each that changed, about: those beside it too."""
 WANTED: Any = pa.schema(
     [
         ("item_id", pa.string()),
@@ -99,11 +101,13 @@ def select(
     if not carrying:
         split_items(item_files, folder / "items", buckets, None)
     owners = find_owners(shared, Path(standing))
-    with Spill(folder / "owners", OWNERS, buckets) as spill:
-        spill.add(owners, buckets_of(owners["item_id"], buckets))
     hashes = owner_hashes(owners)
     compare_owners(folder, touched, hashes, earlier, ring)
     compare_names(folder, touched, earlier, corpus, Path(standing), ring, mentions=mentions, masked=masked)
+    if not touched.whole:
+        buckets = _fewer(folder / "changed", buckets, buckets_for(_AROUND * len(touched.items), bucket_rows))
+    with Spill(folder / "owners", OWNERS, buckets) as spill:
+        spill.add(owners, buckets_of(owners["item_id"], buckets))
     _open(folder, earlier, touched, buckets)
     compare = _Compare(folder, hashes, protecting, touched, split=not carrying)
     found = [compare.bucket(bucket) for bucket in range(buckets)]
@@ -124,6 +128,19 @@ def items_in(folder: Path) -> int:
 def outgrown(items: int, parts: int) -> bool:
     """Say whether a corpus has become too large for the parts of the one before."""
     return parts_for(items) > OUTGROWN * parts
+
+
+def _fewer(folder: Path, buckets: int, wanted: int) -> int:
+    """Bring what was written to more buckets than it needs to fewer; return how many there are then."""
+    if wanted >= buckets:
+        return buckets
+    other = folder.with_name(f"{folder.name}-in-fewer")
+    with Spill(other, DECIDED, wanted) as spill:
+        for _, rows in streamed(folder, DECIDED, buckets):
+            spill.add(rows, buckets_of(rows["item_id"], wanted))
+    remove_tree(folder)
+    other.rename(folder)
+    return wanted
 
 
 def _open(folder: Path, earlier: Before, touched: Touched, buckets: int) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import gzip
+import importlib
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ import time
 import unicodedata
 import venv
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 GENERATOR = ["numpy", "pyarrow", "orjson", "python-stdnum", "phonenumbers", "wordfreq", "psutil"]
@@ -55,62 +57,51 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
 
 def chain(inputs: Path, work: Path) -> None:
     """Build demur's corpus in this process, everybody allowed: all that a build does but deciding and verifying."""
-    from demur.corpus.deduplicate import deduplicate
-    from demur.corpus.place import place
-    from demur.corpus.select import select
-    from demur.corpus.text import prepare
-    from demur.corpus.write import write
-    from demur.store import KeyRing, read_commit
+    from demur.corpus import CorpusInputs
+    from demur.corpus.stages import Stages
+    from demur.policy import read
+    from demur.store import KeyRing
     from demur.terms.manifests import CorpusRecipe
 
     tables(inputs, work)
-    KeyRing(work / "keys").secret("placement")
-    recipe, keys = CorpusRecipe(regions={}, shards=2, slices=2, quality=""), str(work / "keys")
-    standing, source = str(work / "standing"), str(work / "items")
-    gauge = {
-        "recipe": recipe.as_json(),
-        "keys": keys,
-        "standing": standing,
-        "mentions": True,
-        "copy_min_words": 8,
-        "toxicity": None,
-    }
-    for name in ("select", "text", "deduplicate", "place", "write"):
-        (work / name).mkdir()
-    select(
-        work / "select",
-        items=source,
-        decisions=str(work / "decisions"),
-        standing=standing,
-        protecting=0,
+    keys = KeyRing(work / "keys")
+    for purpose in ("placement", "records", "lineage", "suppression"):
+        keys.secret(purpose)
+    policy, now = read("demur-strict"), datetime(2026, 6, 1, tzinfo=UTC)
+    stages = Stages(
+        inputs=CorpusInputs(
+            items=work / "items",
+            decisions=work / "decisions",
+            standing=work / "standing",
+            policy=policy,
+            recipe=CorpusRecipe(regions={}, shards=2, slices=2, quality=""),
+            as_of=now,
+            known_at=now,
+            source_digest="x",
+            purpose=policy.purpose,
+        ),
+        folder=work,
+        keys=str(keys.folder),
+        call="x",
         bucket_rows=1 << 30,
+        workers=1,
+        runner=in_process,
+        in_turn=in_process,
+        progress=lambda *_: None,
         before=None,
         same_source=False,
-        mentions=True,
-        masked=True,
-        keys=keys,
-        inputs="x",
     )
-    prepare(work / "text", selected=str(work / "select"), buckets=[0], gauge=gauge, upstream="x")
-    common = {"selected": str(work / "select"), "texts": [str(work / "text")], "gauge": gauge}
-    selected, deduplicated = read_commit(work / "select") or {}, str(work / "deduplicate")
-    deduplicate(
-        work / "deduplicate",
-        **common,
-        source=source,
-        threshold=recipe.near_duplicate_jaccard,
-        copy_min_words=8,
-        before=None,
-        whole=selected["whole"],
-        upstream=["x"],
-    )
-    common |= {"deduplicated": deduplicated, "before": None, "groups": 1, "upstream": "x"}
-    place(work / "place", **common, whole=selected["whole"])
-    for name in ("texts", "gauge"):
-        common.pop(name)
-    places = {"placed": str(work / "place"), "regions": ["other"], "shards": 2, "slices": 2, "replaced": None}
-    write(work / "write", **common, **places, keys=keys)
-    assert read_commit(work / "write")
+    assert stages.written(None).slices
+
+
+def in_process(target: str, folder: Path, arguments: dict[str, object]) -> dict[str, object]:
+    """Run a stage here."""
+    from demur.store import read_commit
+
+    module, function = target.split(":")
+    folder.mkdir(parents=True)
+    getattr(importlib.import_module(module), function)(folder, **arguments)
+    return (read_commit(folder) or {}) | {"call": "x"}
 
 
 def tables(inputs: Path, work: Path) -> None:
@@ -175,9 +166,9 @@ def read_demur(folder: Path) -> dict[str, str]:
     from demur.corpus.measures import FATES
     from demur.corpus.spill import streamed
 
-    texts = pq.read_table(folder / "write/corpus/data").select(["record_id", "text"])
+    texts = pq.read_table(folder / "corpus/data").select(["record_id", "text"])
     by_record = dict(zip(texts["record_id"].to_pylist(), texts["text"].to_pylist(), strict=True))
-    fates = [row for _, table in streamed(folder / "place/fates", FATES, 64) for row in table.to_pylist()]
+    fates = [row for _, table in streamed(folder / "place-00000/fates", FATES, 64) for row in table.to_pylist()]
     return {row["item_id"]: by_record[row["record_id"]] for row in fates if row["record_id"]}
 
 

@@ -121,9 +121,9 @@ def built(folder: Path, out: str, meter: Meter, rows: int, **options: Any) -> di
 
 
 def size(*paths: Path) -> int:
-    """Return bytes of files and folders."""
+    """Return bytes of files and folders; a file with two names counts once."""
     files = (one for path in paths for one in (path.rglob("*") if path.is_dir() else [path]))
-    return sum(one.stat().st_size for one in files if one.is_file())
+    return sum({one.stat().st_ino: one.stat().st_size for one in files if one.is_file()}.values())
 
 
 def constants(folder: Path, found: dict[str, Any], items: int, decide: float) -> dict[str, float]:

@@ -32,12 +32,12 @@ Table = tuple[list[str], list[list[str]]]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its rows, what a row costs, and whether it is divided among workers today."""
+    """One stage: its rows, what a row costs, and how many cores it pays for today."""
 
     name: str
     rows: float
     us: float
-    divided: bool
+    most: float = 1
 
     @property
     def core_hours(self) -> float:
@@ -57,15 +57,15 @@ def stages(m: Any, a: Any, items: float | None = None) -> list[Stage]:
     people = items * a.people / a.items
     texts, records = items * a.looked_at_share, items * a.record_share
     return [
-        Stage("snapshot", items, m.snapshot_us_per_item, divided=False),
-        Stage("standing (a person)", people, m.standing_us_per_person, divided=False),
-        Stage("decide", items, m.decide_us_per_item, divided=False),
-        Stage("select", items, m.select_us_per_item, divided=False),
-        Stage("text", texts, m.text_us_per_text, divided=True),
-        Stage("deduplicate", texts, m.deduplicate_us_per_text, divided=False),
-        Stage("place", items, m.place_us_per_item, divided=False),
-        Stage("write", records, m.write_us_per_record, divided=False),
-        Stage("verify", items, m.verify_us_per_item, divided=False),
+        Stage("snapshot", items, m.snapshot_us_per_item),
+        Stage("standing (a person)", people, m.standing_us_per_person),
+        Stage("decide", items, m.decide_us_per_item),
+        Stage("select", items, m.select_us_per_item),
+        Stage("text", texts, m.text_us_per_text, math.inf),
+        Stage("deduplicate", texts, m.deduplicate_us_per_text),
+        Stage("place", items, m.place_us_per_item, m.place_cores),
+        Stage("write", records, m.write_us_per_record, m.write_cores),
+        Stage("verify", items, m.verify_us_per_item, m.verify_cores),
     ]
 
 
@@ -113,17 +113,17 @@ def build(m: Any, a: Any) -> Table:
                 short(stage.core_hours),
                 f"€ {short(stage.core_hours * a.core_hour_euro)}",
                 span(stage.core_hours / a.cores),
-                "yes" if stage.divided else "no",
+                "all" if stage.most == math.inf else short(stage.most),
             ]
         )
     rows.append(["**all**", "", "", short(total), f"€ {short(total * a.core_hour_euro)}", span(total / a.cores), ""])
     cores = f"on {a.cores:,} cores, were all divided"
-    return ["stage", "rows", "µs a row", "core-hours", "cost", cores, "divided today"], rows
+    return ["stage", "rows", "µs a row", "core-hours", "cost", cores, "cores it pays for today"], rows
 
 
 def today(items: float, cores: int, m: Any, a: Any) -> float:
-    """Return hours of a build as the code is: divided stages on all cores, the others on one."""
-    return sum(one.core_hours / (cores if one.divided else 1) for one in stages(m, a, items)) + starts(m)
+    """Return hours of a build as the code is: each stage on as many cores as it pays for."""
+    return sum(one.core_hours / min(cores, one.most) for one in stages(m, a, items)) + starts(m)
 
 
 def divided(items: float, cores: int, m: Any, a: Any) -> float:

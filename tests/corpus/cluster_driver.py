@@ -136,7 +136,7 @@ def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, A
         nodes: the cluster's machines.
         cluster: runs stages on it.
         folder: of the build.
-        whole: every stage runs there; else the texts, the only ones that run side by side.
+        whole: every stage runs there; else texts are measured and items placed there, the others here.
     """
     from corpus_worlds import here, made, network
 
@@ -148,7 +148,8 @@ def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, A
             # not told as a path: a worker would wait until it looks there as it does here
             more = {"target": target, "arguments": arguments, "meeting": str(meeting)[1:]}
             return cluster("cluster_driver:met", stage, more)
-        return cluster(target, stage, arguments) if whole else here(target, stage, arguments)
+        there = whole or stage.name.startswith("place-")
+        return (cluster if there else here)(target, stage, arguments)
 
     def kill() -> None:
         while not over.wait(0.01):
@@ -170,7 +171,8 @@ def built(nodes: Any, cluster: Any, folder: Path, *, whole: bool) -> dict[str, A
         over.set()
         killer.join()
     orphans, texts = (len(list(work.glob(f"corpus-*/{name}"))) for name in (".text-*", "text-*"))
-    told = {"digest": manifest.digest, "counts": manifest.counts, "corpus": corpus.name}
+    placed = len(list(work.glob("corpus-*/place-*")))
+    told = {"digest": manifest.digest, "counts": manifest.counts, "corpus": corpus.name, "placed": placed}
     return told | {"died": died.is_set(), "orphans": orphans, "texts": texts}
 
 

@@ -171,7 +171,7 @@ def test_faults_travel_in_our_own_words(told: dict[str, Any]) -> None:
 def test_a_cluster_builds_the_embedded_corpus_even_when_a_worker_dies(told: dict[str, Any], tmp_path: Path) -> None:
     embedded, _ = made(network(driver.SEED, people=driver.PEOPLE, items=driver.ITEMS), tmp_path)
     assert told["died"], "nobody was killed"
-    assert told["texts"] >= 2
+    assert min(told["texts"], told["placed"]) >= 2
     assert told["orphans"], "the killed worker was in the middle of a stage"
     assert told["digest"] == embedded.digest
     assert told["counts"] == embedded.counts

@@ -3,6 +3,7 @@
     python benchmarks/bench_corpus.py                          1M items, then 1,000 people object
     python benchmarks/bench_corpus.py --items 5500000          about 5M records
     python benchmarks/bench_corpus.py --growth 1000000 20000000
+    python benchmarks/bench_corpus.py --workers 1 2            how much faster with two
 
 A made-up platform: ten items a person, a tenth exact copies, some near ones, reshares, names of other people, five
 languages, identifiers. It is decided by the policy room (``demur-strict``), built, verified and, after the objections,
@@ -245,7 +246,9 @@ def decide(folder: Path, standing: Path, out: Path) -> float:
     return cpu() - begun
 
 
-def measured(folder: Path, standing: Path, decisions: Path, when: datetime, replaces: Path | None) -> dict[str, object]:
+def measured(
+    folder: Path, standing: Path, decisions: Path, when: datetime, replaces: Path | None, workers: int = 1
+) -> dict[str, object]:
     """Build a corpus; return CPU by stage, peak memory and the manifest."""
     from demur.corpus import CorpusInputs, build
     from demur.policy import read
@@ -281,7 +284,7 @@ def measured(folder: Path, standing: Path, decisions: Path, when: datetime, repl
         purpose=policy.purpose,
     )
     manifest = build(inputs, out=folder / "corpora", work=folder / "work", keys=KeyRing(folder / "keys"),
-                     progress=progress, replaces=replaces)  # fmt: skip
+                     progress=progress, replaces=replaces, workers=workers)  # fmt: skip
     progress("end", 0, None)
     peak.over.set()
     return {"cpu": cpu() - begun, "wall": time.monotonic() - wall, "peak_mib": peak.most, "manifest": manifest,
@@ -338,6 +341,21 @@ def objections(folder: Path, items: int, leaving: int, *, clean: bool) -> None:
     print(json.dumps(found, indent=1))
 
 
+def spread(folder: Path, items: int, workers: list[int]) -> None:
+    """Measure how long the same build takes with more and more child processes."""
+    prepared(folder, items)
+    walls, digests = [], set()
+    for count in workers:
+        os.environ["DEMUR_WORKERS"] = str(count)  # of threads inside a stage
+        found = measured(folder, folder / "standing", folder / "decisions", AS_OF, None, count)
+        shown(f"{count} workers", found, items)
+        walls.append(float(found["wall"]))  # type: ignore[arg-type]
+        digests.add(found["manifest"].digest)  # type: ignore[attr-defined]
+        shutil.rmtree(folder / "corpora")
+    assert len(digests) == 1
+    print(f"wall of {workers[-1]} workers against {workers[0]}: {walls[-1] / walls[0]:.2f}; equal digests")
+
+
 def main() -> None:
     """Measure what was asked for."""
     reader = argparse.ArgumentParser()
@@ -345,9 +363,13 @@ def main() -> None:
     reader.add_argument("--objections", type=int, default=1000)
     reader.add_argument("--clean", action="store_true", help="also build the second corpus from nothing and compare")
     reader.add_argument("--growth", type=int, nargs="*", default=[])
+    reader.add_argument("--workers", type=int, nargs="*", default=[], help="compare builds with so many processes")
     reader.add_argument("--folder", type=Path, default=None, help="where the tables go; default a temporary folder")
     given = reader.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as base:
+        if given.workers:
+            spread(Path(base), given.items, given.workers)
+            return
         if not given.growth:
             objections(Path(base), given.items, given.objections, clean=given.clean)
             return

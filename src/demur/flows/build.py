@@ -56,7 +56,7 @@ def build_corpus(
         recipe: how records are made.
         as_of: instant at which clocks, ages and notices are judged.
         known_at: what demur has learned until then.
-        workers: text stages side by side.
+        workers: child processes at a time.
         runner: where the corpus' stages run: child processes, or a cluster; the result does not depend on it.
         bucket_rows: items held in memory at a time; the result does not depend on it.
 
@@ -117,7 +117,7 @@ def rebuild_corpus(
         narrowed_at: what was learned until then takes away.
         out: folder of corpora; ``None`` = the workspace's.
         replaces: corpus whose equal slices may be linked; ``None`` = a clean build that reuses nothing.
-        workers: processes of the text stage.
+        workers: child processes at a time.
         runner: where the stages run.
         bucket_rows: items held in memory at a time.
     """

@@ -91,7 +91,11 @@ class Steps:
     def corpus(self, _folder: Path) -> dict[str, Any]:
         """Build the corpus as it would be without them."""
         after = rebuild_corpus(
-            self._parts, self._manifest_before(), narrowed_at=self._narrowed_at, replaces=self._before
+            self._parts,
+            self._manifest_before(),
+            narrowed_at=self._narrowed_at,
+            replaces=self._before,
+            workers=self._workers or 1,
         )
         space = self._parts.workspace
         media = media_after(self._parts, self._before.name, space.corpora / after.corpus_id, at=self._narrowed_at)

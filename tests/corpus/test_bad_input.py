@@ -19,7 +19,7 @@ from demur.corpus import build, difference, read_manifest
 from demur.errors import BrokenError, ConfigError, OutsideError
 from demur.store import write_json
 
-STAGES = ["select", "text-00000", "deduplicate", "place-00000", "write-00000", "seal-fates", "verify"]
+STAGES = ["select", "text-00001", "deduplicate", "place-00001", "write-00000", "seal-fates", "verify"]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def test_a_build_killed_in_a_stage_goes_on_to_the_same_digest(tmp_path: Path, di
 
     world = network(31, items=30)
     with pytest.raises(_KilledError):
-        made(world, tmp_path, runner=dying)
+        made(world, tmp_path, runner=dying, bucket_rows=10)
     assert not list(tmp_path.glob("corpora/*/manifest.json"))
-    manifest, corpus = made(world, tmp_path, runner=dying)
+    manifest, corpus = made(world, tmp_path, runner=dying, bucket_rows=10)
     assert manifest.digest == digest
     assert read_manifest(corpus).digest == digest
 

@@ -17,12 +17,12 @@ from corpus_worlds import AS_OF, RECIPE, World, fates, here, lineage, made, netw
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from demur.corpus import build, check_files, read_manifest
+from demur.corpus import build, check_files, read_manifest, settle
 from demur.corpus.measures import Before
 from demur.corpus.redact import REDACTION
 from demur.errors import BrokenError
 from demur.lineage import SealedFile, handle_hash, name_hash
-from demur.store import KeyRing, read_commit
+from demur.store import KeyRing, read_commit, remove_tree
 from demur.terms.policy import ThirdPartyScope
 
 pytestmark = pytest.mark.long
@@ -304,12 +304,46 @@ def test_a_sealed_file_of_another_version_is_not_carried_on(tmp_path: Path, kind
     assert (found.digest, found.counts) == (clean.digest, clean.counts)
 
 
-def test_what_another_run_wrote_is_read_again_before_it_is_named(tmp_path: Path) -> None:
-    """The slices are the same, the sealed files are not: a verdict on those of a run that was killed says nothing."""
+@pytest.mark.parametrize("gone", ["nothing", "select", "seal-fates", "place-00000", "corpus"])
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize("rows", [25, 7])
+def test_what_another_run_wrote_is_read_again_before_it_is_named(
+    tmp_path: Path, gone: str, rows: int, *, published: bool
+) -> None:
+    """The slices are the same, the sealed files are not: a verdict on those of a run that was killed says nothing.
+
+    A build may be killed when it is published, and while it removes its work files: the next one goes on with the rest.
+    """
     world = network(3, people=5, items=20)
-    made(world, tmp_path, keep_work=True)
-    found, corpus = made(world, tmp_path, keep_work=True, bucket_rows=7)
+    _, corpus = made(world, tmp_path, keep_work=True, bucket_rows=25)
+    (work,) = (tmp_path / "work").glob("corpus-*")
+    remove_tree(work / gone)
+    if not published:
+        remove_tree(corpus)
+    found, again = made(world, tmp_path, keep_work=True, bucket_rows=rows)
+    assert again == corpus
     check_files(corpus, found)
+    assert fates(corpus, ring(tmp_path))
+    settle(tmp_path / "corpora")
+    check_files(corpus, found)
+
+
+def test_with_other_workers_what_is_done_stays_done(tmp_path: Path) -> None:
+    world = network(3, people=5, items=60)
+    ran: list[str] = []
+
+    def noting(target: str, folder: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+        before = read_commit(folder) or {}
+        facts = here(target, folder, arguments)
+        if facts["call"] != before.get("call"):
+            ran.append(folder.name)
+        return facts
+
+    first, _ = made(world, tmp_path, keep_work=True, bucket_rows=16, workers=4, runner=noting)
+    assert len([name for name in ran if name.startswith(("text-", "place-", "write-"))]) >= 6
+    ran.clear()
+    second, _ = made(world, tmp_path, keep_work=True, bucket_rows=16, workers=3, runner=noting)
+    assert (second.digest, ran) == (first.digest, [])
 
 
 def test_a_corpus_that_takes_the_place_of_an_equal_one_leaves_no_way_to_read_its_sealed_files(tmp_path: Path) -> None:

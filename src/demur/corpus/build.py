@@ -38,8 +38,8 @@ _LOG = logging.getLogger(__name__)
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
-_LEAST_ROWS = 25_000
-"""Fewer do not pay for a process of their own."""
+_LEAST_ROWS, _PIECES = 25_000, 32
+"""Fewer items do not pay for a piece of their own; so many pieces a first build has, if it is large enough."""
 
 _LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "cryptography")
 
@@ -97,7 +97,7 @@ def build(
             folder=folder,
             keys=str(keys.folder),
             call=digest_json(facts),
-            bucket_rows=bucket_rows if before else _spread(items_in(inputs.items), bucket_rows, workers),
+            bucket_rows=bucket_rows if before else _spread(items_in(inputs.items), bucket_rows),
             workers=max(1, workers),
             runner=runner,
             in_turn=in_turn,
@@ -125,13 +125,15 @@ def build(
     return manifest
 
 
-def _spread(items: int, most: int, workers: int) -> int:
-    """Return how many items a bucket of a first build holds, so that there is something to do for every worker.
+def _spread(items: int, most: int) -> int:
+    """Return how many items a bucket of a first build holds, so that several workers have something to do.
 
-    >>> _spread(1_000_000, 200_000, 2), _spread(1_000_000, 200_000, 16), _spread(90, 200_000, 16)
-    (200000, 62500, 25000)
+    It does not depend on their number: with another one, what is done stays done.
+
+    >>> _spread(20_000_000, 200_000), _spread(1_000_000, 200_000), _spread(90, 200_000), _spread(90, 10)
+    (200000, 31250, 25000, 10)
     """
-    return min(most, max(_LEAST_ROWS, -(-items // max(1, workers))))
+    return min(most, max(_LEAST_ROWS, -(-items // _PIECES)))
 
 
 def _measured_alike(base: Path | None, named: dict[str, Any], items: Path, keys: KeyRing) -> CorpusManifest | None:
@@ -226,11 +228,23 @@ def _assemble(written: Path, target: Path, manifest: CorpusManifest) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(written / path, place)
     write_manifest(fresh, manifest)
-    purge(old)
+    _replaced(old, fresh)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
-    purge(old)  # its sealed files are no other corpus' files, and must not be read again
+    _replaced(old, target)  # its sealed files must not be read again
+
+
+def _replaced(old: Path, by: Path) -> None:
+    """Destroy a corpus of which another one has the name; files that are the same in both only lose it.
+
+    They are where the very files were published twice: a build that was killed after it was published goes on.
+    """
+    for sealed in sorted(old.glob("sealed/*.sealed")):
+        same = by / "sealed" / sealed.name
+        if same.exists() and same.samefile(sealed):
+            sealed.unlink()
+    purge(old)
 
 
 def _versions() -> dict[str, str]:
@@ -251,4 +265,4 @@ def settle(corpora: Path) -> None:
             fresh.rename(target)
         remove_tree(fresh)
     for old in sorted(corpora.glob(".*.old")):
-        purge(old)
+        _replaced(old, corpora / old.name[1:-4])

@@ -27,9 +27,7 @@ Does not know persons; owners are joined where records are placed.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +44,6 @@ from demur.corpus.similarity import BANDS, distinct, jaccard_pairs
 from demur.corpus.spill import Spill, read_bucket, streamed, write_bucket
 from demur.lineage import buckets_of
 from demur.store import KeyRing, commit_record, remove_tree
-from demur.store.stage import cores
 from demur.terms.reasons import Exclusion
 
 _LOG = logging.getLogger(__name__)
@@ -55,9 +52,6 @@ LEADERS = 16
 GUARDED = 512
 """Different protected texts of one bucket that are compared with; more of them is a crowd."""
 CHUNK_PAIRS = 400_000
-_BESIDE_EACH_OTHER = 8_000_000
-"""Texts whose keys are sorted at a time, in one band or in several side by side."""
-
 _COMPARED = ("exclusion", "exact", "bands", "created_us", "tie", "protected", "words")
 
 COPIES: Any = pa.schema([("item_id", pa.string()), ("copy_item_id", pa.string()), ("copy_person_id", pa.string())])
@@ -68,7 +62,7 @@ class Texts:
     """Columns over all compared texts, in order of their order key: the place in an array is the rank."""
 
     bucket: Any
-    """int16."""
+    """int32."""
     row: Any
     """int32: which row of it."""
     protected: Any
@@ -163,7 +157,7 @@ def _load(folder: Path, looked: Looked, judged: Judged, quoted: list[Any], copy_
         exact = _halves(kept["exact"].combine_chunks())
         parts.append(
             {
-                "bucket": np.full(len(chosen), bucket, np.int16),
+                "bucket": np.full(len(chosen), bucket, np.int32),
                 "row": chosen.astype(np.int32),
                 "created": kept["created_us"].to_numpy(),
                 "tie": kept["tie"].to_numpy(),
@@ -215,22 +209,16 @@ def _near_pairs(texts: Texts, readings: Readings, threshold: float) -> tuple[Any
     crowd = np.zeros(0, dtype=np.int64)
     allowed = [guarded]
     chosen = _representatives(texts)
-    threads = max(1, min(cores(), _BESIDE_EACH_OTHER // max(1, len(chosen))))
-    with ThreadPoolExecutor(threads) as pool:
-        for keys, others, crowded in pool.map(partial(_in_band, texts, chosen), range(BANDS)):
-            guarded, crowd = distinct(np.concatenate([guarded, keys])), distinct(np.concatenate([crowd, crowded]))
-            allowed.append(others)
+    for band in range(BANDS):
+        pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
+        pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
+        towards_protected, keys = texts.protected[pairs[:, 1]], (pairs[:, 0] << 32) | pairs[:, 1]
+        guarded = distinct(np.concatenate([guarded, keys[towards_protected & texts.copyable[pairs[:, 0]]]]))
+        allowed.append(keys[~towards_protected])
+        crowd = distinct(np.concatenate([crowd, crowded]))
     often = np.sort(np.concatenate(allowed))
     found = distinct(np.concatenate([guarded, often[1:][often[1:] == often[:-1]]]))
     return _verified(texts, readings, np.stack([found >> 32, found & 0xFFFFFFFF], axis=1), threshold), crowd
-
-
-def _in_band(texts: Texts, chosen: Any, band: int) -> tuple[Any, Any, Any]:
-    """Return the pairs of one band towards protected texts and towards allowed ones, as keys, and its crowded texts."""
-    pairs, crowded = _candidates(_Buckets.of(chosen, texts.band(band)[chosen], texts.protected))
-    pairs = pairs[texts.judged[pairs[:, 0]] | texts.judged[pairs[:, 1]]]
-    towards_protected, keys = texts.protected[pairs[:, 1]], (pairs[:, 0] << 32) | pairs[:, 1]
-    return keys[towards_protected & texts.copyable[pairs[:, 0]]], keys[~towards_protected], crowded
 
 
 def _representatives(texts: Texts) -> Any:

@@ -12,6 +12,7 @@ here.
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ TEXTS_OF: Any = pa.schema(
 """What of an item a text is measured from."""
 _AROUND = 16
 """Texts that are looked at for each that changed, about: those beside it too."""
+_FEWER = 4
+"""At most so many times fewer buckets: where a crowd stands beside a text, what is measured still fits."""
 WANTED: Any = pa.schema(
     [
         ("item_id", pa.string()),
@@ -105,7 +108,8 @@ def select(
     compare_owners(folder, touched, hashes, earlier, ring)
     compare_names(folder, touched, earlier, corpus, Path(standing), ring, mentions=mentions, masked=masked)
     if not touched.whole:
-        buckets = _fewer(folder / "changed", buckets, buckets_for(_AROUND * len(touched.items), bucket_rows))
+        wanted = buckets_for(_AROUND * len(touched.items), bucket_rows)
+        buckets = _fewer(folder / "changed", buckets, max(wanted, buckets // _FEWER))
     with Spill(folder / "owners", OWNERS, buckets) as spill:
         spill.add(owners, buckets_of(owners["item_id"], buckets))
     _open(folder, earlier, touched, buckets)
@@ -117,7 +121,8 @@ def select(
         split_items(item_files, folder / "items", buckets, wanted)
     facts = {"items": total, "buckets": buckets, "parts": parts, "opened": touched.parts, "whole": touched.whole}
     rows = {f"{name}_rows": [one[name] for one in found] for name in ("decided", "carried", "wanted")}
-    commit_record(folder, {**facts, **counts, **rows, "fresh": corpus is None, "split": not carrying})
+    commit_record(folder, {**facts, **counts, **rows, "fresh": corpus is None, "split": not carrying,
+                           "run": secrets.token_hex(16)})  # fmt: skip
 
 
 def items_in(folder: Path) -> int:

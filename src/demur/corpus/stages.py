@@ -30,8 +30,7 @@ from demur.terms.progress import Progress
 StageRunner = Callable[[str, Path, dict[str, Any]], dict[str, Any]]
 """(``module:function``, folder, arguments) → the facts of the stage's commit record."""
 
-
-MOST_PLACING = 256
+MOST_PLACING = 64
 """Stages that place items, at most: whoever writes a slice or a sealed file reads what each of them left."""
 
 
@@ -88,7 +87,8 @@ class Stages:
             whole=selected["whole"],
             upstream=[selected["call"]],
         )
-        groups = max(1, -(-selected["allowed"] // self.bucket_rows))
+        shards = len(self._regions) * self.inputs.recipe.shards  # which are never divided
+        groups = max(1, min(-(-selected["allowed"] // self.bucket_rows), shards))
         changed = self.before if not selected["whole"] else None
         most = max(self.bucket_rows, -(-sum(selected["decided_rows"]) // MOST_PLACING))
         buckets = together(selected["decided_rows"], most)
@@ -102,7 +102,7 @@ class Stages:
             groups=groups,
             upstream=deduplicated["call"],
         )
-        return self._write(groups, placed, replaces, counted(placed.values(), changed))
+        return self._write(groups, selected["run"], placed, replaces, counted(placed.values(), changed))
 
     def verified(self, draft: CorpusManifest, run: str) -> CorpusManifest:
         """Run the verifier over the written files; return the manifest with its verdict, and the sealed files named.
@@ -132,6 +132,7 @@ class Stages:
         except BrokenError:
             remove_tree(self.folder / "verify")  # the next call asks again: the fault may lie in us
             raise
+        gather(self.files, [self.folder / "verify" / CORPUS])
         return replace(draft, verdict=found["verdict"], sealed=found["sealed"])
 
     @property
@@ -142,6 +143,10 @@ class Stages:
     @property
     def _before(self) -> str | None:
         return str(self.before) if self.before else None
+
+    @property
+    def _regions(self) -> list[str]:
+        return sorted({*self.inputs.recipe.regions.values(), self.inputs.recipe.other_region})
 
     @property
     def _mentions(self) -> bool:
@@ -191,12 +196,12 @@ class Stages:
         return [str(self.folder / name) for name, some in zip(pieces, buckets, strict=True) for _ in some]
 
     def _write(
-        self, groups: int, placed: dict[str, Any], replaces: Path | None, counts: dict[str, dict[str, int]]
+        self, groups: int, run: str, placed: dict[str, Any], replaces: Path | None, counts: dict[str, dict[str, int]]
     ) -> Written:
-        """Write slices and sealed files, and bring them together."""
+        """Write slices and sealed files, and bring them together with those that the select stage sealed in its run."""
         recipe = self.inputs.recipe
         slicing: dict[str, Any] = {
-            "regions": sorted({*recipe.regions.values(), recipe.other_region}),
+            "regions": self._regions,
             "shards": recipe.shards,
             "slices": recipe.slices,
             "groups": groups,
@@ -214,7 +219,7 @@ class Stages:
         found = self._each(
             "write",
             pieces,
-            groups,
+            len(pieces) if groups > 1 else 1,
             placed=[str(self.folder / name) for name in placed],
             upstream=[one["call"] for one in placed.values()],
         )
@@ -223,7 +228,7 @@ class Stages:
         listed.sort(key=lambda one: one["path"])
         if any(one["records"] for one in listed):
             counts["size"] = {name: sum(one[name] for one in listed) for name in ("words", "characters")}
-        runs = digest_json([piece.get("run") for piece in found.values()])
+        runs = digest_json([run, *(piece.get("run") for piece in found.values())])
         return Written(tuple(SliceDigest(**one) for one in listed), counts, runs)
 
     def _each(

@@ -53,7 +53,7 @@ from demur.terms.reasons import BIT, Reason
 MEMORY = "1500MB"
 """What the engine may hold, unless ``DEMUR_VERIFIER_MEMORY`` says otherwise; the rest goes to the disk."""
 ENGINE = "duckdb"
-_MOST_THREADS = 8
+_MOST_THREADS = 4
 """Of the engine: they share what it may hold."""
 _MOST_READ = 1_000_000
 """Rows of the snapshot among which texts are drawn that are measured again."""

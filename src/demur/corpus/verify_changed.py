@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from demur.corpus.disk import CORPUS
 from demur.corpus.manifest import HOLDS, check_bytes, read_manifest, refuse
 from demur.corpus.touched import MOST_PIECES
 from demur.corpus.verify import (
@@ -88,7 +89,7 @@ def stage(
     """Verify a build before it gets its manifest; seal what the verdict stands on, and commit it.
 
     Args:
-        folder: where to commit.
+        folder: where to commit, and to seal that.
         before: folder of the corpus that the build carried on from the same snapshot; ``None`` = judge everything.
         draft: file of the manifest to be.
         written: folder of the written corpus.
@@ -102,9 +103,10 @@ def stage(
     manifest = CorpusManifest(**{**found, "slices": tuple(SliceDigest(**one) for one in found["slices"])})
     ring, spill = KeyRing(Path(keys)), folder / "spill"
     spill.mkdir()
-    sealed = {kind: Path(written) / "sealed" / f"{kind}.sealed" for kind in KEPT}
+    sealed = {kind: folder / CORPUS / "sealed" / f"{kind}.sealed" for kind in KEPT}
     for path in sealed.values():
-        path.unlink(missing_ok=True)  # of a run that was killed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (Path(written) / "sealed" / path.name).unlink(missing_ok=True)  # of another verdict
     digests = check_bytes(Path(written), manifest, [f"sealed/{kind}.sealed" for kind in KINDS])
     given: dict[str, Any] = {"items": Path(items), "standing": Path(standing), "keys": ring}
     verdict: Verdict | None = None

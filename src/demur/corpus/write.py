@@ -41,6 +41,7 @@ from demur.terms.tables import LINEAGE, RECORDS
 SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.name not in {"detail", "spans"}])}
 """Sealed files of a corpus that say what became of whom: kind → the columns that the verifier reads."""
 
+_NAMED: Any = pa.schema([FATES.field("item_id")])
 _OPENED = {"fates": FATES, "measures": MEASURES}
 SEPARATE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "lineage": {"lineage": lambda links: links},
@@ -109,7 +110,7 @@ def seal(
     before: str | None,
     upstream: list[str],
 ) -> None:
-    """Seal what became of whom to ``corpus/sealed/``; then commit how many rows there are.
+    """Seal what became of whom to ``corpus/sealed/``; then commit what tells them from those of another run.
 
     Args:
         folder: where to write.
@@ -124,9 +125,9 @@ def seal(
     assert upstream
     ring = KeyRing(Path(keys))
     earlier = Before(Path(before) if before else None, ring)
-    rows = _Sealing(folder, Path(selected), Path(deduplicated), list(map(Path, placed)), earlier, ring).all(kind)
+    _Sealing(folder, Path(selected), Path(deduplicated), list(map(Path, placed)), earlier, ring).seal(kind)
     # sealed files are never the same twice
-    commit_record(folder, {"rows": rows, "run": secrets.token_hex(16)})
+    commit_record(folder, {"run": secrets.token_hex(16)})
 
 
 def gather(written: Path, pieces: Iterable[Path]) -> None:
@@ -265,22 +266,15 @@ class _Sealing:
         self._parts, self._buckets, self._whole = facts["parts"], facts["buckets"], facts["whole"]
         self._opened = set(facts["opened"]) | set((read_commit(deduplicated) or {})["opened"])
 
-    def all(self, kind: str) -> dict[str, int]:
-        """Seal rows of one kind; return how many rows each file has."""
+    def seal(self, kind: str) -> None:
+        """Seal rows of one kind as its files, each in a form of its own."""
         (self._folder / CORPUS / "sealed").mkdir(parents=True)
-        parts = self._lineage() if kind == "lineage" else self._changed(kind)
-        rows = self._seal(parts, SEPARATE[kind])
-        remove_tree(self._folder / "parts")
-        return rows
-
-    def _seal(self, parts: Iterator[tuple[int, Any]], kinds: dict[str, Callable[[Any], Any]]) -> dict[str, int]:
-        """Seal rows by part, ``None`` for one that stays, as one or more kinds of file, each in a form of its own."""
         with ExitStack() as stack:
-            files = {kind: stack.enter_context(self._sealing(kind)) for kind in kinds}
-            for part, rows in parts:
-                for kind, form in kinds.items():
-                    files[kind].add(part, None if rows is None else form(rows))
-        return {kind: file.rows for kind, file in files.items()}
+            files = {name: stack.enter_context(self._sealing(name)) for name in SEPARATE[kind]}
+            for part, rows in self._lineage() if kind == "lineage" else self._changed(kind):
+                for name, form in SEPARATE[kind].items():
+                    files[name].add(part, None if rows is None else form(rows))
+        remove_tree(self._folder / "parts")
 
     def _sealing(self, kind: str) -> AbstractContextManager[Sealing]:
         path, secret = self._folder / CORPUS / "sealed" / f"{kind}.sealed", self._keys.secret("lineage")
@@ -326,7 +320,7 @@ class _Sealing:
     @cached_property
     def _looked(self) -> Any:
         """Ids of the items that were looked at."""
-        items = [table.select(["item_id"]) for _, table in self._streamed("fates", FATES)]
+        items = [table.select(["item_id"]) for _, table in self._streamed("fates", _NAMED)]
         return pa.concat_tables(items)["item_id"].combine_chunks()
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:

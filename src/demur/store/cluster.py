@@ -105,7 +105,7 @@ class Cluster:
             return done
         remove_tree(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        seen = {path: glance(Path(path)) for path in _paths(arguments) if Path(path).exists()}
+        seen = {path: glance(Path(path)) for path in sorted({*_paths(arguments)}) if Path(path).exists()}
         seen[str(folder.parent)] = None
         asked = self._work.options(name=folder.name).remote(target, str(folder), arguments, seen, installation())
         try:

@@ -32,6 +32,7 @@ from demur.corpus.text import own_words
 from demur.errors import BrokenError, InputError
 from demur.lineage.suppressed import handle_hash, name_hash
 from demur.store import digest_file, write_json
+from demur.terms.policy import Regime, ThirdPartyScope
 
 TOLD = Described("Agora", "Agora Ltd", "https://agora.example/data", ("CC-BY-SA-4.0",))
 READERS = Path(__file__).resolve().parents[2] / "tools" / "check_readers.py"
@@ -222,6 +223,42 @@ def test_the_description_says_what_the_manifest_says(corpus: Path, tmp_path: Pat
     assert columns == [name for name, _ in done.columns]
 
 
+@pytest.mark.parametrize("scope", list(ThirdPartyScope))
+@pytest.mark.parametrize("regime", list(Regime))
+@pytest.mark.parametrize("known", [True, False])
+def test_the_description_promises_no_more_than_the_policy(
+    corpus: Path, tmp_path: Path, scope: ThirdPartyScope, regime: Regime, known: bool
+) -> None:
+    manifest = read_manifest(corpus)
+    done = export(corpus, tmp_path / "out", form="parquet")
+    facts = manifest.inputs["policy_facts"]
+    (one,) = facts["jurisdictions"]
+    two = [one, {**one, "terms": {**one["terms"], "regime": regime.value}}]
+    told = {**facts, "third_party_scope": scope.value, "jurisdictions": two, "erase_on_objection": known}
+    inputs = {name: value for name, value in manifest.inputs.items() if name != "policy_facts"}
+    inputs |= {"policy_facts": told} if known else {}
+    counts = {**manifest.counts, "kinds": {"post": 1, **({"ai_chat": 1} if known else {})}}
+    found = croissant(replace(manifest, inputs=inputs, counts=counts), done, TOLD)
+    said = orjson.dumps(found).decode()
+    copies, mentions = known and scope != ThirdPartyScope.OWN_CONTENT, known and scope == list(ThirdPartyScope)[-1]
+    everybody = known and regime not in {Regime.NO_CHOICE, Regime.OPT_IN}
+    assert ("also where others copied them" in said) == copies
+    assert ("what others copied from them may be" in said) == (not copies)
+    assert ("names of objectors" in said) == ("Names of people who did not object" in said) == mentions
+    assert ("Everybody was told before and could object. " in said) == everybody
+    assert ("a new version without them replaces this one" in said) == known
+    assert ("said to its AI" in said) == known
+
+
+@pytest.mark.parametrize(("mode", "words"), [("mask", "placeholders"), ("fake", "made-up"), ("drop", "dropped")])
+def test_the_description_says_what_became_of_identifiers(corpus: Path, tmp_path: Path, mode: str, words: str) -> None:
+    manifest = read_manifest(corpus)
+    done = export(corpus, tmp_path / "out", form="parquet")
+    recipe = {**manifest.inputs["recipe"], "redaction_mode": mode}
+    found = croissant(replace(manifest, inputs={**manifest.inputs, "recipe": recipe}), done, TOLD)
+    assert words in found["rai:personalSensitiveInformation"][0]
+
+
 def test_an_empty_corpus_can_leave_too(tmp_path: Path) -> None:
     world = World()
     world.person("ann", objected=True)
@@ -309,7 +346,7 @@ def test_a_redaction_can_be_done_again_and_counted_from_the_spans(tmp_path: Path
     _, folder = made(world, tmp_path)
     keys = ring(tmp_path)
     told = write_decisions(folder, tmp_path / f"d.{form}", keys=keys, form=form)
-    assert (told["version"], told["redaction"], told["columns"][-1]) == (2, "demur-redaction-2", "spans")
+    assert (told["version"], told["redaction"], told["columns"][-1]) == (2, "demur-redaction-3", "spans")
     found, texts, became = decided(tmp_path / f"d.{form}"), records(folder), fates(folder, keys)
     counted: Counter[str] = Counter()
     for name, row in found.items():

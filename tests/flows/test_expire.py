@@ -25,10 +25,12 @@ from demur.corpus import read_manifest
 from demur.corpus.retention import Version, judge
 from demur.erasure import look_for
 from demur.errors import ConfigError, RefusedError
+from demur.flows import expire as expiring
 from demur.flows.build import build_corpus
 from demur.flows.expire import PLAN, check_record, expire, records, rehearse, unfinished, versions
 from demur.flows.honour import erase_waiting
 from demur.flows.intake import take_in
+from demur.flows.kept import name_of
 from demur.flows.left import beside
 from demur.flows.parts import current, set_current
 from demur.flows.pending import pending
@@ -329,6 +331,31 @@ def test_a_killed_run_is_finished_by_the_next(copies: Callable[..., Platform], p
     assert len(record["files"]) == len({one["what"] for one in record["files"]}) >= len(second.slices) + 3
     assert not (done.records[0].parent / "draft.json").exists()
     assert (done.records[0].parent / PLAN).exists()
+
+
+@pytest.mark.parametrize("place", ["destroy_version", "_record"])
+def test_what_happened_to_a_version_between_a_kill_and_its_end_is_in_its_record(
+    copies: Callable[..., Platform], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    here = copies("untrained")
+    real = getattr(expiring, place)
+
+    def die(*given: Any, **named: Any) -> None:
+        if place == "_record":
+            real(*given, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(expiring, place, die)
+        with pytest.raises(KeyboardInterrupt):
+            expire(here.parts, Retention(keep_days=1), clock=clock())
+    if place == "destroy_version":  # nothing of it is gone yet
+        publish(here.parts, None, tmp_path / "out", form="parquet", site=Site(), clock=clock())
+        expire(here.parts, Retention(), clock=clock())
+    (record,) = (read_json(path) for path in records(here.parts))
+    assert len(record["left_the_house"]) == (place == "destroy_version")
+    kept = name_of(*(record["inputs"][name] for name in ("policy", "as_of", "known_at")))
+    assert not (here.space.root / "decided" / kept).exists()
 
 
 # The rule ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from flow_worlds import AS_OF, LATER, item, write_dump
 
 from demur.clock import iso, parse
-from demur.errors import InputError, RefusedError
+from demur.errors import DemurError, InputError, RefusedError
 from demur.flows.hold import (
     country_codes,
     deadline_after,
@@ -174,7 +174,7 @@ def test_lifting_needs_two_and_a_new_notice_starts_the_clocks_of_the_slice_again
     _place(here, countries=["PT"], at=AS_OF + HOUR)
     for by in (["Ann"], ["Ann", " ann "]):
         with pytest.raises(RefusedError, match="two different"):
-            lift_hold(here.parts, "h", by=by, reason="done", at=AS_OF)
+            lift_hold(here.parts, "h", by=by, reason="done", at=AS_OF + HOUR)
     lifted = AS_OF + 2 * HOUR
     lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=lifted, renotice_at=lifted)
     _build(here, AS_OF + 5 * HOUR)
@@ -242,8 +242,7 @@ def test_the_evidence_shows_a_use(copies, tmp_path):
 
 def test_a_hold_says_everything_that_was_ordered(here):
     deadline = deadline_after(parse("2026-12-23T15:00:00Z"), 5, "DE")
-    assert iso(deadline) == "2027-01-01T00:00:00Z"  # 24, 28, 29, 30, 31 December; 25 is a holiday
-    assert iso(deadline_after(parse("2026-06-12"), 1, None)) == "2026-06-16T00:00:00Z"
+    assert iso(deadline) == "2026-12-31T23:00:00Z"  # 24, 28, 29, 30, 31 December; 25 is a holiday
     held = _place(
         here, countries=country_codes(["EU27"]), text="stop", penalty="50,000 EUR a day", deadline_at=deadline
     )
@@ -251,7 +250,68 @@ def test_a_hold_says_everything_that_was_ordered(here):
     assert len(facts["countries"]) == 27
     assert (facts["text"], facts["penalty"], facts["deadline_at"]) == ("stop", "50,000 EUR a day", iso(deadline))
     assert facts["in_force"]
-    with pytest.raises(InputError):
-        country_codes(["Germany"])
+    for wrong in ("Germany", "EU", "EL", "XX"):
+        with pytest.raises(InputError):
+            country_codes([wrong])
     with pytest.raises(InputError, match="hold"):
         _place(here, "bad", stages=["breathing"])
+
+
+@pytest.mark.parametrize(
+    ("ordered", "days", "country", "until"),
+    [
+        ("2026-06-12", 1, None, "2026-06-16T00:00:00Z"),
+        ("2026-06-11T23:30:00Z", 1, "DE", "2026-06-15T22:00:00Z"),  # it came on the 12th there, a Friday
+        ("2026-06-11T21:30:00Z", 1, "DE", "2026-06-12T22:00:00Z"),
+        ("2026-03-27T12:00:00Z", 1, "IE", "2026-03-30T23:00:00Z"),  # summer time begins in between
+        ("2028-02-28T12:00:00Z", 1, "PT", "2028-03-01T00:00:00Z"),  # a leap day is a day
+    ],
+)
+def test_business_days_are_those_of_the_country(ordered, days, country, until):
+    assert iso(deadline_after(parse(ordered), days, country)) == until
+
+
+def test_only_what_is_in_force_is_lifted(here):
+    _place(here, at=LATER)
+    for before, at in ((True, LATER - HOUR), (False, LATER + 2 * HOUR)):
+        if not before:
+            lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=LATER + HOUR)
+        with pytest.raises(RefusedError, match="in force"):
+            lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=at, renotice_at=at)
+    (held,) = here.parts.registry.holds()
+    assert held.lift is not None
+    assert held.lift.renotice_at is None
+    _place(here, at=LATER + 3 * HOUR)  # the same name again is another stop
+    assert any(one.in_force(LATER + 3 * HOUR) for one in here.parts.registry.holds())
+    lift_hold(here.parts, "h", by=["Ann", "Bea"], reason="done", at=LATER + 4 * HOUR)
+    assert not any(one.in_force(LATER + 5 * HOUR) for one in here.parts.registry.holds())
+
+
+@pytest.mark.parametrize(
+    ("scope", "counted"),
+    [
+        ({"countries": ["PT"]}, {"c-2": 2, "c-3": 1}),
+        ({"countries": ["PT"], "campaign_id": "c-3"}, {"c-3": 1}),
+        ({"countries": ["PT"], "kinds": ["photo"]}, {}),
+        ({"countries": ["PT"], "kinds": ["photo"], "stages": ["sending"]}, {"c-2": 2, "c-3": 1}),
+        ({"countries": ["PT"], "purpose": "search"}, {}),
+        ({"artefact": "0123456789abcdef"}, {}),
+    ],
+)
+def test_the_evidence_counts_the_notices_that_the_hold_forbade_and_no_others(here, tmp_path, scope, counted):
+    _place(here, at=AS_OF, **scope)
+    for name in ("c-2", "c-3"):
+        campaign = Campaign(name, "train-generative-ai", parse("2026-07-01"), 45, "email")
+        tell(here.parts, campaign, ["agora:p-kurt", "agora:p-ana"], delivered_at=LATER, at=LATER)
+    stray = Campaign("c-2", "train-generative-ai", parse("2026-07-01"), 45, "email")
+    tell(here.parts, stray, ["agora:p-nowhere"], delivered_at=LATER, at=LATER)  # nobody knows where they live
+    facts = evidence(here.parts, "h", at=LATER + HOUR, out=tmp_path / "e")
+    assert facts["notices"] == counted
+
+
+def test_a_drill_that_fails_is_over_all_the_same(here):
+    (here.space.root / "current.json").write_text("[")
+    with pytest.raises(DemurError):
+        drill(here.parts, "d", {**SAID, "countries": ["PT"]}, by="dpo", clock=lambda: LATER)
+    (placed,) = here.parts.registry.holds()
+    assert placed.lift is not None

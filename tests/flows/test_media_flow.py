@@ -19,9 +19,14 @@ pytest.importorskip("cv2")
 pytest.importorskip("pdqhash")
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import pyarrow as pa
+from click.testing import CliRunner
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from demur.cli import main
 from demur.errors import BrokenError, RefusedError
+from demur.flows import media
+from demur.flows.build import build_corpus
 from demur.flows.erase import rehearse
 from demur.flows.expire import expire
 from demur.flows.media import build_media, cache_of, media_builds, media_folder
@@ -60,13 +65,13 @@ def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    """File → bytes: Ana's is uploaded again, smaller, by Ben; Dora's lies in a message, Hana shows it in public."""
+    """File → bytes: Ana's is uploaded again, smaller, by Ben; Dora's lies in a message, Hana shows it in a frame."""
     return {
         "ana.jpg": jpeg(scene(1)),
         "ana-bare.jpg": jpeg(scene(2)),
         "ben-again.jpg": jpeg(scene(1).resize((320, 240)), 70),
         "dora-message.jpg": jpeg(scene(3)),
-        "hana-leak.jpg": jpeg(scene(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT), 80),
+        "hana-leak.jpg": jpeg(ImageOps.expand(ImageOps.mirror(scene(3)), 24, "white"), 80),
         "gil.jpg": jpeg(scene(4)),
         "ivo-again.jpg": jpeg(scene(4).resize((300, 225)), 75),
         "kurt.jpg": jpeg(scene(5)),
@@ -265,6 +270,25 @@ def test_killed_in_the_middle_it_goes_on_from_what_it_had(at_home, monkeypatch):
     assert not list(at_home.space.work.rglob("media*"))
 
 
+def test_a_killed_build_leaves_nothing_of_protected_files(at_home, monkeypatch):
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_):
+        raise KilledError
+
+    shutil.rmtree(at_home.space.media_builds)
+    with monkeypatch.context() as patch:
+        patch.setattr("demur.flows.media.MediaBuild", killed)
+        with pytest.raises(KilledError):
+            build_media(at_home.parts, RECIPE, at=AS_OF)
+    kept = {path.name.split(".")[0] for path in cache_of(at_home.space).rglob("*.*")}
+    album = at_home.space.media / "album"
+    assert digest_file(album / "kurt.jpg") in kept
+    assert digest_file(album / "dora-message.jpg") not in kept
+    assert not list(at_home.space.work.rglob("*.jpg"))
+
+
 @pytest.mark.parametrize("step", ["corpus", "purge"] if NIGHTLY else ["corpus"])
 def test_who_has_pictures_only_leaves_too_also_when_the_erasure_is_killed(at_home, monkeypatch, step):
     """The texts stay as they are, so the corpus keeps its name; its pictures don't."""
@@ -307,6 +331,17 @@ def test_an_erasure_waits_for_no_picture(at_home):
     assert not [path for path in at_home.space.media_builds.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("error", [OSError("ana.jpg"), pa.ArrowInvalid("ana.jpg"), BrokenError("a part is missing")])
+def test_whatever_fails_with_pictures_no_erasure_fails(at_home, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(media, "media_of", fails)
+    done = media.media_after(at_home.parts, corpus_folder(at_home.space).name, corpus_folder(at_home.space), at=LATER)
+    said = "a part is missing" if isinstance(error, BrokenError) else type(error).__name__
+    assert done == {"media": None, "media_left": said}
+
+
 def test_copies_of_a_picture_that_its_owner_deleted_are_still_found(at_home):
     """Ana deletes her picture at the platform and objects; Ben's smaller upload of it must not take its place."""
     (at_home.space.media / "album/ana.jpg").unlink()
@@ -332,8 +367,32 @@ def test_a_picture_that_vanished_before_its_owner_objected_is_remembered_too(at_
     assert "ben-again" not in records(at_home)
 
 
-def test_a_protected_file_that_nobody_ever_saw_is_told(at_home):
-    (at_home.space.media / "album/dora-message.jpg").unlink()
+def test_what_is_remembered_outlives_an_erasure_from_a_version_without_media(at_home):
+    """What a schedule built has no media build yet; an erasure from it destroys that of the version before."""
+    (at_home.space.media / "album/ana.jpg").unlink()
+    build_corpus(at_home.parts, flow_worlds.POLICY, at_home.recipe(shards=2), as_of=AS_OF, known_at=AS_OF)
+    assert not media_builds(at_home.space, corpus=corpus_folder(at_home.space).name)
+    at_home.object("ana")
+    at_home.erase()
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    assert media_builds(at_home.space) == [media_folder(at_home.parts)]
+    assert verify_media(at_home.parts)["gone"] == 0
+
+
+def test_a_protected_file_that_cannot_be_read_any_more_is_remembered_too(at_home):
+    (at_home.space.media / "album/ana.jpg").write_bytes(b"\xff\xd8\xff" + bytes(99))
+    at_home.object("ana")
+    at_home.erase()
+    assert "ben-again" not in records(at_home)
+    assert verify_media(at_home.parts)["gone"] == 0
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xd8\xff" + bytes(99), b"II*\0 a TIFF"])
+def test_a_protected_file_that_nobody_ever_saw_is_told(at_home, content):
+    place = at_home.space.media / "album/dora-message.jpg"
+    place.unlink()
+    if content is not None:
+        place.write_bytes(content)
     shutil.rmtree(at_home.space.media_builds)
     made = build_media(at_home.parts, RECIPE, at=AS_OF)
     assert made.gone == 1
@@ -419,6 +478,20 @@ def test_records_exchanged_with_the_digest_of_their_file_are_found(at_home):
     assert read_media_manifest(folder).digest == manifest.digest
     with pytest.raises(BrokenError, match="expected the records of the media build's digest"):
         verify_media(at_home.parts)
+
+
+def test_who_objects_while_it_is_built_is_told_to_wait(at_home, monkeypatch):
+    real = media.told
+
+    def meanwhile(*given):
+        at_home.object("ana")
+        return real(*given)
+
+    monkeypatch.setattr(media, "told", meanwhile)
+    words = ["--home", str(at_home.space.root), "media", "build", "--text", "ignore"]
+    done = [CliRunner().invoke(main, words) for _ in range(2)]
+    assert "1 objections, holds or corrections came meanwhile and wait for `demur erase`" in done[0].stderr
+    assert (done[0].exit_code, done[1].exit_code) == (0, 1), "and the next is refused"
 
 
 def written(text: str) -> bytes:

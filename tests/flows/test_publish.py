@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pyarrow as pa
 import pytest
 from flow_worlds import LATER, SENTINEL, Platform
 
-from demur.corpus import decision_file, read_manifest
+from demur.corpus import decision_file, interchange, read_manifest
+from demur.corpus.interchange import Exported
 from demur.erasure import Certificate, find_sentinel, render_text
 from demur.errors import InputError, OutsideError, RefusedError
 from demur.flows import publish as publishing
@@ -60,6 +63,43 @@ def test_what_left_is_in_the_ledger_and_described(plain: Platform, tmp_path: Pat
     described = read_json(tmp_path / "out" / CROISSANT)
     assert described["creator"]["name"] == "Agora Ltd"
     assert find_sentinel(tmp_path / "out", [SENTINEL]), "the search sees into it"
+
+
+def test_datasets_reads_columns_that_begin_with_nothing_and_the_language_of_norway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    schema = pa.schema([(name, pa.string()) for name in ("id", "text", "dialect")])
+    for place, dialect in (("en", None), ("no", "nn")):
+        rows = [{"id": place, "text": "words", "dialect": dialect}]
+        (tmp_path / "out/data" / place).mkdir(parents=True)
+        path = tmp_path / "out/data" / place / "shard-000-slice-0.jsonl.zst"
+        interchange._jsonl(path, schema, iter([pa.RecordBatch.from_pylist(rows, schema)]))
+    done = Exported("c", "d", "jsonl", tuple((field.name, str(field.type)) for field in schema), (), (), 2)
+    described = {"name": "n", "description": "d", "inLanguage": ["en", "no"], "rai:dataReleaseMaintenancePlan": "p"}
+    card = publishing._card(described, done)
+    (tmp_path / "out/README.md").write_text(card, encoding="utf-8")
+    read = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert sorted(zip(read["id"], read["dialect"], strict=True)) == [("en", None), ("no", "nn")]
+    assert '- "no"' in card  # YAML takes a bare one for a no
+    unknown = replace(done, columns=(("id", "string"), ("spans", "list<struct<start: int32>>")))
+    assert "dataset_info" not in publishing._card(described, unknown)
+
+
+def test_a_folder_may_be_called_what_it_likes(plain: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    monkeypatch.chdir(tmp_path / "here")
+    leave(plain, Path())
+    WAYS["tables"](plain, tmp_path / "link")
+    assert (tmp_path / "here/export.json").exists()
+    assert (tmp_path / "there/items").is_dir()
+    (tmp_path / "file").write_text("somebody's own", encoding="utf-8")
+    with pytest.raises(InputError, match="new or empty"):
+        leave(plain, tmp_path / "file")
 
 
 def test_no_id_of_a_person_or_item_leaves(plain: Platform, tmp_path: Path) -> None:
@@ -415,6 +455,15 @@ def test_a_killed_run_repeats_nothing(plain: Platform) -> None:
     (plain.space.root / "lineage" / STATE).unlink()  # killed after the lines, before the state
     tell(plain.parts, OpenLineage())
     assert (plain.space.root / "lineage" / EVENTS).read_bytes() == whole
+
+
+def test_a_file_of_events_that_was_taken_away_begins_anew(plain: Platform, tmp_path: Path) -> None:
+    tell(plain.parts, OpenLineage())
+    (plain.space.root / "lineage" / EVENTS).rename(tmp_path / "rotated.jsonl")
+    for number in range(2):
+        leave(plain, tmp_path / f"out{number}", clock=lambda day=number: LATER + timedelta(days=day))
+        assert tell(plain.parts, OpenLineage()) == 2
+    assert [one["job"]["name"] for one in told(plain)] == ["export"] * 4
 
 
 def test_a_build_that_failed_is_told_as_such_without_its_message(plain: Platform) -> None:

@@ -124,7 +124,7 @@ def test_whatever_was_said_in_whatever_order_is_back_after_any_backup(space, tol
                 object_(parts, {"handle": f"{person}-{number}"}, {}, door="staff", at=at)
             elif act == "hold":
                 _hold(parts, person, at, countries=["DE"])
-            elif any(one.hold_id == person for one in parts.registry.holds()):
+            elif any(one.hold_id == person and one.in_force(at) for one in parts.registry.holds()):
                 lift_hold(parts, person, by=["Ann", "Bea"], reason="done", at=at)
         before = _events(parts)
         reapply(parts)

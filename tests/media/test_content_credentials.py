@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zlib
@@ -11,6 +12,7 @@ import media_makers as make
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import PngImagePlugin
 
 from demur.flows.media import refused
 from demur.media import Darkroom, MediaRecipe
@@ -106,7 +108,6 @@ def film(store, form="mp4"):
 
 
 def voice(store):
-    import io
     import wave
 
     out = io.BytesIO()
@@ -199,6 +200,49 @@ def test_fill_bytes_and_markers_without_a_segment_hide_no_no(quick, between):
     assert not unread
     if set(between) == {0xFF}:
         assert refused(quick.develop("picture", content).seen["credentials"])
+
+
+XMP = (
+    "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+    "<rdf:Description xmlns:plus='http://ns.useplus.org/ldf/xmp/1.0/'>"
+    "<plus:DataMining>http://ns.useplus.org/ldf/vocab/{}</plus:DataMining></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "no"),
+    [
+        ("DMI-PROHIBITED", True),
+        ("DMI-PROHIBITED-GENAIMLTRAINING", True),
+        ("DMI-PROHIBITED-EXCEPTSEARCHENGINEINDEXING", True),
+        ("DMI-PROHIBITED-SEECONSTRAINT", True),
+        ("DMI-ALLOWED", False),
+        ("DMI-UNSPECIFIED", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "film"])
+def test_a_no_in_iptc_is_one_and_a_yes_is_nothing(quick, value, no, form):
+    said = XMP.format(value)
+    if form == "film":
+        content = make.film([make.pattern(64, 64)], form="mp4") + box(b"uuid", b"\xbe\x7a\xcf\xcb" * 4 + said.encode())
+    else:
+        facts = PngImagePlugin.PngInfo()
+        facts.add_itxt("XML:com.adobe.xmp", said)
+        out = io.BytesIO()
+        make.pattern().save(out, form, **({"pnginfo": facts} if form == "PNG" else {"xmp": said.encode()}))
+        content = out.getvalue()
+    done = quick.develop("film" if form == "film" else "picture", content)
+    assert done.left is None
+    assert refused(done.seen["credentials"]) is no
+    assert "unread_credentials" not in done.seen["flags"]
+    assert b"DMI-" not in done.clean + done.thumbnail
+
+
+def test_a_yes_of_the_credentials_does_not_outweigh_a_no_of_iptc():
+    yes = store(box(b"cbor", cbor({"entries": {"cawg.ai_generative_training": {"use": "allowed"}}})))
+    found = assertions(jpeg(yes) + b"DMI-PROHIBITED-AIMLTRAINING")
+    assert len(found) == 2
+    assert refused(json.dumps(found))
 
 
 def test_a_file_of_nothing_but_boxes_is_given_up():

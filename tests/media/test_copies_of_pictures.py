@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from demur.media import copies_of_protected
 from demur.media.copies import SAME_BITS, bands_of, cut_into, near
-from demur.media.picture import Seen, fingerprint
+from demur.media.picture import Seen, fingerprint, unframed
 
 
 def turned(one, bits):
@@ -34,21 +34,20 @@ def pictures(draw):
         st.lists(st.sampled_from([True, False, False, None]), min_size=len(numbers), max_size=len(numbers))
     )
     quality = draw(st.lists(st.sampled_from([100, 100, 50, 49, None]), min_size=len(numbers), max_size=len(numbers)))
-    return numbers, protected, quality
+    framed = st.one_of(st.none(), st.sampled_from(numbers))
+    return numbers, protected, quality, draw(st.lists(framed, min_size=len(numbers), max_size=len(numbers)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(world=pictures(), order=st.randoms(use_true_random=False))
 def test_it_is_what_comparing_every_pair_gives_in_any_order(world, order):
-    numbers, protected, quality = world
+    numbers, protected, quality, inside = world
     rows = list(range(len(numbers)))
     good = [q is not None and q >= 50 for q in quality]
+    prints = [[*([numbers[a]] if good[a] else []), *([inside[a]] if inside[a] is not None else [])] for a in rows]
+    known = [one for a in rows if protected[a] is not False for one in prints[a]]
     expected = [
-        protected[a] is not False
-        or any(
-            good[a] and good[b] and protected[b] is not False and (numbers[a] ^ numbers[b]).bit_count() <= 31
-            for b in rows
-        )
+        protected[a] is not False or any((one ^ other).bit_count() <= 31 for one in prints[a] for other in known)
         for a in rows
     ]
     order.shuffle(rows)
@@ -57,6 +56,7 @@ def test_it_is_what_comparing_every_pair_gives_in_any_order(world, order):
         pa.array([None] * len(rows), pa.string()),
         pa.array([quality[row] for row in rows], pa.int32()),
         pa.array([protected[row] for row in rows], pa.bool_()),
+        pa.array([text(inside[row]) if inside[row] is not None else None for row in rows], pa.string()),
     )
     assert found.to_pylist() == [expected[row] for row in rows]
 
@@ -123,7 +123,7 @@ def test_a_copy_of_a_copy_is_not_one_by_itself():
     assert marked.to_pylist() == [True, True, False]
 
 
-@pytest.mark.parametrize("change", ["smaller", "worse", "mirrored", "framed"])
+@pytest.mark.parametrize("change", ["smaller", "worse", "mirrored", "framed", "story", "a_frame_cut_away"])
 def test_real_re_uploads_are_found_and_other_pictures_are_not(change):
     pytest.importorskip("cv2")
     import io
@@ -131,17 +131,34 @@ def test_real_re_uploads_are_found_and_other_pictures_are_not(change):
     from PIL import Image, ImageOps
 
     one, other = make.pattern(800, 600, seed=3), make.pattern(800, 600, seed=4)
-    worse = io.BytesIO()
+    worse, story = io.BytesIO(), io.BytesIO()
     one.save(worse, "JPEG", quality=25)
+    ImageOps.mirror(ImageOps.pad(one, (540, 960), color=(20, 30, 40))).save(story, "JPEG", quality=30)
+    framed = ImageOps.expand(one, 60, "white")
     copy = {
         "smaller": one.resize((320, 240)),
         "worse": Image.open(worse),
         "mirrored": ImageOps.mirror(one).resize((500, 375)),
-        "framed": ImageOps.expand(one, 4, "white"),
+        "framed": framed,
+        "story": Image.open(story),
+        "a_frame_cut_away": one,
     }[change]
     seen = []
-    for picture in (one, copy, other):
+    for picture in (framed if change == "a_frame_cut_away" else one, copy, other):
         seen.append(Seen())
         fingerprint(np.asarray(picture.convert("RGB")), seen[-1])
-    columns = [pa.array([getattr(s, name) for s in seen]) for name in ("hash", "hash_mirrored", "hash_quality")]
-    assert copies_of_protected(*columns, pa.array([True, False, False])).to_pylist() == [True, True, False]
+    names = "hash", "hash_mirrored", "hash_quality"
+    columns = [pa.array([getattr(s, name) for s in seen]) for name in names]
+    inside = pa.array([s.hash_inside for s in seen], pa.string())
+    assert copies_of_protected(*columns, pa.array([True, False, False]), inside).to_pylist() == [True, True, False]
+
+
+@pytest.mark.parametrize("ground", ["white", "black"])
+def test_what_is_almost_all_ground_is_no_picture_in_a_frame(ground):
+    pytest.importorskip("cv2")
+    from PIL import Image
+
+    empty = Image.new("RGB", (400, 300), ground)
+    small = empty.copy()
+    small.paste(make.pattern(80, 70), (150, 100))
+    assert [unframed(np.asarray(one)) for one in (empty, small, make.pattern(400, 300))] == [None] * 3

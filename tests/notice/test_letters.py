@@ -127,11 +127,16 @@ def test_without_a_link_there_is_nothing_to_undo(small: Service) -> None:
     assert "/u/" not in both(mails(small)[0])[0]
 
 
-@pytest.mark.parametrize("language", ["bar", "vls", "xx-yy", ""])
-def test_a_language_without_a_calendar_gets_its_letter(small: Service, language: str) -> None:
-    queue(small, kind=LetterKind.WITHDRAWAL_CONFIRMED, language=language, facts=FACTS[LetterKind.WITHDRAWAL_CONFIRMED])
+@pytest.mark.parametrize(
+    ("language", "read"), [("bar", "de"), ("vls", "nl"), ("nap", "it"), ("xx-yy", "en"), ("", "en")]
+)
+def test_a_language_without_texts_gets_its_letter_in_another(small: Service, language: str, read: str) -> None:
+    kind = LetterKind.WITHDRAWAL_CONFIRMED
+    for key, tongue in (("1", language), ("2", read)):
+        queue(small, key, kind=kind, language=tongue, facts=FACTS[kind])
     flow.step(small)
-    assert len(mails(small)) == 1
+    one, other = (both(raw)[0] for raw in mails(small))
+    assert one == other
 
 
 def test_what_was_undone_by_no_link_of_a_notice_leads_to_the_own_page(small: Service) -> None:

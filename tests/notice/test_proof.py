@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign_worlds import Watch, begin, person, rows, service, watch  # noqa: F401
+from campaign_worlds import Watch, begin, person, rows, service, tell, watch  # noqa: F401
 
 from demur.errors import BrokenError, InputError
 from demur.flows import settle
@@ -158,3 +158,23 @@ def test_who_was_not_told_learns_why(service: Service) -> None:
     assert (notice["state"], notice["not_told_because"], notice["text"]) == ("excluded", "under_age", None)
     with pytest.raises(InputError):
         proof(service, "nobody")
+
+
+def test_who_turned_out_to_be_somebody_else_is_not_shown(service: Service) -> None:
+    person(service, "p1")
+    begin(service, name="first")
+    send(service)
+    person(service, "p2")
+    begin(service, name="second")
+    send(service)
+    settle.step(service)
+    pair = {"person_id": "p1", "other_person_id": "p2"}
+    tell(service, {"type": "link", **pair})
+    told = proof(service, "p1")["notices"]
+    assert {one["person"] for one in told} == {"p1", "p2"}
+    tell(service, {"type": "unlink", **pair})
+    for one, other in (("p1", "p2"), ("p2", "p1")):
+        said = orjson.dumps(proof(service, one)).decode()
+        assert f'"{one}"' in said
+        assert f'"{other}"' not in said
+        assert f"{other}@" not in said

@@ -16,13 +16,13 @@ import pytest
 import uvloop
 
 from demur import clock
-from demur.errors import InputError, OutsideError
+from demur.errors import ConfigError, InputError, OutsideError
 from demur.notice import NoticeBook
 from demur.notice.deliveries import Deliveries, Leased
 from demur.notice.pacing import Rates
 from demur.notice.schema import CAMPAIGNS
 from demur.notice.sender import Sender, Sent, Stopped
-from demur.notice.smtp import SmtpChannel
+from demur.notice.smtp import UNSENT, SmtpChannel
 from demur.terms.notice import DeliveryState, Outcome, Outgoing, Result
 from demur.terms.site import Relay
 
@@ -236,7 +236,7 @@ def test_a_channel_that_breaks_leaves_its_messages_on_the_wire(book: NoticeBook,
             raise OutsideError("gone")
 
     sent = run(book, Broken(), window=20)
-    assert sent.faults == ["gone"]
+    assert sent.faults == ["email: gone"]
     assert counts(book) == {S.ACCEPTED: 1, S.WIRE: 9}
 
 
@@ -290,3 +290,70 @@ def test_into_postfix_smtp_sink(book: NoticeBook, enrolled: Any) -> None:
             sink.terminate()
     assert sent.accepted == 1000
     assert counts(book) == {S.ACCEPTED: 1000}
+
+
+class Away(Gathering):
+    """A channel that cannot be opened, or stops taking messages after some.
+
+    Args:
+        error: raised when it is opened; ``None`` = it opens.
+        takes: messages that it takes before it is away.
+        breaks: whether it then breaks, instead of saying that nothing was sent.
+    """
+
+    def __init__(self, error: Exception | None = None, takes: int = 0, *, breaks: bool = False) -> None:
+        super().__init__()
+        self.error, self.takes, self.breaks = error, takes, breaks
+
+    async def open(self) -> None:
+        if self.error:
+            raise self.error
+
+    async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Result]:
+        for message in batch:
+            if len(self.sent) >= self.takes and self.breaks:
+                raise OutsideError("broken")
+            if len(self.sent) >= self.takes:
+                yield Result(message.number, message.attempt, Outcome.DEFERRED, UNSENT)
+                continue
+            self.sent.append(message.number)
+            yield Result(message.number, message.attempt, Outcome.ACCEPTED, "250")
+
+
+@pytest.mark.parametrize("first", ["email", "inapp"])
+@pytest.mark.parametrize(
+    ("away", "said"),
+    [
+        (Away(OutsideError("the relay does not answer")), "email: the relay does not answer"),
+        (Away(ConfigError("the relay refuses the login")), "email: the relay refuses the login"),
+        (Away(takes=5), None),
+        (Away(takes=5, breaks=True), "email: broken"),
+    ],
+    ids=["away", "refused", "goes away", "breaks"],
+)
+def test_one_channel_that_is_away_keeps_no_other_one_waiting(
+    book: NoticeBook, enrolled: Any, first: str, away: Away, said: str | None
+) -> None:
+    enrolled(100)
+    enrolled(100, campaign="c2", channel="inapp")
+    away.sent.clear()
+    channels = {"email": away, "inapp": Gathering()}
+    ledger = Deliveries(book, KEY)
+    ordered = {first: channels[first], **channels}
+    sender = Sender(ledger, ordered, render, clock.now, worker="w", window=8)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sent = runner.run(sender.run(ledger.running))
+    assert sorted(channels["inapp"].sent) == list(range(101, 201))
+    assert counts(book, "c2") == {S.ACCEPTED: 100}
+    assert sent.faults == ([said] if said else [])
+    stands_now = counts(book)
+    assert stands_now.pop(S.ACCEPTED, 0) == away.takes
+    assert stands_now.pop(S.WIRE, 0) <= 8, "no more is in doubt than was handed over"
+    assert set(stands_now) <= {S.WAITING, S.DEFERRED}
+
+
+def test_a_login_that_is_refused_on_the_only_channel_is_an_error(book: NoticeBook, enrolled: Any) -> None:
+    enrolled(3)
+    with pytest.raises(ConfigError):
+        run(book, Away(ConfigError("the relay refuses the login")))
+    assert counts(book) == {S.WAITING: 3}

@@ -9,7 +9,7 @@ import pytest
 
 from demur.errors import InputError
 from demur.i18n import fallbacks, languages, sentence
-from demur.i18n.sentences import CODES
+from demur.i18n.sentences import CODES, FALLBACK
 
 SHIPPED = {"bg", "cs", "cy", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu", "is", "it", "lt", "lv", "mt",  # noqa: E501
            "nb", "nl", "nn", "pl", "pt", "ro", "sk", "sl", "sv"}  # fmt: skip
@@ -37,3 +37,16 @@ def test_fallbacks() -> None:
     assert sentence("minor", "xx") == sentence("minor", "en")
     with pytest.raises(InputError):
         sentence("no_such_code")
+
+
+@pytest.mark.parametrize(
+    ("language", "read"), [("bar", "de"), ("nap", "it"), ("vls", "nl"), ("fy", "nl"), ("oc", "fr")]
+)
+def test_a_language_of_a_region_is_answered_in_the_one_that_its_readers_know(language: str, read: str) -> None:
+    assert sentence("minor", language) == sentence("minor", f"{language}-XX") == sentence("minor", read)
+
+
+def test_every_chain_ends_and_leads_to_a_language_of_ours() -> None:
+    for language, first in FALLBACK.items():
+        assert fallbacks(language)[1] == first
+        assert any(tag in SHIPPED for tag in fallbacks(language)[1:])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from request_worlds import RARE, WORDS, hits, table
 
-from demur.requests import Names, Rule, fold
+from demur.requests import Names, Proposal, Rule, Verdict, Wanted, fold, lasting_handles, lasting_names
 from demur.requests.matcher import digits_of, link_key
 
 
@@ -119,3 +119,80 @@ def test_no_text_and_no_wish_breaks_the_matcher(texts, wanted):
 def test_keys_are_stable(text):
     assert link_key(link_key(text)) in {link_key(text), link_key(link_key(text))}
     assert digits_of(digits_of(text)) == digits_of(text) or not text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("5", {"agora:5": False}),
+        ("agora:5", {"agora:5": True}),
+        ("https://agora.example/", {}),
+        ("https://agora.example/users/ana", {}),
+        ("https://agora.example/users/ana/statuses/123456", {"https://agora.example/users/Ana/statuses/123456": True}),
+        ("https://www.instagram.com/p/CxYz12abc/?igsh=abc", {"instagram:CxYz12abc": True}),
+        ("https://instagram.com/p/CxYz12abc#comments", {"instagram:CxYz12abc": True}),
+        ("https://facebook.com/permalink.php?story_fbid=998877665544&id=5", {"facebook:998877665544": False}),
+    ],
+)
+def test_a_link_names_its_item_and_no_other_one(asked, found):
+    ids = ["agora:5", "agora:15", "agora:2505", "instagram:CxYz12abc", "facebook:998877665544",
+           *(f"https://agora.example/users/{name}/statuses/{number}"
+             for name, number in (("Ana", 123456), ("ana", 1234567)))]  # fmt: skip
+    hit = hits(table(*["a"] * len(ids), item_id=ids), links=(asked,))
+    assert {name: one.certain for name, one in hit.items()} == found
+
+
+def test_a_link_that_is_told_apart_by_its_parameters_makes_no_other_page_certain():
+    items = table("see https://youtube.example/watch?v=dQw4w9WgXcQ", "see youtube.example/watch?v=otherVideo1")
+    found = hits(items, links=("https://www.youtube.example/watch?v=dQw4w9WgXcQ",))
+    assert not any(one.certain for one in found.values())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "certain"),
+    [
+        ({"emails": ("mueller@gmx.example",)}, "write to (mueller@gmx.example).", True),
+        ({"emails": ("mueller@gmx.example",)}, "write to anna.mueller@gmx.example", False),
+        ({"emails": ("mueller@gmx.example",)}, "write to mueller@gmx.example.com", False),
+        ({"handles": ("ana",)}, "thanks @ana.", True),
+        ({"handles": ("ana",)}, "thanks @ana.maria", False),
+        ({"handles": ("ana",)}, "thanks @ana@elsewhere.example", False),
+        ({"handles": ("ana@elsewhere.example",)}, "thanks @ana@elsewhere.example!", True),
+        ({"handles": ("ana",)}, "thanks @ana.maria and @ana", True),
+        ({"names": ("Xenia Quorl",)}, "met Xenia Quorl's dog", True),
+        ({"names": ("Xenia Quorl",)}, "met Xenia Quorl-Smith", False),
+        ({"names": ("Xenia Quorl",)}, "met Anna-Xenia Quorl", False),
+        ({"links": ("blog.example/ana/1",)}, "at https://www.blog.example/ana/1?x=2", True),
+        ({"links": ("blog.example/ana/1",)}, "at https://other.blog.example/ana/1", False),
+    ],
+)
+def test_what_may_be_part_of_another_one_is_found_and_never_certain(wanted, text, certain):
+    (found,) = hits(table(text), **wanted).values()
+    assert found.certain is certain
+
+
+def _confirmed(rule, words, certain):
+    return Proposal("s:0", None, rule, 1.0, certain, words, Verdict.CONFIRMED, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "lasting"),
+    [
+        ([RARE], [(RARE, True)], [RARE]),
+        ([RARE, "Maria Garcia"], [(f"{RARE} met Maria Garcia", True)], [RARE]),  # common whatever the platform says
+        ([RARE, "Zora Vexley"], [(f"{RARE} met Zora Vexley", True), ("Zora Vexley", False)], [RARE]),
+        ([f"{RARE} Zorn", RARE], [(f"{RARE} Zorn", True)], [f"{RARE} Zorn"]),
+        ([RARE], [(RARE, False)], []),
+    ],
+)
+def test_only_names_that_are_nobody_elses_stay_out_for_good(names, found, lasting):
+    hit = [_confirmed(Rule.NAME, fold(words), certain) for words, certain in found]
+    assert lasting_names(Wanted("a@b.example", names=tuple(names)), hit) == sorted(map(fold, lasting))
+
+
+def test_only_user_names_that_led_to_something_stay_out_for_good():
+    items = table("hello there", "thanks @xav_q", "nobody", mentions=[["agora:mia_k"], None, None])
+    wanted = Wanted("a@b.example", handles=("@xav_q", "mia_k", "admin"))
+    found = hits(items, handles=wanted.handles).values()
+    hit = [_confirmed(one.rule, one.snippet, one.certain) for one in found]
+    assert lasting_handles(wanted, hit) == ["@xav_q", "mia_k"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -15,6 +16,7 @@ from request_worlds import AS_OF, COMMON, POLICY, RARE, WORDS, Scene
 
 from demur.corpus import read_manifest
 from demur.errors import BrokenError, InputError, RefusedError
+from demur.flows import matching
 from demur.flows import request as flow
 from demur.flows.decided import decided
 from demur.flows.intake import take_in
@@ -258,6 +260,7 @@ def test_a_request_whose_search_fails_keeps_nobody_else_waiting(scene):
         pass
     assert scene.found(whole)
     assert scene.service.requests.waiting() == broken  # it is not given up
+    assert not (scene.service.parts.workspace.work / "requests").exists()  # nor are posts left in clear for it
 
 
 def test_what_a_killed_decision_and_a_killed_answer_left_undone_is_done(scene):
@@ -278,6 +281,31 @@ def test_what_a_killed_decision_and_a_killed_answer_left_undone_is_done(scene):
     engine.dispose()
     reapply(parts)
     assert parts.registry.suppressed_by(f"R-{number}") == before != set()
+
+
+def test_whoever_is_owed_word_of_a_delay_gets_it_after_a_kill(scene):
+    number = scene.ask(names=RARE)
+    match_some(scene.service)
+    due = scene.watch.at + timedelta(days=80)
+    scene.service.requests.extend(number, due_at=due, delay=Delay.COMPLEX, at=scene.watch.at)  # and then it is killed
+    assert flow.step(scene.service) == 1
+    assert flow.step(scene.service) == 0
+    (told,) = [orjson.loads(row.facts) for row in scene.letters() if row.kind == "request_extended"]
+    assert told["due_on"] == flow.due_day(scene.service, due).isoformat()
+    assert told["reason"].startswith("It takes longer than a month")
+
+
+def test_nobody_is_told_of_what_somebody_else_may_have_posted(scene):
+    registry, at = scene.service.parts.registry, scene.watch.at
+    number = scene.searched(links="agora:hana-copies")
+    account = scene.found(number)["hana-copies"].account_id
+    registry.record({"type": "transfer", "account_id": account, "person_id": "agora:p-next", "valid_at": "2026-05-01"},
+                    recorded_at=at)  # fmt: skip
+    for person in ("agora:p-hana", "agora:p-next"):
+        registry.record({"type": "contact", "person_id": person, "contact": "x@agora.example"}, recorded_at=at)
+    scene.confirm(number)
+    scene.answered(number)
+    assert not [row for row in scene.letters() if row.kind == "uploader_told"]
 
 
 def suppressed(scene: Scene) -> list[str]:
@@ -310,3 +338,51 @@ def test_sec_10_an_older_backup_of_the_registry_has_back_what_requests_took_out(
     reapply(parts)
     assert suppressed(scene) == before
     assert parts.registry.suppressed_by(f"R-{number}") == {f"agora:{one}" for one in right}
+
+
+class _Dies:
+    """A book whose process is killed before it notes a decision."""
+
+    def __init__(self, book: object) -> None:
+        self._book = book
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._book, name)
+
+    def decide(self, *_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_is_confirmed_is_out_before_it_is_noted(scene):
+    number = scene.searched(links="agora:hana-copies")
+    killed = replace(scene.service, requests=_Dies(scene.service.requests))
+    with pytest.raises(KeyboardInterrupt):
+        flow.decide(killed, number, ["agora:hana-copies"], Reason.ABOUT_YOU, by="staff")
+    assert scene.service.parts.registry.suppressed_by(f"R-{number}") == {"agora:hana-copies"}
+    with pytest.raises(InputError):
+        flow.decide(scene.service, number, ["agora:ana-0"], Reason.ABOUT_YOU, by="staff")
+    scene.watch.pass_(minutes=1)
+    scene.confirm(number, reason=Reason.NOT_PERSONAL)
+    scene.answered(number)
+    assert scene.service.parts.registry.suppressed_by(f"R-{number}") == set()
+
+
+def test_a_search_goes_on_where_it_was_however_often_something_is_imported_meanwhile(scene):
+    parts, book, number = scene.service.parts, scene.service.requests, scene.ask(names=RARE)
+    _, folder = matching._snapshot(scene.service, None)
+    (whole,) = (folder / "items").glob("*.parquet")
+    rows = pq.read_table(whole)
+    whole.unlink()
+    for place in range(3):  # as of a large platform
+        pq.write_table(rows.take(list(range(place, rows.num_rows, 3))), folder / "items" / f"part-{place}.parquet")
+    reached = []
+    for turn in range(3):
+        match_some(scene.service, seconds=0)
+        reached.append(book.place(number)[1])
+        more = [item(f"later-{turn}", "ana", f"{RARE} again {turn}")]
+        later = write_dump(parts.workspace.root / f"later-{turn}", more)
+        take_in(parts, "demo", [later], mapping=None, service=None, at=scene.watch.pass_(minutes=1))
+    assert reached == [1, 2, 3]
+    assert book.waiting() is None
+    assert {"fred-names-her", "gil-names-her"} == set(scene.found(number))
+    assert {"later-0", "later-2"} <= set(scene.found(scene.searched(names=RARE)))

@@ -75,6 +75,25 @@ def test_a_detail_that_cannot_be_read_refuses_no_no(service: Service, client: An
     assert (kept.kinds, kept.services, kept.said_at) == (None, None, service.clock())
 
 
+def test_a_link_that_is_not_good_costs_no_no_where_somebody_is_named(
+    service: Service, client: Any, key: dict[str, str]
+) -> None:
+    noticed(service)
+    told = {"token": "A" * 32, "account_id": "d:2"}
+    assert client.post("/api/objections", json=told).status_code == 403
+    assert client.post("/api/objections", json={"token": "A" * 32}, headers=key).status_code == 403
+    assert service.parts.registry.objections_of("d:bob") == []
+    assert client.post("/api/objections", json=told, headers=key).json()["state"] == "in_force"
+    assert service.parts.registry.objections_of("d:bob")
+
+
+@pytest.mark.parametrize("name", ["person_id", "account_id", "handle", "contact"])
+def test_an_id_may_be_a_number(service: Service, client: Any, key: dict[str, str], name: str) -> None:
+    told = client.post("/api/objections", json={name: 12345}, headers=key)
+    assert told.status_code == 200
+    assert "12345" in str(service.parts.registry.unmatched(told.json()["reference"]))
+
+
 def test_a_list_is_answered_line_by_line(service: Service, client: Any, key: dict[str, str]) -> None:
     noticed(service)
     text = "account_id,kinds\nd:1,\nd:2,photo;reel\n,\nd:1,\nunknown:9,\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 
 from demur.access import Role, Staff, Subject, allows
 from demur.flows import office as office_flow
-from demur.flows.objection import by_claim, object_now
+from demur.flows import request as request_flow
+from demur.flows.hold import lift_hold, place_hold
+from demur.flows.objection import by_claim, by_link, object_now
+from demur.flows.parts import current
 from demur.flows.service import Service
+from demur.ledger import Entry, EntryKind
+from demur.requests import Found, Rule
 from demur.web.console import screens
 from demur.web.console.desk import Screen
 from demur.web.guard import cookie_name
@@ -328,6 +334,8 @@ def test_a_campaign_needs_another_person(client: Any, service: Service) -> None:
     assert client.post("/console/campaigns/c-1/start", data={"csrf": csrf}).status_code == 303
     assert "running" in client.get("/console/campaigns/c-1").text
     assert client.get("/console/campaigns/c-1/progress").status_code == 200
+    shutil.rmtree(service.parts.workspace.policies)
+    assert "/console/campaigns/c-1/pause" in client.get("/console/campaigns/c-1").text, "without its policy too"
     assert client.post("/console/campaigns/c-1/pause", data={"csrf": csrf}).status_code == 400, "a reason is asked"
     assert client.post("/console/campaigns/c-1/pause", data={"csrf": csrf, "reason": "x"}).status_code == 303
     assert "held" in client.get("/console/campaigns/c-1").text
@@ -343,6 +351,25 @@ def test_an_account_is_made_and_closed(client: Any, service: Service) -> None:
     closed = service.access.staff.named("new@x.org")
     assert closed is not None
     assert closed.disabled_at
+
+
+def test_a_role_is_changed_by_somebody_else_and_ends_sessions(client: Any, service: Service) -> None:
+    office, operator = staff(service, Role.DPO), staff(service, Role.OPERATOR)
+    token = service.access.sessions.open(office.staff_id, Subject.STAFF, service.clock())
+    csrf = logged_in(client, service, operator)
+    form = {"csrf": csrf, "staff_id": office.staff_id, "role": "trainer"}
+    assert client.post("/console/staff/role", data={**form, "staff_id": operator.staff_id}).status_code == 409
+    assert client.post("/console/staff/role", data={**form, "role": "regulator"}).status_code == 400, "of no country"
+    assert client.post("/console/staff/role", data={**form, "role": "king"}).status_code == 400
+    assert service.access.sessions.read(token, service.clock(), Subject.STAFF)
+    assert client.post("/console/staff/role", data={**form, "countries": "de"}).status_code == 303
+    changed = service.access.staff.get(office.staff_id)
+    assert changed is not None
+    assert (changed.role, changed.countries) == (Role.TRAINER, {"DE"})
+    assert service.access.sessions.read(token, service.clock(), Subject.STAFF) is None
+    assert service.access.audit.read(limit=1)[0].action == "staff.role.trainer"
+    client.post("/console/staff/disable", data={"csrf": csrf, "staff_id": office.staff_id})
+    assert client.post("/console/staff/role", data=form).status_code == 400, "closed for good"
 
 
 # What people write ---------------------------------------------------------------------------------------------------
@@ -379,3 +406,140 @@ def test_small_figures_are_kept_back(client: Any, service: Service, office: str)
     rows = client.get("/console/objections?as=json").json()
     assert rows
     assert all(row["people"] in ("<5", 0) or row["people"] >= 5 for row in rows)
+
+
+# What is not so ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entered", [True, False])
+def test_what_was_taken_back_is_not_said_to_count(client: Any, service: Service, office: str, entered: bool) -> None:
+    registry, at = service.parts.registry, service.clock()
+    person = registry.everybody()[0]
+    registry.take_back(person, recorded_at=at, reference="W-1")
+    said = at - timedelta(days=3)
+    if entered:
+        form = {"csrf": office, "person": person, "said_on": f"{said:%Y-%m-%d}"}
+        answer = client.post("/console/objections/entered", data=form)
+    else:
+        reference = object_now(by_claim(service, {"handle": "unheard of"}, said_at=said)).kept.objection_id
+        answer = client.post(f"/console/objections/queue/{reference}/match", data={"csrf": office, "person": person})
+    assert registry.objections_of(person) == []
+    page = client.get(answer.headers["location"]).text
+    assert "it is not in force" in page
+    assert "counts already" not in page
+
+
+def test_the_number_of_a_notice_is_nobodys_name(client: Any, service: Service, office: str) -> None:
+    account = {"type": "account", "account_id": "77", "person_id": "77"}
+    service.parts.registry.record_events([account], recorded_at=service.clock())
+    object_now(by_link(service, 77))  # of a campaign that is not here
+    (row,) = [one for one in service.parts.registry.unmatched() if "77" in str(one.get("claim"))]
+    page = client.get(f"/console/objections/queue/{row['objection_id']}").text
+    assert "It is them" not in page
+
+
+@pytest.mark.parametrize(
+    ("told", "placed"), [("EU27 no", 28), ("uk", 1), ("el", None), ("EU", None), ("germany", None)]
+)
+def test_a_hold_is_on_countries_that_are_some(
+    client: Any, service: Service, office: str, told: str, placed: int | None
+) -> None:
+    form = {"csrf": office, "hold_id": "h-9", "authority": "A", "instrument": "B", "countries": told}
+    answer = client.post("/console/holds/place", data=form)
+    found = [len(one.countries) for one in service.parts.registry.holds() if one.hold_id == "h-9"]
+    assert answer.status_code == (303 if placed else 400)
+    assert found == ([placed] if placed else [])
+
+
+def test_an_old_proposal_lifts_no_hold_that_was_placed_since(client: Any, service: Service, watch: Any) -> None:
+    first, second = staff(service, Role.DPO), staff(service, Role.APPROVER)
+    number = office_flow.propose_lift(service, "hold-1", reason="x", by=first.staff_id, at=service.clock())
+    at = watch.pass_(minutes=1)
+    lift_hold(service.parts, "hold-1", by=["Ann", "Bea"], reason="done", at=at)
+    csrf = logged_in(client, service, second)
+    form = {"csrf": csrf, "answer": "confirm"}
+    assert client.post(f"/console/proposals/{number}", data=form).status_code == 400, "it is lifted already"
+    at = watch.pass_(minutes=1)
+    place_hold(service.parts, "hold-1", {"authority": "A", "instrument": "another letter"}, at=at)
+    assert client.post(f"/console/proposals/{number}", data=form).status_code == 409
+    assert any(one.hold_id == "hold-1" and one.in_force(at) for one in service.parts.registry.holds())
+    assert client.post(f"/console/proposals/{number}", data={**form, "answer": "refuse"}).status_code == 303
+    assert service.access.proposals.waiting() == []
+
+
+def test_nobody_proposes_to_lift_an_order_to_erase(client: Any, service: Service, office: str) -> None:
+    order = {"authority": "A", "instrument": "order 7", "nature": "order", "countries": ["DE"]}
+    place_hold(service.parts, "o-1", order, at=service.clock())
+    assert client.post("/console/holds/o-1/lift", data={"csrf": office, "reason": "x"}).status_code == 409
+    assert service.access.proposals.waiting() == []
+
+
+def test_every_list_is_downloaded_whole(client: Any, service: Service, office: str) -> None:
+    at = service.clock()
+    for number in range(60):
+        service.access.audit.note("S-1", "test", str(number), at)
+        service.parts.log(Entry(EntryKind.POLICY, at, f"p-{number}", {}))
+    assert len(client.get("/console/ledger?as=json").json()) == int(
+        client.get("/console/ledger/checkpoint").text.splitlines()[1]
+    )
+    assert len(client.get("/console/audit?as=json").json()) >= 60
+    assert len(client.get("/console/ledger").text) < 100_000
+
+
+@pytest.mark.parametrize("path", ["/console/people/x?from=²", "/console/ledger?before=²", "/console/audit?before=²"])
+def test_odd_numbers_are_none(client: Any, office: str, path: str) -> None:
+    assert client.get(path).status_code in {200, 404}
+
+
+def test_a_damaged_corpus_hides_nobody_and_nothing_else(client: Any, service: Service, office: str) -> None:
+    person = service.parts.registry.everybody()[0]
+    space = service.parts.workspace
+    (space.corpora / str(current(space).corpus) / "manifest.json").write_text("{")
+    (space.models / "m").mkdir(parents=True)
+    (space.models / "m" / "manifest.json").write_text("{")
+    assert "nobody knows what waits" in client.get("/console").text
+    assert "cannot be read" in client.get("/console/models").text
+    page = client.get(f"/console/people/{person}")
+    assert page.status_code == 200
+    assert "is damaged or gone" in page.text
+    assert client.get(f"/console/people/{person}?as=json").json()["not_readable"]
+
+
+def test_whoever_sees_some_countries_sees_what_is_known_to_come_from_there(client: Any, service: Service) -> None:
+    numbers = {
+        country: request_flow.receive(
+            service, {"contact": f"a@{country}.example"}, None, language="en", country=country
+        )
+        for country in ("DE", "FR", None)
+    }
+    reference = object_now(by_claim(service, {"handle": "unheard of"})).kept.objection_id
+    csrf = logged_in(client, service, staff(service, Role.DPO, countries=["DE"]))
+    assert {row["reference"] for row in client.get("/console/requests?as=json").json()} == {f"R-{numbers['DE']}"}
+    assert client.get(f"/console/requests/{numbers['DE']}").status_code == 200
+    for country in ("FR", None):
+        path = f"/console/requests/{numbers[country]}"
+        assert client.get(path).status_code == 404
+        for name in ("decide", "extend", "answer", "rerun"):
+            assert client.post(f"{path}/{name}", data={"csrf": csrf, "delay": "complex"}).status_code == 404
+    assert client.get("/console/objections/queue?as=json").json() == []
+    person = lives(service, "DE")[0]
+    assert client.get(f"/console/objections/queue/{reference}").status_code == 404
+    form = {"csrf": csrf, "person": person}
+    assert client.post(f"/console/objections/queue/{reference}/match", data=form).status_code == 404
+    assert service.parts.registry.unmatched(reference)
+    assert "1" in client.get("/console").text
+
+
+@pytest.mark.parametrize(("reason", "verdict"), [("about_you", "confirmed"), ("somebody_else", "rejected")])
+def test_the_certain_ones_are_decided_and_nobody_elses(
+    client: Any, service: Service, office: str, reason: str, verdict: str
+) -> None:
+    number = request_flow.receive(service, {"contact": "a@b.example"}, None, language="en")
+    found = [(Found(f"agora:{name}", Rule.NAME, 1.0, name == "sure"), None) for name in ("sure", "perhaps")]
+    service.requests.begin(number, "x")
+    service.requests.found(number, found, parts_done=1)
+    service.requests.searched(number)
+    form = {"csrf": office, "reason": reason, "which": "certain"}
+    assert client.post(f"/console/requests/{number}/decide", data=form).status_code == 303
+    decided = {one.item_id: one.verdict.value for one in service.requests.proposals(number)}
+    assert decided == {"agora:sure": verdict, "agora:perhaps": "proposed"}

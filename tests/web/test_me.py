@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import orjson
@@ -18,12 +19,13 @@ from starlette.testclient import TestClient
 from web_worlds import NETWORK, Live, Watch, live_site
 
 from demur.access import Subject
-from demur.flows import campaign, mine, mine_acts, mine_index, mine_papers
+from demur.flows import campaign, mine, mine_acts, mine_index, mine_papers, objected
 from demur.flows.mine import State, Verdict
 from demur.flows.objection import by_link, object_now
-from demur.flows.parts import set_current
+from demur.flows.parts import current, set_current
 from demur.flows.service import Service
 from demur.i18n import sentence
+from demur.ledger import Ledger
 from demur.lineage import write_sealed
 from demur.lineage.sealed import bucket_of
 from demur.notice import letters
@@ -539,3 +541,123 @@ def test_without_scripts_by_keyboard_from_the_link_to_the_receipt(service: Servi
     with page.expect_download() as got:
         page.get_by_role("link", name="Receipt of the objection").click()
     assert orjson.loads(got.value.path().read_bytes())
+
+
+# Damaged files -----------------------------------------------------------------------------------------------------
+
+
+def _damage(service: Service, what: str) -> None:
+    space = service.parts.workspace
+    corpus = space.corpora / str(current(space).corpus)
+    if what == "no policy":
+        shutil.rmtree(space.policies)
+    else:
+        path = {
+            "manifest": corpus / "manifest.json",
+            "lineage": corpus / "sealed" / "lineage.sealed",
+            "current": space.root / "current.json",
+            "certificate": space.erasures / "E-1" / "certificate.json",
+        }[what]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"{")
+
+
+@pytest.mark.parametrize("door", ["login", "link"])
+@pytest.mark.parametrize("what", ["no policy", "manifest", "lineage", "current", "certificate"])
+def test_whatever_is_damaged_a_member_sees_how_they_stand_and_can_object(
+    service: Service, client: TestClient, door: str, what: str
+) -> None:
+    person = hint(usable(service))
+    csrf = logged_in(service, client, person) if door == "login" else ""
+    base = "/me" if door == "login" else page_link(service, person)
+    _damage(service, what)
+    page = client.get(f"{base}?lang=en")
+    assert page.status_code == 200
+    assert "Something failed on our side. Nothing was lost." in page.text
+    assert "There is nothing of yours here" not in page.text
+    assert "In no training data" not in page.text
+    assert client.post(f"{base}/object", data={"csrf": csrf}).status_code == 303
+    assert len(service.parts.registry.objections_of(person)) == 1
+    after = client.get(f"{base}?lang=en").text
+    assert "You have objected since" in after
+    assert "Nothing of yours is left" not in after or what == "certificate"
+    for path in ("items", "notices", "download.html"):
+        assert client.get(f"{base}/{path}").status_code == 200, path
+    told = client.get(f"{base}/download.json").json()
+    assert told["recorded"]["objections"]
+    assert told["not_readable"] or what == "no policy"
+    assert all(told[name] is None for name in told["not_readable"])
+    if door == "login":
+        assert client.get("/widget").status_code == 200
+
+
+# Nobody else's -----------------------------------------------------------------------------------------------------
+
+
+def test_the_download_tells_nothing_of_who_has_an_account_before_or_after(service: Service) -> None:
+    told: list[dict[str, Any]] = [
+        {"type": "account", "account_id": "f:shop", "person_id": "f:ann", "valid_at": "2020-01-01"},
+        {"type": "profile", "account_id": "f:shop", "name": "Ann Early", "valid_at": "2020-02-01"},
+        {"type": "transfer", "account_id": "f:shop", "person_id": "f:bob", "valid_at": "2022-01-01"},
+        {"type": "profile", "account_id": "f:shop", "name": "Bob Late", "valid_at": "2022-02-01"},
+        {"type": "account", "account_id": "f:ann2", "person_id": "f:ann"},
+        {"type": "link", "person_id": "f:ann", "other_person_id": "f:zoe", "valid_at": "2020-01-01"},
+        {"type": "unlink", "person_id": "f:ann", "other_person_id": "f:zoe", "valid_at": "2021-01-01"},
+    ]
+    assert not service.parts.registry.record_events(told, recorded_at=service.clock()).faulty
+    whose = (("f:ann", "Ann Early", "Bob", "f:bob", "f:zoe"), ("f:bob", "Bob Late", "Ann", "f:ann"))
+    for person, own, *others in whose:
+        said = orjson.dumps(mine_papers.everything(service, person)["recorded"]).decode()
+        assert own in said
+        assert "f:shop" in said
+        assert not any(other in said for other in others), person
+
+
+@pytest.mark.parametrize(
+    ("known", "accepted", "shown"),
+    [
+        ("bar", "en", "de"), ("nap-IT", "", "it"), ("ca", "", "es"), ("no", "", "nb"), (None, "bar, fr;q=0.5", "fr"),
+        (None, "bar", "de"), ("xx", "vls", "nl"), ("xx", "", "en"), ("en", "de", "en"), ("gd", "de", "de"),
+    ],
+)  # fmt: skip
+def test_a_page_speaks_what_its_reader_understands_best(known: str | None, accepted: str, shown: str) -> None:
+    from starlette.requests import Request
+
+    from demur.web.frame import language_of
+
+    headers = [(b"accept-language", accepted.encode())]
+    asked = Request({"type": "http", "headers": headers, "query_string": b""})
+    assert language_of(asked, known) == shown
+
+
+@pytest.mark.parametrize("path", ["", "/items", "/items?show=used&page=2", "/notices", "/withdraw"])
+def test_the_language_that_was_asked_for_is_kept_by_the_links(service: Service, client: TestClient, path: str) -> None:
+    person = hint(usable(service))
+    mine_acts.object_from_page(service, person)
+    logged_in(service, client, person)
+    page = client.get(f"/me{path}{'&' if '?' in path else '?'}lang=fr").text
+    links = [unescape(one) for one in re.findall(r'href="(/me[^"]*)"', page) if ".json" not in one]
+    assert links
+    assert all("lang=fr" in one for one in links), links
+    assert "lang=" not in "".join(re.findall(r'href="(/me(?:/items|/notices)?)"', client.get(f"/me{path}").text))
+
+
+def test_a_damaged_model_keeps_no_confirmation_and_no_entry_of_the_ledger_waiting(
+    service: Service, client: TestClient, watch: Watch
+) -> None:
+    person, space = hint(usable(service)), service.parts.workspace
+    (space.models / "m").mkdir(parents=True)
+    (space.models / "m" / "manifest.json").write_text("{")
+    csrf = logged_in(service, client, person)
+    client.post("/me/object", data={"csrf": csrf})
+    service.writer.close()  # what follows an answer is done
+    (kept,) = service.parts.registry.objections_of(person)
+    waiting = objected.entry_of(service.parts, kept)
+    with Ledger.open(space.ledger, service.parts.keys) as ledger:
+        assert ledger.find(waiting.kind, waiting.key) is not None
+    assert [one.kind for one in mine_acts.letters_of(service, person)] == [LetterKind.OBJECTION_CONFIRMED]
+    due = letters.take(service.notice, service.clock())[0]
+    assert str(due.facts["used_before"]).startswith("See which of your posts were used")
+    watch.pass_(minutes=1)
+    assert client.post("/me/withdraw", data={"csrf": csrf}).status_code == 303
+    assert service.parts.registry.objections_of(person) == []

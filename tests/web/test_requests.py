@@ -13,6 +13,7 @@ from demur.flows import request as flow
 from demur.flows.matching import match_all
 from demur.flows.service import Service
 from demur.requests import Reason, State
+from demur.requests.words import LONG
 from demur.store.links import LinkPurpose
 
 CONTACT = "asker@elsewhere.example"
@@ -50,6 +51,17 @@ def test_everything_that_was_typed_arrives(client: Any, service: Service) -> Non
     assert wanted.claim is not None
     assert wanted.claim.prompts == ("who is",)
     assert (one.country, one.is_claim) == ("IE", True)
+
+
+def test_what_is_too_long_is_cut_and_never_refused(client: Any, service: Service) -> None:
+    told = {"contact": CONTACT, "text": "word " * 200_000, "names": "Ana A"}  # a megabyte, as browsers send forms
+    answer = client.post("/request", files={name: (None, value) for name, value in told.items()})
+    assert answer.status_code == 303
+    (one,) = service.requests.queue()
+    wanted = service.requests.wanted(one.number)
+    assert wanted is not None
+    assert wanted.names == ("Ana A",)
+    assert len(wanted.texts[0]) == LONG
 
 
 @pytest.mark.parametrize("contact", ["", "nobody", "x@y", "a@b.example\r\nBcc: c@d.example"])

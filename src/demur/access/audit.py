@@ -41,12 +41,12 @@ class Audit:
             connection.execute(sa.insert(AUDIT).values(row))
 
     def read(
-        self, *, limit: int, before: int | None = None, subject: str | None = None, object_id: str | None = None
+        self, *, limit: int | None, before: int | None = None, subject: str | None = None, object_id: str | None = None
     ) -> list[Deed]:
         """Return lines, newest first.
 
         Args:
-            limit: how many at most.
+            limit: how many at most; ``None`` = all.
             before: only older ones than this number; ``None`` = from the newest.
             subject: only of this person of staff; ``None`` = everybody's.
             object_id: only about this; ``None`` = about anything.

@@ -93,7 +93,7 @@ class StaffAccounts:
             "email": email.strip().casefold(),
             "name": name.strip(),
             "role": role.value,
-            "countries": orjson.dumps(sorted(scope)).decode() if scope else None,
+            "countries": _listed(scope),
             "password_hash": None if password is None else hashed(password),
             "made_at": micros(at),
             "made_by": by,
@@ -133,6 +133,20 @@ class StaffAccounts:
     def disable(self, staff_id: str, at: datetime) -> None:
         """Close an account for good; who it was stays known."""
         self._change(staff_id, disabled_at=micros(at))
+
+    def change_role(self, staff_id: str, *, role: Role, countries: Iterable[str] = ()) -> None:
+        """Let somebody work as something else from now on; an account that is closed stays closed.
+
+        Raises:
+            InputError: a regulator needs a country, or there is no such account in use.
+        """
+        found, scope = self.get(staff_id), frozenset(countries)
+        if found is None or found.disabled_at is not None:
+            raise InputError("expected the id of an account in use, found none like it; list them")
+        faults = _faults(found.email, found.name, role, scope)
+        if faults:
+            raise InputError("this account cannot be changed", faults)
+        self._change(staff_id, role=role.value, countries=_listed(scope))
 
     def set_password(self, staff_id: str, password: str) -> None:
         """Give an account another password."""
@@ -218,6 +232,10 @@ def staff_from_claims(accounts: StaffAccounts, claims: Mapping[str, Any]) -> Sta
         return None
     found = accounts.named(email)
     return found if found is not None and found.disabled_at is None else None
+
+
+def _listed(countries: frozenset[str]) -> str | None:
+    return orjson.dumps(sorted(countries)).decode() if countries else None
 
 
 def _faults(email: str, name: str, role: Role, countries: frozenset[str]) -> list[str]:

@@ -6,7 +6,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import Context, guarded, hint, pass_context, reading, show, working
-from demur.cli.look import grid, plain, say
+from demur.cli.look import grid, note, plain, say
 
 
 @click.group()
@@ -33,7 +33,8 @@ def build(context: Context, faces: str, plates: str, text: str, voice: str, spee
     Files lie in the workspace's media/ by the paths that the import named. What the corpus does not allow is not
     used; copies of protected pictures go too. A killed build goes on where it was.
     """
-    from demur.flows.media import build_media
+    from demur.flows.media import build_media, waiting_since
+    from demur.flows.parts import corpus_folder
     from demur.media import MediaRecipe
 
     recipe = MediaRecipe(
@@ -41,7 +42,10 @@ def build(context: Context, faces: str, plates: str, text: str, voice: str, spee
     )
     with working(context) as parts:
         manifest = build_media(parts, recipe, at=clock.now())
+        waiting = waiting_since(parts, corpus_folder(parts.workspace))
     _shown(context, manifest)
+    if waiting:
+        note(f"{waiting} objections, holds or corrections came meanwhile and wait for `demur erase`")
     hint(context, "Next: `demur media verify`")
 
 
@@ -118,7 +122,9 @@ def _shown(context: Context, manifest: object) -> None:
         say(f"media   {manifest.media_id}: {plain(records)} records in {plain(len(manifest.slices))} files")
         say(f"corpus  {manifest.corpus_id}")
         if manifest.gone:
-            say(f"gone    {plain(manifest.gone)} protected files are not in media/; nobody looked for their copies")
+            say(
+                f"gone    {plain(manifest.gone)} protected files are gone or unreadable; nobody looked for their copies"
+            )
         if manifest.counts:
             say()
             grid(["files of allowed items", "count"], sorted(manifest.counts.items(), key=lambda pair: -pair[1]))

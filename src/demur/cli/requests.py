@@ -62,7 +62,8 @@ def add(context: Context, /, picture: Path | None, whom: str, language: str, cou
     form = {name: "\n".join(value) if isinstance(value, tuple) else value for name, value in told.items()}
     with _service(context) as service:
         content = picture.read_bytes() if picture else None
-        number = flow.receive(service, {**form, "for": whom}, content, language=language, country=country)
+        home = country.upper() if country else None
+        number = flow.receive(service, {**form, "for": whom}, content, language=language, country=home)
         found = service.requests.known(number)
         link = f"{service.site.origin}/request/{flow.token(service, number)}"
     show(context, {"number": number, "reference": found.reference, "due_at": clock.iso(found.due_at), "link": link})
@@ -82,7 +83,7 @@ def list_(context: Context, *, answered: bool) -> None:
             {"number": one.request.number, "state": one.request.state.value, "clock": one.alarm.value,
              "due_at": clock.iso(one.request.due_at), "open": one.open, "found": one.found,
              "outcome": one.request.outcome and one.request.outcome.value}
-            for one in flow.queue(service, answered=answered)
+            for one in flow.whole_queue(service, answered=answered)
         ]  # fmt: skip
     show(context, {"requests": rows}, lambda: records(rows) if rows else say("nobody waits"))
 
@@ -127,10 +128,11 @@ def show_(context: Context, number: int) -> None:
 def match(context: Context) -> None:
     """Search for everybody who waits; a killed search goes on where it was."""
     from demur.flows.matching import match_all
+    from demur.flows.request import whole_queue
 
     with _service(context) as service:
         parts = match_all(service)
-        waiting = len(service.requests.queue())
+        waiting = len(whole_queue(service))
     show(context, {"parts_read": parts, "open_requests": waiting})
 
 

@@ -1,7 +1,8 @@
 """Describes an export in Croissant 1.0 with its responsible-AI vocabulary: what `mlcroissant` and search engines read.
 
 Source: MLCommons, Croissant Format Specification 1.0 (2024-03-01); Croissant RAI Specification 1.0 (2024-03-06).
-Everything is taken from the manifest and the export; nothing is counted again, nothing names a person. Does not write.
+Everything is taken from the manifest and the export; nothing is counted again, nothing names a person. What was done
+for people who object is said as the policy of the corpus has it, and not at all where that is unknown. Does not write.
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from typing import Any
 
 from demur.clock import iso
 from demur.corpus.interchange import Exported, ExportFile
+from demur.terms.content import Kind
 from demur.terms.manifests import CorpusManifest
+from demur.terms.policy import Regime, ThirdPartyScope
 from demur.terms.tables import RECORDS
 
 CONFORMS = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 NO_LICENCE = "No licence is granted by this description; the rights in the texts stay with their authors."
+_REPLACED = (
+    "When somebody objects a new version without them replaces this one, and copies of this one must be destroyed."
+)
+_STAYS = "Who objects later is left out of versions that are made later; this one is not made again for them."
+_GONE = {"mask": "replaced by placeholders", "drop": "dropped", "fake": "replaced by made-up ones"}
 _MEDIA = {"parquet": "application/x-parquet", "jsonl": "application/jsonlines"}
 _MEANINGS = {
     **{field.name: (field.metadata or {}).get(b"meaning", b"").decode() for field in RECORDS},
@@ -39,6 +47,29 @@ class Described:
     published_at: datetime | None = None
 
 
+class _Promises:
+    """What the policy of a corpus lets it say of people who object, and of what it is made of."""
+
+    def __init__(self, manifest: CorpusManifest) -> None:
+        facts = manifest.inputs.get("policy_facts", {})
+        scope = facts.get("third_party_scope", ThirdPartyScope.OWN_CONTENT)
+        self.copies = scope != ThirdPartyScope.OWN_CONTENT
+        mentions = scope == ThirdPartyScope.COPIES_AND_MENTIONS
+        self.names = " and of the names of objectors" if mentions else ""
+        self.others = " who did not object" if mentions else ""
+        self.erases = bool(facts.get("erase_on_objection"))
+        self.chats = bool(manifest.counts.get("kinds", {}).get(Kind.AI_CHAT))
+        regimes = {one["terms"]["regime"] for one in facts.get("jurisdictions", ())}
+        if Regime.NO_CHOICE in regimes:
+            self.choice = (
+                "Where the policy gives a choice, people were told before and could object; elsewhere nobody was. "
+            )
+        elif Regime.OPT_IN in regimes:
+            self.choice = "Everybody was told before and could object, or was asked before. "
+        else:
+            self.choice = "Everybody was told before and could object. " if regimes else ""
+
+
 def croissant(manifest: CorpusManifest, exported: Exported, told: Described) -> dict[str, Any]:
     """Return the JSON-LD of an export.
 
@@ -47,8 +78,10 @@ def croissant(manifest: CorpusManifest, exported: Exported, told: Described) -> 
         exported: what was written.
         told: what only the operator can say.
     """
-    inputs, counts = manifest.inputs, manifest.counts
+    inputs, counts, promises = manifest.inputs, manifest.counts, _Promises(manifest)
     languages = sorted(tag for tag in counts.get("languages", {}) if tag not in {"all", "unknown"})
+    posted = "posted in public or said to its AI" if promises.chats else "posted in public"
+    copied = "" if promises.copies else "; what others copied from them may be"
     return {
         "@context": _context(),
         "@type": "sc:Dataset",
@@ -56,9 +89,9 @@ def croissant(manifest: CorpusManifest, exported: Exported, told: Described) -> 
         "@id": f"urn:sha256:{exported.digest}",
         "name": f"{_plain(told.platform)}-{manifest.corpus_id}",
         "description": (
-            f"{exported.records} records of text that members of {told.platform} posted in public, built under the "
+            f"{exported.records} records of text that members of {told.platform} {posted}, built under the "
             f"policy {inputs['policy_name']} as of {inputs['as_of']} for the purpose {inputs['purpose']}. People who "
-            f"objected by {inputs['narrowed_at']} are not in it."
+            f"objected by {inputs['narrowed_at']} are not in it{copied}."
         ),
         "version": f"1.0.0+{manifest.corpus_id}",
         "url": told.url,
@@ -72,7 +105,7 @@ def croissant(manifest: CorpusManifest, exported: Exported, told: Described) -> 
         "keywords": ["text", "consent", "objection", f"policy {inputs['policy_name']}", *languages],
         "isLiveDataset": False,
         "citeAs": f"{told.controller}: corpus {manifest.digest}",
-        **_responsible(manifest, languages),
+        **_responsible(manifest, languages, promises),
         "distribution": [_file(one, exported.form) for one in exported.files] + _set(exported),
         "recordSet": [_records(exported)],
     }
@@ -137,7 +170,7 @@ def _kind(arrow: str) -> dict[str, Any]:
     return {"dataType": kind, "repeated": True} if arrow.startswith("list<") else {"dataType": kind}
 
 
-def _responsible(manifest: CorpusManifest, languages: Sequence[str]) -> dict[str, Any]:
+def _responsible(manifest: CorpusManifest, languages: Sequence[str], promises: _Promises) -> dict[str, Any]:
     """Return the fields of Croissant RAI that the manifest can answer; what nobody measured is not claimed."""
     inputs, counts = manifest.inputs, manifest.counts
     withheld = sum(count for reason, count in counts.get("decisions", {}).items() if reason != "allowed")
@@ -147,9 +180,10 @@ def _responsible(manifest: CorpusManifest, languages: Sequence[str]) -> dict[str
     recipe = inputs["recipe"]
     return {
         "rai:dataCollection": (
-            f"Content that members of the platform made public, from {counts['items']['all']} items of one snapshot. "
-            "Private messages, non-public content, content of minors and of people of unknown age are never used. "
-            "Everybody was told before and could object; who objected was left out, also where others copied them."
+            f"Content that members of the platform made public{' or said to its AI' if promises.chats else ''}, from "
+            f"{counts['items']['all']} items of one snapshot. Private messages, other non-public content, content of "
+            f"minors and of people of unknown age are never used. {promises.choice}Who objected was left out"
+            f"{', also where others copied them' if promises.copies else '; copies by others were not looked for'}."
         ),
         "rai:dataCollectionType": ["Others"],
         "rai:dataCollectionMissingData": (
@@ -159,13 +193,13 @@ def _responsible(manifest: CorpusManifest, languages: Sequence[str]) -> dict[str
         "rai:dataCollectionRawData": f"The snapshot with the digest {inputs['source']}; not part of this data set.",
         "rai:dataPreprocessingProtocol": [
             f"decisions under the policy with the digest {inputs['policy']}, known at {inputs['known_at']}",
-            f"redaction of identifiers by the rule set {recipe['redaction']}, and of the names of objectors",
+            f"redaction of identifiers{promises.names} by the rule set {recipe['redaction']}",
             f"exact and near copies removed (Jaccard {recipe['near_duplicate_jaccard']})",
             f"language and dialect tags by {recipe['language']}",
         ],
         "rai:personalSensitiveInformation": [
-            "Identifiers are replaced by placeholders, by rules that miss some.",
-            "Names of people who did not object, and free-form addresses, are not looked for.",
+            f"Identifiers are {_GONE[recipe.get('redaction_mode', 'mask')]}, by rules that miss some.",
+            f"Names of people{promises.others}, and free-form addresses, are not looked for.",
             "The texts can hold personal data, also of special categories that people made public themselves.",
         ],
         "rai:dataBiases": [
@@ -177,8 +211,7 @@ def _responsible(manifest: CorpusManifest, languages: Sequence[str]) -> dict[str
             f"{inputs['purpose']}; no other purpose was announced to the people whose texts these are"
         ],
         "rai:dataReleaseMaintenancePlan": (
-            "When somebody objects a new version without them replaces this one, and copies of this one must be "
-            "destroyed. Check the corpus' digest with the publisher before each use."
+            f"{_REPLACED if promises.erases else _STAYS} Check the corpus' digest with the publisher before each use."
         ),
     }
 

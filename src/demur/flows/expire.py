@@ -10,7 +10,7 @@ Models that were trained from a version go with it: nobody could be taken out of
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from demur.flows.pending import refuse_unfinished, whole_corpora
 from demur.ledger import Entry, EntryKind, Ledger, VerifierKey, read_leaf, read_proof, verify_proof
 from demur.store import digest_file, digest_json, read_json, write_json
 from demur.store.files import canonical
+from demur.terms.manifests import CorpusManifest
 from demur.terms.site import Retention
 from demur.training import doomed, forget, read_model
 
@@ -49,21 +50,26 @@ class Expired:
 
 def versions(parts: Parts) -> list[Version]:
     """Return every version of the corpus that is here."""
-    here, space = current(parts.workspace), parts.workspace
-    models: dict[str, list[str]] = {}
-    for path in sorted(space.models.glob("*/manifest.json")):
-        model = read_model(path.parent)
-        if model.status != "destroyed":
-            models.setdefault(model.corpus_id, []).append(model.model_id)
+    here, made = current(parts.workspace), _made_of(parts)
     return [
         version_of(
             folder,
             current=folder.name == here.corpus,
-            served=here.model in models.get(folder.name, []),
-            models=models.get(folder.name, []),
+            served=here.model in made.get(folder.name, {}),
+            models=[*made.get(folder.name, {})],
         )
         for folder in whole_corpora(parts)
     ]
+
+
+def _made_of(parts: Parts) -> dict[str, dict[str, str]]:
+    """Return the models that were trained from each corpus and are not destroyed: id → digest."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(parts.workspace.models.glob("*/manifest.json")):
+        model = read_model(path.parent)
+        if model.status != "destroyed":
+            found.setdefault(model.corpus_id, {})[model.model_id] = model.model_digest
+    return found
 
 
 def rehearse(parts: Parts, retention: Retention, *, at: datetime) -> Expired:
@@ -89,15 +95,14 @@ def expire(parts: Parts, retention: Retention, *, clock: Callable[[], datetime])
     judged = judge(versions(parts), retention, at=clock())
     begun = {folder.name[:16] for folder in folders}
     fresh = [one for one in judged if one.expires and one.version.corpus_id not in begun]
-    left = left_the_house(parts) if fresh else {}
-    folders += [_plan(parts, one, judged, retention, left, clock()) for one in fresh]
+    around = _Around(parts, {*begun, *(one.version.corpus_id for one in fresh)})
+    folders += [_plan(parts, one, around, retention, clock()) for one in fresh]
     done = []
     for number, folder in enumerate(folders, 1):
         parts.progress("expiry", number - 1, len(folders))
-        done.append(_carry_out(parts, folder, clock))
+        done.append(_carry_out(parts, folder, around, clock))
     if folders:
         parts.progress("expiry", len(folders), len(folders))
-        forget_decisions(parts)
     return Expired(tuple(judged), tuple(done))
 
 
@@ -113,19 +118,33 @@ def unfinished(parts: Parts) -> list[Path]:
     return [plan.parent for plan in plans if not (plan.parent / RECORD).exists()]
 
 
-def _plan(
-    parts: Parts,
-    one: Judged,
-    judged: Sequence[Judged],
-    retention: Retention,
-    left: Mapping[str | None, list[dict[str, Any]]],
-    at: datetime,
-) -> Path:
+class _Around:
+    """What hangs on versions that go: bytes that stay with others, models, copies that left the house."""
+
+    def __init__(self, parts: Parts, going: Collection[str]) -> None:
+        self._kept = [read_manifest(one) for one in whole_corpora(parts) if one.name not in going]
+        self._made = _made_of(parts)
+        self._left = left_the_house(parts) if going else {}
+
+    def of(self, manifest: CorpusManifest) -> dict[str, Any]:
+        """Return the members of a record."""
+        made = sorted(self._made.get(manifest.corpus_id, {}).items())
+        return {
+            "shares": [
+                {"what": f"corpora/{manifest.corpus_id}/{path}", "digest": digest, "with": list(others)}
+                for path, digest, others in shared_with(manifest, self._kept)
+            ],
+            "models": [name for name, _ in made],
+            "model_digests": [digest for _, digest in made],
+            "left_the_house": self._left.get(manifest.digest, []),
+        }
+
+
+def _plan(parts: Parts, one: Judged, around: _Around, retention: Retention, at: datetime) -> Path:
     """Write down what goes and what stays before anything goes."""
     space, version = parts.workspace, one.version
     source = space.corpora / version.corpus_id
     manifest = read_manifest(source)
-    kept = [read_manifest(space.corpora / two.version.corpus_id) for two in judged if not two.expires]
     names = ("policy", "policy_name", "purpose", "as_of", "known_at", "narrowed_at", "source")
     body = {
         "what": "demur destruction",
@@ -138,13 +157,7 @@ def _plan(
         "why": one.why,
         "retention": asdict(retention),
         "salts": sorted(manifest.sealed),
-        "shares": [
-            {"what": f"corpora/{manifest.corpus_id}/{path}", "digest": digest, "with": list(others)}
-            for path, digest, others in shared_with(manifest, kept)
-        ],
-        "models": list(version.models),
-        "model_digests": [read_model(space.models / name).model_digest for name in version.models],
-        "left_the_house": left.get(manifest.digest, []),
+        **around.of(manifest),
     }
     folder = space.erasures / "expired" / f"{manifest.corpus_id}-{iso(at).replace(':', '')}"
     write_json(folder / PLAN, {"body": body})
@@ -168,14 +181,21 @@ def left_the_house(parts: Parts) -> dict[str | None, list[dict[str, Any]]]:
     return found
 
 
-def _carry_out(parts: Parts, folder: Path, clock: Callable[[], datetime]) -> Path:
-    """Destroy what the plan names, in its order, then write the record; safe to repeat after a kill."""
+def _carry_out(parts: Parts, folder: Path, around: _Around, clock: Callable[[], datetime]) -> Path:
+    """Destroy what the plan names, in its order, then write the record; safe to repeat after a kill.
+
+    While the corpus is whole, also after a kill, models can be made from it and copies can leave: asked again here.
+    """
     body = read_json(folder / PLAN)["body"]
     manifest = parts.workspace.corpora / body["corpus"] / "manifest.json"
     again = manifest.exists() and digest_file(manifest) != body["manifest_digest"]
+    if manifest.exists() and not again:
+        body = {**body, **around.of(read_manifest(manifest.parent))}
+        write_json(folder / PLAN, {"body": body})
     destruction = Destruction(parts.workspace.root, folder / LOG)
     # a corpus that was built anew after a killed run is not the one of the plan
     destroy_version(parts, None if again else body["corpus"], body["models"], destruction, at=clock())
+    forget_decisions(parts)
     return _record(parts, folder, body, destruction, clock())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from demur.clock import iso, parse
@@ -20,7 +20,8 @@ from demur.flows.parts import Parts
 from demur.flows.slice import known_share
 from demur.ledger import Entry, EntryKind
 from demur.policy.countries import members, set_names
-from demur.requests.deadlines import holidays_of
+from demur.policy.resolve import KNOWN
+from demur.requests.deadlines import holidays_of, zone_of
 from demur.terms.holds import PlacedHold, Stage
 from demur.training import read_model
 
@@ -52,7 +53,18 @@ def place_hold(parts: Parts, hold_id: str, scope: Mapping[str, Any], *, at: date
 def lift_hold(
     parts: Parts, hold_id: str, *, by: Sequence[str], reason: str, at: datetime, renotice_at: datetime | None = None
 ) -> int:
-    """Record and log the end of a hold; with ``renotice_at`` its people must be told again before any use (HLD-04)."""
+    """Record and log the end of a hold; with ``renotice_at`` its people must be told again before any use (HLD-04).
+
+    Raises:
+        RefusedError: it is not in force (any more): nothing would change, whatever this lift says. Or as
+            ``Registry.lift_hold`` says.
+        InputError: there is no such hold.
+    """
+    placed = [one for one in parts.registry.holds() if one.hold_id == hold_id]
+    if placed and not any(one.in_force(at) for one in placed):
+        raise RefusedError(
+            "expected a hold that is in force, found one that is not; `demur hold list --all` says since when"
+        )
     parts.registry.lift_hold(hold_id, by=by, reason=reason, recorded_at=at, renotice_at=renotice_at)
     facts = {"hold": hold_id, "act": "lift", "by": list(by), "reason": reason, "recorded_at": iso(at),
              "renotice_at": None if renotice_at is None else iso(renotice_at)}  # fmt: skip
@@ -75,19 +87,19 @@ def find_hold(parts: Parts, hold_id: str) -> PlacedHold:
 def deadline_after(at: datetime, days: int, country: str | None) -> datetime:
     """Return the end of the last of some business days: Monday to Friday, without a country's public holidays.
 
-    The day of the order does not count (Regulation 1182/71 art. 3(1)).
+    The day of the order does not count (Regulation 1182/71 art. 3(1)); days begin and end on the country's clock.
 
     Args:
         at: when the order came.
         days: business days.
-        country: ISO 3166-1 alpha-2; ``None`` or a country without a calendar = weekends only.
+        country: ISO 3166-1 alpha-2; ``None`` or a country without a calendar = weekends only, in UTC.
     """
-    is_holiday = holidays_of(country or "")
-    day, left = at.date(), days
+    is_holiday, zone = holidays_of(country or ""), zone_of(country or "")
+    day, left = at.astimezone(zone).date(), days
     while left:
         day += timedelta(days=1)
         left -= day.weekday() < 5 and not is_holiday(day)
-    return datetime(day.year, day.month, day.day, tzinfo=at.tzinfo) + timedelta(days=1)
+    return datetime.combine(day + timedelta(days=1), time(0), zone).astimezone(UTC)
 
 
 # Asking --------------------------------------------------------------------------------------------------------------
@@ -129,17 +141,21 @@ def sending_stopped(parts: Parts, campaign_id: str, at: datetime, *, drill: str 
     A hold that names kinds, services or a time of making is about content: it stops notices only when it names the
     stage ``sending``.
     """
-    about = []
-    for one in stops(parts, Stage.SENDING, at=at, drill=drill):
-        named = one.stages != frozenset(Stage)
-        other = one.campaign_id not in {None, campaign_id} or (one.artefact is not None)
-        if not other and (named or not one.about_content) and _for_purpose(parts, one, campaign_id):
-            about.append(one)
+    about = [one for one in stops(parts, Stage.SENDING, at=at, drill=drill) if stops_notices(parts, one, campaign_id)]
     return SendingStop(
         whole=any(not one.countries for one in about),
         countries=frozenset().union(*(one.countries for one in about)),
         holds=tuple(one.hold_id for one in about),
     )
+
+
+def stops_notices(parts: Parts, hold: PlacedHold, campaign_id: str) -> bool:
+    """Return whether a hold, while it is in force, stops notices of a campaign to people of its slice."""
+    named = hold.stages != frozenset(Stage)
+    if Stage.SENDING not in hold.stages or (hold.about_content and not named):
+        return False
+    other = hold.campaign_id not in {None, campaign_id} or hold.artefact is not None
+    return not other and _for_purpose(parts, hold, campaign_id)
 
 
 def _for_purpose(parts: Parts, hold: PlacedHold, campaign_id: str) -> bool:
@@ -272,10 +288,10 @@ def country_codes(told: Sequence[str]) -> list[str]:
     """Return country codes with the names of sets (EU27, EEA30 …) written out.
 
     Raises:
-        InputError: a code is neither.
+        InputError: a code is neither: a hold on a country that is none (UK, EL, EU) would stop nothing there.
     """
     sets = set(set_names())
-    wrong = sorted(code for code in told if code not in sets and not (len(code) == 2 and code.isupper()))
+    wrong = sorted(set(told) - sets - KNOWN)
     if wrong:
         raise InputError(f"expected ISO 3166-1 codes in capitals or one of {', '.join(sorted(sets))}", wrong)
     return sorted({code for one in told for code in (members(one) if one in sets else (one,))})

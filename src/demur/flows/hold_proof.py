@@ -22,6 +22,7 @@ from demur.flows.hold import (
     sending_stopped,
     serving_stopped,
     stops,
+    stops_notices,
     training_stopped,
 )
 from demur.flows.parts import Parts, current
@@ -72,15 +73,18 @@ def drill(
     begun = time.perf_counter()
     place_hold(parts, name, {**scope, "nature": Nature.DRILL.value}, at=clock())
     found = []
-    with Registry(parts.workspace.registry_url) as registry:
-        other = replace(parts, registry=registry)
-        placed = find_hold(other, name)
-        stages = placed.stages - ({Stage.SENDING} if placed.about_content and "stages" not in scope else set())
-        for stage, asked in WHEN_ASKED.items():
-            if stage in stages:
-                stopped = _asks(other, stage, name, placed.campaign_id, clock())
-                found.append(Stopped(stage, stopped, time.perf_counter() - begun, _with_longest(parts, stage, asked)))
-    lift_hold(parts, name, by=[by, "demur"], reason="the drill is over", at=clock())
+    try:
+        with Registry(parts.workspace.registry_url) as registry:
+            other = replace(parts, registry=registry)
+            placed = find_hold(other, name)
+            stages = placed.stages - ({Stage.SENDING} if placed.about_content and "stages" not in scope else set())
+            for stage, asked in WHEN_ASKED.items():
+                if stage in stages:
+                    stopped = _asks(other, stage, name, placed.campaign_id, clock())
+                    seconds = time.perf_counter() - begun
+                    found.append(Stopped(stage, stopped, seconds, _with_longest(parts, stage, asked)))
+    finally:
+        lift_hold(parts, name, by=[by, "demur"], reason="the drill is over", at=clock())
     return found
 
 
@@ -145,7 +149,11 @@ def evidence(parts: Parts, hold_id: str, *, at: datetime, out: Path) -> dict[str
         for index in sorted(one for one in wanted if 0 <= one < ledger.size):
             write_bytes(out / "proofs" / f"{index}.tlog-proof", ledger.prove(index).text().encode())
         write_bytes(out / "proofs" / "ledger-key.txt", f"{ledger.verifier_key}\n".encode())
-    told = parts.registry.notices_between(hold.valid_at, end, hold.countries) if Stage.SENDING in hold.stages else {}
+    told = {
+        campaign: people
+        for campaign, people in parts.registry.notices_between(hold.valid_at, end, hold.countries).items()
+        if stops_notices(parts, hold, campaign)
+    }
     facts = {
         "hold": hold_facts(hold, at),
         "from": iso(hold.valid_at),

@@ -3,7 +3,7 @@
     snapshot of the source ─▶ how common the names are ─▶ every part of the items ─▶ reshares ─▶ staff
 
 After each part the hits and the place are on disk together, so a killed search goes on at the next part. The snapshot
-holds posts in clear; it lies in ``work/`` and goes when nobody waits any more.
+holds posts in clear; it lies in ``work/`` and goes when nobody is searched for any more.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def match_some(service: Service, *, seconds: float = SECONDS) -> int:
         failed = _FAILED[root] = {one: until for one, until in _FAILED.get(root, {}).items() if until > now}
         number = service.requests.waiting(but=failed)
         if number is None:
-            if not failed:
-                remove_tree(_folder(service))
+            remove_tree(_folder(service))  # also beside a search that failed: made again, it is the same one
             return 0
         try:
             return _search(service, number, until=now + seconds)
@@ -82,8 +81,9 @@ def _search(service: Service, number: int, *, until: float) -> int:
     if wanted is None:
         book.searched(number)
         return 1
-    digest, folder = _snapshot(service)
-    if book.place(number)[0] != digest:
+    begun = book.place(number)[0]
+    digest, folder = _snapshot(service, begun)
+    if begun != digest:
         book.begin(number, digest)
     parts = sorted((folder / "items").glob("*.parquet"))
     names = _names(wanted, folder)
@@ -123,11 +123,14 @@ def _follow(service: Service, number: int, parts: list[Path]) -> None:
         carriers = frozenset(new)
 
 
-def _snapshot(service: Service) -> tuple[str, Path]:
-    """Return digest and folder of a snapshot of everything imported by now; one that is still right is used again."""
+def _snapshot(service: Service, begun: str | None) -> tuple[str, Path]:
+    """Return digest and folder of a snapshot of everything imported by now; one that is still right is used again.
+
+    So is the one that a search was begun with, or it would never end where something is imported all the time.
+    """
     source, folder = service.parts.workspace.source, _folder(service)
     done = read_commit(folder) if folder.exists() else None
-    if done is None or done["state"] != state_digest(source):
+    if done is None or (done["digest"] != begun and done["state"] != state_digest(source)):
         done = snapshot(source, folder, as_of=None, known_at=service.clock())
     return str(done["digest"]), folder
 

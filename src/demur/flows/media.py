@@ -37,14 +37,14 @@ from demur.ledger import Entry, EntryKind
 from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
 from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
-from demur.media.build import JUDGED, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
+from demur.media.build import JUDGED, MANIFEST, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
 from demur.terms.manifests import SliceRef
 
 REDACTOR = "demur.corpus.redact:redact"
-_TEXTS = ("item_id", "person_id", "record_id", "reason", "detail", "digest", "hash", "hash_mirrored")
+_TEXTS = ("item_id", "person_id", "record_id", "reason", "detail", "digest", "hash", "hash_mirrored", "hash_inside")
 SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quality", pa.int32())])
 """What became of the file of every allowed item, and what is remembered of protected files that are gone
 (media_gone.py). Sealed: it links items, persons and records."""
@@ -92,18 +92,21 @@ def waiting_since(parts: Parts, corpus: Path) -> int:
 
 
 def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dict[str, str | None]:
-    """Make the media build of the corpus that an erasure made, if the one before had one; return its id.
+    """Make the media build of the corpus that an erasure made, if one before had one; return its id.
 
-    An erasure waits for no picture: where it cannot be made any more, there is none, and the reason is told.
+    The newest of an older corpus goes on too, where the one before has none yet: the erasure destroys it, and with it
+    what is remembered of protected files that are gone. An erasure waits for no picture: where it cannot be made any
+    more, there is none, and the reason is told.
     """
-    old = media_builds(parts.workspace, corpus=before)
-    if not old:
+    builds = media_builds(parts.workspace, corpus=before) or media_builds(parts.workspace)
+    if not builds:
         return {}
+    old = max(builds, key=lambda one: (one / MANIFEST).stat().st_mtime_ns)
     try:
-        recipe = MediaRecipe.of({**read_media_manifest(old[0]).recipe, "rules": RULES})  # its settings, today's rules
-        made = media_of(parts, corpus, recipe, at=at, before=old[0])
-    except DemurError as error:
-        return {"media": None, "media_left": str(error)}
+        recipe = MediaRecipe.of({**read_media_manifest(old).recipe, "rules": RULES})  # its settings, today's rules
+        made = media_of(parts, corpus, recipe, at=at, before=old)
+    except (DemurError, OSError, pa.ArrowException) as error:  # whose own words may name files
+        return {"media": None, "media_left": str(error) if isinstance(error, DemurError) else type(error).__name__}
     return {"media": made.media_id}
 
 
@@ -143,7 +146,7 @@ def media_of(
         fates = _fates(rows, looked, said)
         sealed = list(_slices(parts, corpus, rows, work, build, recipe, fates))
         for one in sealed:
-            one |= {name: known[one["item_id"]][name] for name in SEEN if one["item_id"] in known}
+            one |= {name: known[one["item_id"]].get(name) for name in SEEN if one["item_id"] in known}
         _seal(parts, build.folder, "media", SEALED, [*sealed, *memories(known, rows)])
         _seal(parts, build.folder, "shown", SHOWN, _shown(rows, fates, said))
         counts = Counter(one["reason"] or "record" for one in sealed)
@@ -164,7 +167,7 @@ def media_of(
 
 def _looked(work: Path) -> Any:
     """Return what was seen of the files, as far as a judgement needs it."""
-    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "credentials"])
+    return pq.read_table(work / "prepared" / "media.parquet", columns=[*JUDGED, "form", "credentials"])
 
 
 def _slices(

@@ -1,8 +1,8 @@
 """Protected files that are gone: a member deletes a picture, the platform destroys its file, its copies stay elsewhere.
 
-Nobody can look at a file that is gone. What an earlier build saw of it while it was allowed or there, its fingerprint
-and its digest, lies sealed with that build; it is taken from there, and goes on into the next, so that copies are still
-found. Of what no build ever saw, nothing is known: such files are counted and told.
+Nobody can look at a file that is gone, or that cannot be read here. What an earlier build saw of it while it was
+allowed or there, its fingerprint and its digest, lies sealed with that build; it is taken from there, and goes on into
+the next, so that copies are still found. Of what no build ever saw, nothing is known: such files are counted and told.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.media import Left
-
-SEEN = ("hash", "hash_mirrored", "hash_quality")
+SEEN = ("hash", "hash_mirrored", "hash_quality", "hash_inside")
 GONE = "protected_gone"
 """Why a sealed row has no record: it only remembers what a protected file looked like."""
-_GONE = frozenset({Left.NO_FILE.value, Left.EMPTY.value})
 
 
 def remembered(
     earlier: Iterable[Mapping[str, Any]], rows: Any, looked: Any
 ) -> tuple[Any, dict[str, Mapping[str, Any]], int]:
-    """Return what was seen of files with what is remembered of those that are gone, that, and how many are lost.
+    """Return what was seen of files with what is remembered of those that have no fingerprint, that, and how many lost.
 
     Args:
         earlier: sealed rows of all media builds that are here.
         rows: ROWS (media_rows.py).
-        looked: what was seen of their files now, in the same order: ``reason``, ``media_digest`` and SEEN.
+        looked: what was seen of their files now, in the same order: ``form``, ``media_digest`` and SEEN.
 
     Returns:
-        ``looked`` filled up; item → its remembered row; protected files that are gone and of which nothing is known.
+        ``looked`` filled up; item → its remembered row; protected files that are gone or cannot be read, voices apart,
+        which have no fingerprint, and of which nothing is known.
     """
-    gone = np.flatnonzero(pc.is_in(looked["reason"], pa.array(sorted(_GONE))).to_numpy())
+    voice = pc.fill_null(pc.equal(looked["form"], "voice"), fill_value=False)
+    gone = np.flatnonzero(pc.and_not(pc.is_null(looked["hash"]), voice).to_numpy())
     places = dict(zip(rows["item_id"].take(pa.array(gone)).to_pylist(), gone.tolist(), strict=True))
     known: dict[str, Mapping[str, Any]] = {}
     for one in earlier:
@@ -43,8 +42,8 @@ def remembered(
             known.setdefault(one["item_id"], one)
     for name in ("media_digest", *SEEN):
         column = looked[name].to_pylist()
-        for item, one in known.items():
-            column[places[item]] = one["digest" if name == "media_digest" else name]
+        for item, one in known.items():  # a file that is there but cannot be read keeps its own digest
+            column[places[item]] = column[places[item]] or one.get("digest" if name == "media_digest" else name)
         place = looked.schema.get_field_index(name)
         looked = looked.set_column(place, name, pa.array(column, looked.schema.field(name).type))
     guarded = pc.fill_null(rows["protected"], fill_value=True).to_pylist()

@@ -23,6 +23,7 @@ from demur.flows.media import media_builds
 from demur.flows.mine_index import EXCERPT, items_of
 from demur.flows.parts import Parts, current, kept_policy
 from demur.flows.pending import whole_corpora
+from demur.flows.readable import readable
 from demur.flows.service import Service
 from demur.lineage import SealedFile
 from demur.people import Kept
@@ -79,6 +80,8 @@ class State(StrEnum):
     USABLE = "usable"
     NEVER = "never"
     """A rule keeps everything out, now and by itself."""
+    UNREADABLE = "unreadable"
+    """Has not objected; what else stands cannot be read now."""
     UNKNOWN = "unknown"
     """Nobody of that name is known."""
 
@@ -142,8 +145,8 @@ def standing_of(service: Service, person: str) -> Standing:
     at, parts = service.clock(), service.parts
     objections = tuple(parts.registry.objections_of(person))
     reach = parts.registry.reach([person])[person]
-    judged = _judged(parts, person, at)
-    reasons = [reasons_of(one.mask) for one in judged]
+    judged = readable(lambda: _judged(parts, person, at))
+    reasons = [reasons_of(one.mask) for one in judged or ()]
     bound = min(reasons, key=lambda some: (bool(some), set(some) - _WAITS != set(), len(some)), default=())
     state, since = _state(objections, judged, bound, at)
     return Standing(
@@ -185,7 +188,7 @@ def _holds(parts: Parts, at: datetime) -> tuple[Hold, ...]:
 
 
 def _state(
-    objections: Sequence[Kept], judged: Sequence[Judgement], bound: Sequence[Reason], at: datetime
+    objections: Sequence[Kept], judged: Sequence[Judgement] | None, bound: Sequence[Reason], at: datetime
 ) -> tuple[State, datetime | None]:
     whole = [one.said_at for one in objections if one.kinds is None and one.services is None]
     if whole:
@@ -193,7 +196,7 @@ def _state(
     if objections:
         return State.PARTLY, min(one.said_at for one in objections)
     if not judged:
-        return State.UNKNOWN, None
+        return State.UNREADABLE if judged is None else State.UNKNOWN, None
     if not bound:
         return State.USABLE, None
     if set(bound) <= _WAITS:
@@ -381,16 +384,37 @@ def _showing(parts: Parts, held: _Holding, people: Sequence[str]) -> int:
     return len(found)
 
 
-def _owned(parts: Parts, people: Sequence[str], at: datetime) -> list[dict[str, Any]]:
-    """Return the items that were made while the account was the person's (PPL-06)."""
-    spans: dict[str, list[tuple[datetime | None, datetime | None]]] = {}
+Spans = dict[str, list[tuple[datetime | None, datetime | None]]]
+"""Account → from when until when it is some people's; ``None`` = ever, still."""
+
+
+def spans_of(parts: Parts, people: Sequence[str], at: datetime) -> Spans:
+    """Return which accounts are some people's, and when (PPL-06)."""
+    spans: Spans = {}
     for person in people:
         found = parts.registry.standing(person, as_of=at, known_at=at) or {"accounts": []}
         for row in found["accounts"]:
             if row["person_id"] == person:
                 spans.setdefault(row["account_id"], []).append((row["owned_from"], row["owned_until"]))
-    rows = items_of(parts, sorted(spans), at=at)
-    return [row for row in rows if any(_within(row["created_at"], *span) for span in spans[row["account_id"]])]
+    return spans
+
+
+def _owned(parts: Parts, people: Sequence[str], at: datetime) -> list[dict[str, Any]]:
+    """Return the items that were made while the account was the person's.
+
+    Of one without a date, in an account that was somebody else's too, nobody knows whose words they are.
+    """
+    spans = spans_of(parts, people, at)
+    rows = [row for row in items_of(parts, sorted(spans), at=at) if within(row["created_at"], spans[row["account_id"]])]
+    return [
+        {**row, "excerpt": row["excerpt"] if row["created_at"] or (None, None) in spans[row["account_id"]] else None}
+        for row in rows
+    ]
+
+
+def within(instant: datetime | None, spans: Iterable[tuple[datetime | None, datetime | None]]) -> bool:
+    """Say whether something was made while an account was somebody's; without an instant it may have been."""
+    return any(_within(instant, *span) for span in spans)
 
 
 def _within(instant: datetime | None, begin: datetime | None, end: datetime | None) -> bool:

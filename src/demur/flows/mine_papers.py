@@ -12,9 +12,10 @@ from typing import Any
 
 from demur.clock import iso
 from demur.errors import InputError
-from demur.flows.mine import inventory_of, people_of, standing_of
+from demur.flows.mine import inventory_of, people_of, spans_of, standing_of, within
 from demur.flows.people import blind
 from demur.flows.proof import proof
+from demur.flows.readable import readable
 from demur.flows.service import Service
 from demur.store import read_json
 
@@ -46,7 +47,7 @@ class Told:
 
 def notices_of(service: Service, person: str) -> list[Told]:
     """Return the notices that a person got: what the registry knows, with the exact text of those that demur sent."""
-    sent = {one["campaign"]: one for one in proofs_of(service, person)}
+    sent = {one["campaign"]: one for one in readable(lambda: proofs_of(service, person)) or ()}
     found = []
     for row in service.parts.registry.about(person)["notices"]:
         one = sent.get(row["campaign_id"], {})
@@ -63,8 +64,7 @@ def proofs_of(service: Service, person: str) -> list[dict[str, Any]]:
         notices: list[dict[str, Any]] = proof(service, person)["notices"]
     except InputError:
         return []
-    mine = set(people_of(service.parts, person))
-    return [one for one in notices if one["person"] in mine]
+    return notices
 
 
 def _words(one: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -79,11 +79,40 @@ def _words(one: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return parts.get("subject.txt"), parts.get("body.txt")
 
 
+def recorded(service: Service, person: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what is recorded about a person, and nothing about who had one of their accounts before or after them."""
+    people = set(people_of(service.parts, person))
+    found = service.parts.registry.about(person)
+    others = {row["account_id"] for row in found["accounts"] if row["person_id"] not in people}
+    spans = spans_of(service.parts, sorted(people), service.clock()) if others else {}
+
+    def is_theirs(row: Mapping[str, Any]) -> bool:
+        if not {row[name] for name in ("person_id", "other_person_id") if name in row} <= people:
+            return False
+        if "person_id" in row or row.get("account_id") not in others:
+            return True
+        return within(row["valid_at"] or row["recorded_at"], spans.get(row["account_id"], ()))
+
+    return {name: [row for row in rows if is_theirs(row)] for name, rows in found.items()}
+
+
 def everything(service: Service, person: str) -> dict[str, Any]:
-    """Return all that is known of a person and their items, in plain values: the access export (TRA-02)."""
+    """Return all that is known of a person and their items, in plain values: the access export (TRA-02).
+
+    What cannot be read now is ``None`` and named in ``not_readable``: the rest is handed out all the same.
+    """
     at = service.clock()
-    inventory = inventory_of(service, person)
+    inventory = readable(lambda: inventory_of(service, person))
     standing = standing_of(service, person)
+    parts: dict[str, Any] = {
+        "items": inventory and [_plain(_members(one)) for one in inventory.lines],
+        "corpora": inventory and [_plain(_members(one)) for one in inventory.corpora],
+        "models": inventory and [_plain(_members(one)) for one in inventory.models],
+        "media_builds": inventory and [_plain(_members(one)) for one in inventory.media],
+        "records_from_others_items": inventory and inventory.elsewhere,
+        "notices": readable(lambda: proofs_of(service, person)),
+        "certificates": readable(lambda: certificates_of(service, person)),
+    }
     return {
         "format": "demur-access-1",
         "made_at": iso(at),
@@ -93,14 +122,9 @@ def everything(service: Service, person: str) -> dict[str, Any]:
         "linked_ids": people_of(service.parts, person),
         "standing": {"state": standing.state.value, "since": iso(standing.since) if standing.since else None,
                      "reason": standing.reason, "accounts": list(standing.accounts)},
-        "recorded": _plain(service.parts.registry.about(person)),
-        "items": [_plain(_members(one)) for one in inventory.lines],
-        "corpora": [_plain(_members(one)) for one in inventory.corpora],
-        "models": [_plain(_members(one)) for one in inventory.models],
-        "media_builds": [_plain(_members(one)) for one in inventory.media],
-        "records_from_others_items": inventory.elsewhere,
-        "notices": proofs_of(service, person),
-        "certificates": certificates_of(service, person),
+        "recorded": _plain(recorded(service, person)),
+        **parts,
+        "not_readable": sorted(name for name, found in parts.items() if found is None),
         "remains_after_erasure": [
             "what you said: objections and withdrawals, so that it holds for ever",
             "keyed hashes of your identifiers, so that nothing comes back by a new import",

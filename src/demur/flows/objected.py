@@ -20,6 +20,7 @@ from demur.clock import iso, parse
 from demur.errors import DemurError, InputError
 from demur.flows.parts import Parts
 from demur.flows.people import blind
+from demur.flows.readable import readable
 from demur.flows.service import Service
 from demur.i18n import LAST, phrase, phrases
 from demur.i18n.authorities import authority
@@ -165,6 +166,7 @@ def _parts_of(parts: Parts, folder: Path, kind: str, wanted: Sequence[str]) -> C
 def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> int:
     """Queue the confirmation of each new objection or withdrawal to the address on file; return how many are new.
 
+    Where a corpus or a model cannot be read, it leads to the own page instead of saying what was used before.
     Who objected to everything gets no notice any more that has not gone out.
     """
     told = [one for one in done if one.kept.person_id and not (one.kept.repeated or one.kept.taken_back)]
@@ -174,13 +176,13 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
     gone = [one.kept for one in told if one.kept.act is Act.OBJECT and one.kept.kinds is one.kept.services is None]
     if gone:
         leave_out(service.notice, {each for one in gone for each in reach[str(one.person_id)].people}, at)
-    used = used_before(service.parts, {member for one in reach.values() for member in one.people})
+    used = readable(lambda: used_before(service.parts, {member for one in reach.values() for member in one.people}))
     by_itself = says_erases_itself(service.parts)
     queued: list[letters.Letter] = []
     for one in told:
         to = reach[str(one.kept.person_id)]
         if to.contact is not None:
-            theirs = [used[each] for each in to.people if each in used]
+            theirs = None if used is None else [used[each] for each in to.people if each in used]
             queued.append(_letter(one, to, to.contact, theirs, by_itself=by_itself))
     return sum(number is not None for number in letters.queue_all(service.notice, queued, at))
 
@@ -198,7 +200,7 @@ def says_erases_itself(parts: Parts) -> bool:
         return False
 
 
-def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used], *, by_itself: bool) -> letters.Letter:
+def _letter(done: Done, to: Reach, contact: str, used: Sequence[Used] | None, *, by_itself: bool) -> letters.Letter:
     kept, language = done.kept, done.reached.language if done.reached else to.language or "en"
     country = (done.reached.country if done.reached else None) or to.country
     facts: dict[str, Any] = {"reference": kept.objection_id}
@@ -229,7 +231,9 @@ def _scope_with_accounts(kept: Kept, to: Reach, language: str) -> str:
     return f"{covered} {phrase('objection.mail_accounts', language, accounts=', '.join(to.accounts))}"
 
 
-def _used_text(used: Sequence[Used], language: str, *, by_itself: bool) -> str:
+def _used_text(used: Sequence[Used] | None, language: str, *, by_itself: bool) -> str:
+    if used is None:
+        return phrase("me.home_page_text", language)
     if not used:
         return phrase("objection.mail_used_nothing", language)
     names = ", ".join(sorted({name for one in used for name in one.names}))
@@ -304,7 +308,7 @@ def match_waiting(service: Service) -> int:
     An account or a campaign may come after the no: by an import, or with a backup. By other names staff decide.
     """
     registry = service.parts.registry
-    claims = {row["objection_id"]: orjson.loads(row["claim"]) for row in registry.unmatched() if row.get("claim")}
+    claims = registry.claims()
     found = registry.addressed() if any("contact" in claim for claim in claims.values()) else {}
     links = {name: number for name, claim in claims.items() if (number := _delivery(claim)) is not None}
     whose = reached(service.notice, set(links.values())) if links else {}

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ import orjson
 from demur.access import Staff
 from demur.clock import iso, parse
 from demur.corpus import read_manifest
-from demur.errors import InputError
+from demur.errors import BrokenError, ConfigError, InputError, RefusedError
 from demur.flows.figures import Cell, every_day, small, suppressed
 from demur.flows.hold import lift_hold
 from demur.flows.hold_proof import evidence
 from demur.flows.left import alone, beside
-from demur.flows.parts import Parts, current, kept_policy
+from demur.flows.parts import Current, Parts, current, kept_policy
 from demur.flows.pending import pending
+from demur.flows.readable import readable
 from demur.flows.service import Service
 from demur.flows.whatif import compare
 from demur.ledger import Ledger, read_leaf
@@ -38,12 +40,14 @@ from demur.notice.texts import Text, kept_texts
 from demur.people.counting import ObjectionFigures
 from demur.policy.reading import preset_names
 from demur.store import read_json, write_json
-from demur.terms.holds import PlacedHold
+from demur.terms.holds import Nature, PlacedHold
 from demur.terms.people import CampaignStatus
 from demur.training import read_model
 
 LIFT = "hold.lift"
 """Proposals of this action wait for a second person."""
+UNREADABLE = "cannot be read"
+"""Status of a model whose manifest, or whose corpus', is damaged."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ANSWER = timedelta(days=31)
 
@@ -59,8 +63,8 @@ class Overview:
     unmatched: int
     oldest_unmatched_at: datetime | None
     """When the oldest of them was said: a letter waits from the day on which it came, not from when it was entered."""
-    pending: dict[str, int]
-    """What waits for an erasure: kind → how many."""
+    pending: dict[str, int] | None
+    """What waits for an erasure: kind → how many; ``None`` = a file that says so is damaged or gone."""
     holds: int
     campaigns: int
     failed_letters: int
@@ -76,13 +80,13 @@ def overview(service: Service, scope: Collection[str] | None, at: datetime) -> O
     parts, narrow = service.parts, scope is not None
     told = parts.registry.objection_figures(since=at - timedelta(days=30), countries=scope)
     queue = [] if narrow else parts.registry.unmatched()
-    here = current(parts.workspace)
+    here = readable(lambda: current(parts.workspace)) or Current()
     return Overview(
         people=None if narrow else parts.registry.how_many(),
         objected=small(told.people),
         unmatched=len(queue),
         oldest_unmatched_at=min((row["valid_at"] for row in queue), default=None),
-        pending={} if narrow else _waiting(parts),
+        pending={} if narrow else readable(lambda: _waiting(parts)),
         holds=sum(hold.in_force(at) for hold in holds(service, scope)),
         campaigns=sum(one.status == CampaignStatus.RUNNING for one in campaigns(service, scope)),
         failed_letters=0 if narrow else counting.failed_letters(service.notice),
@@ -117,18 +121,21 @@ def progress(service: Service, campaign_id: str, scope: Collection[str] | None) 
 
 
 def text_of(service: Service, campaign_id: str, language: str) -> Text | None:
-    """Return what a campaign says in a language as people read it, but for their own link."""
+    """Return what a campaign says in a language as people read it, but for their own link.
+
+    Where its policy cannot be read, the text has its slots: the campaign can be stopped all the same.
+    """
     text = kept_texts(service.notice, campaign_id).get(language)
     if text is None:
         return None
     campaign = campaign_of(service.notice, campaign_id)
-    _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
-    told, link = values(campaign, service.site, language, policy).plain, f"{service.site.origin}/o/…"
     try:
+        _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
+        told, link = values(campaign, service.site, language, policy).plain, f"{service.site.origin}/o/…"
         return replace(
             text, subject=filled(text.subject, told, link), body_txt=filled(text.body_txt, told, link)
         )  # fmt: skip
-    except InputError:
+    except (BrokenError, ConfigError, InputError):
         return text
 
 
@@ -213,9 +220,16 @@ class ModelRow:
 
 def models(parts: Parts, *, scope: Collection[str] | None) -> list[ModelRow]:
     """Return the models in the workspace, the current one first."""
-    here = current(parts.workspace)
-    rows = [_model(parts, path.parent, here.model, scope) for path in parts.workspace.models.glob("*/manifest.json")]
+    here = readable(lambda: current(parts.workspace)) or Current()
+    rows = [
+        readable(partial(_model, parts, path.parent, here.model, scope)) or _damaged(path.parent.name, here.model)
+        for path in parts.workspace.models.glob("*/manifest.json")
+    ]
     return sorted(rows, key=lambda row: (not row.current, row.status == "destroyed", row.model_id))
+
+
+def _damaged(name: str, serving: str | None) -> ModelRow:
+    return ModelRow(name, UNREADABLE, name == serving, "", None, None, None, 0, (), "", None)
 
 
 def _model(parts: Parts, folder: Path, serving: str | None, scope: Collection[str] | None) -> ModelRow:
@@ -266,7 +280,7 @@ def certificates(parts: Parts) -> list[dict[str, Any]]:
     """Return the certificates of erasures, newest first."""
     rows = []
     for path in parts.workspace.erasures.glob("*/certificate.json"):
-        told = read_json(path)
+        told = readable(partial(read_json, path)) or {}
         rows.append({"erasure_id": path.parent.name, "bytes": path.stat().st_size, "at": _when(told)})
     return sorted(rows, key=lambda row: (row["at"] is not None, row["at"], row["erasure_id"]), reverse=True)
 
@@ -296,11 +310,11 @@ class LedgerPage:
     entries: list[dict[str, Any]]
 
 
-def ledger_page(parts: Parts, *, last: int, before: int | None = None) -> LedgerPage:
-    """Return the newest entries, or those before an index."""
+def ledger_page(parts: Parts, *, last: int | None, before: int | None = None) -> LedgerPage:
+    """Return the newest entries, or those before an index; ``last`` = how many, ``None`` = all."""
     with Ledger.open(parts.workspace.ledger, parts.keys) as log:
         end = min(log.size, before if before is not None else log.size)
-        indexes = range(end - 1, max(-1, end - 1 - last), -1)
+        indexes = range(end - 1, -1 if last is None else max(-1, end - 1 - last), -1)
         entries = [_leaf(index, log.entry(index)) for index in indexes]
         return LedgerPage(log.size, log.checkpoint() if log.size else "", str(log.verifier_key), entries)
 
@@ -326,9 +340,9 @@ def propose_lift(service: Service, hold_id: str, *, reason: str, by: str, at: da
 
     Raises:
         InputError: no such hold is in force, or no reason.
+        RefusedError: it is an order to erase.
     """
-    if not any(one.hold_id == hold_id and one.in_force(at) for one in service.parts.registry.holds()):
-        raise InputError("expected a hold that is in force, found none of that name; list the holds")
+    _placed_at(service, hold_id, at)
     return service.access.proposals.make(LIFT, hold_id, reason=reason, by=by, at=at)
 
 
@@ -336,16 +350,28 @@ def confirm_lift(service: Service, number: int, *, by: str, at: datetime) -> str
     """Lift a hold that somebody else proposed to lift; return its id.
 
     Raises:
-        RefusedError: it is the person who proposed it (HLD-04).
-        InputError: nothing of that number waits.
+        RefusedError: it is the person who proposed it (HLD-04), or a hold of that name was placed since.
+        InputError: nothing of that number waits, or the hold is not in force any more.
     """
     waiting = next((one for one in service.access.proposals.waiting(LIFT) if one.number == number), None)
     if waiting is None:
         raise InputError("expected a proposal that waits, found none of that number; list the holds")
+    if _placed_at(service, waiting.object_id, at) > waiting.made_at:
+        raise RefusedError("the hold was placed again after this was proposed; refuse it, and propose it anew")
     done = service.access.proposals.confirm(number, by=by, at=at)
     names = [_name(service, done.made_by), _name(service, by)]
     lift_hold(service.parts, done.object_id, by=names, reason=done.reason, at=at)
     return done.object_id
+
+
+def _placed_at(service: Service, hold_id: str, at: datetime) -> datetime:
+    """Return when the newest hold of a name that is in force was recorded; an order to erase is never lifted."""
+    found = [one for one in service.parts.registry.holds() if one.hold_id == hold_id and one.in_force(at)]
+    if not found:
+        raise InputError("expected a hold that is in force, found none of that name; list the holds")
+    if any(one.nature is Nature.ORDER for one in found):
+        raise RefusedError("this is an order to erase: what was erased cannot come back by lifting it (ERA-06)")
+    return max(one.recorded_at for one in found)
 
 
 def hold_evidence(service: Service, hold_id: str, at: datetime) -> bytes:

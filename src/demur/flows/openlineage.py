@@ -55,11 +55,12 @@ def tell(parts: Parts, site: OpenLineage) -> int:
     state = _state(parts)
     total = 0
     for told, after in _batches(parts, state, site.namespace):
-        lines = b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in told)
+        size = state["bytes"]
         if told:
-            _append(folder / EVENTS, lines, state["bytes"])
+            lines = b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in told)
+            size = _append(folder / EVENTS, lines, size)
             _post(told, site)
-        state = {**after, "bytes": state["bytes"] + len(lines)}
+        state = {**after, "bytes": size}
         write_json(folder / STATE, state)
         total += len(told)
     return total
@@ -112,15 +113,20 @@ def _faults(parts: Parts) -> Iterator[tuple[str, Run]]:
         yield key, Run("corpus", key, at, error=read_json(path)["type"])
 
 
-def _append(path: Path, lines: bytes, size: int) -> None:
-    """Append durably after so many bytes; what a killed run wrote behind them is cut off."""
+def _append(path: Path, lines: bytes, size: int) -> int:
+    """Append durably after so many bytes, return how many there are then; what a killed run wrote behind is cut off.
+
+    A file that somebody took away, or began anew, since then goes on at its own end.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as stream:
+        size = min(size, stream.tell())
         stream.truncate(size)
         stream.seek(size)
         stream.write(lines)
         stream.flush()
         os.fsync(stream.fileno())
+    return size + len(lines)
 
 
 def _post(told: list[Event], site: OpenLineage) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from demur.clock import iso
-from demur.errors import BrokenError, InputError, RefusedError
+from demur.errors import BrokenError, ConfigError, InputError, RefusedError
 from demur.flows.parts import kept_policy
 from demur.flows.service import Service
 from demur.flows.settle import leaf_key
@@ -26,9 +26,9 @@ def proof(service: Service, person_id: str) -> dict[str, Any]:
     """Return everything that a person was told in campaigns, each with proof as far as it went out.
 
     Raises:
-        InputError: nobody of that id, or of an id linked to it, is in any campaign.
+        InputError: nobody of that id, or of one that is the same human being by the last word, is in any campaign.
     """
-    people = service.parts.registry.everyone_linked([person_id])
+    people = service.parts.registry.same_as(person_id)
     found = proofs.deliveries_of(service.notice, people)
     if not found:
         raise InputError("expected a person of a campaign, found nobody of that id in any; `demur people find` helps")
@@ -87,17 +87,17 @@ def _proven(service: Service, ledger: Ledger, one: Delivered, member: Member) ->
 
 
 def _message(service: Service, one: Delivered, member: Member) -> str | None:
-    """Return the exact message again, as long as its address is kept; ``None`` = its digest stands for it."""
+    """Return the exact message again, as long as address and policy are kept; ``None`` = its digest stands for it."""
     made_at = proofs.made_at(service.notice, one.number, int(member.leaf["attempt"]))
     digest = member.leaf["message"]
     if digest is None or made_at is None or one.channel != member.leaf["channel"]:
         return None
     campaign = campaigns.campaign_of(service.notice, one.campaign_id)
-    _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
     words = texts.kept_texts(service.notice, one.campaign_id)
-    renderer = Renderer(campaign, words, service.site, service.links, service.parts.keys, policy)
     row = Addressee(one.number, one.person_id, one.language, one.channel, one.address or "")
     try:
+        _, policy = kept_policy(service.parts.workspace, campaign.policy_digest)
+        renderer = Renderer(campaign, words, service.site, service.links, service.parts.keys, policy)
         return renderer.exact(row, made_at, bytes.fromhex(digest)).decode("utf-8")
-    except (BrokenError, InputError, RefusedError, UnicodeDecodeError):
+    except (BrokenError, ConfigError, InputError, RefusedError, UnicodeDecodeError):
         return None

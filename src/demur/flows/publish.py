@@ -31,6 +31,8 @@ from demur.terms.holds import Stage
 from demur.terms.site import Site
 
 CROISSANT = "croissant.json"
+_FEATURES = {**{name: name for name in ("string", "bool", "int32", "int64")}, "float": "float32", "double": "float64"}
+"""Arrow type of a column → what `datasets` calls it."""
 
 
 def publish(
@@ -59,7 +61,7 @@ def publish(
         InputError: the folder holds something.
     """
     folder = corpus_folder(parts.workspace, corpus_id)
-    _require_empty(out)
+    out = _empty(out)
     refuse_leaving(parts, folder, at=clock())
     with outside(parts.workspace, out) as private:
         part = private / out.name
@@ -68,7 +70,7 @@ def publish(
         told = Described(site.platform, site.controller, site.privacy_url, licences, at)
         described = croissant(read_manifest(folder), done, told)
         write_json(part / CROISSANT, described)
-        write_bytes(part / "README.md", _card(described, form).encode())
+        write_bytes(part / "README.md", _card(described, done).encode())
         write_json(part / EXPORT, done.as_json())
         refuse_leaving(parts, folder, at=at)  # what came while the files were written
         _log(parts, "corpus", {"export": done.digest}, at, corpus=(done.corpus_id, done.corpus_digest))
@@ -124,7 +126,7 @@ def publish_tables(
         RefusedError: a hold stops exports; nothing is left behind.
         InputError: the folder holds something.
     """
-    _require_empty(out)
+    out = _empty(out)
     known_at = known_at or clock()
     as_of = as_of or known_at
     _refuse_tables(parts, reason, clock())
@@ -166,9 +168,12 @@ def refuse_leaving(parts: Parts, folder: Path, *, at: datetime) -> None:
         )
 
 
-def _require_empty(out: Path) -> None:
-    if out.exists() and any(out.iterdir()):
+def _empty(out: Path) -> Path:
+    """Return the folder itself, whatever it is called (`.`, a link); it holds nothing yet."""
+    found = out.resolve()
+    if found.exists() and not (found.is_dir() and not any(found.iterdir())):
         raise InputError(f"expected a new or empty folder for the export, found files in {out}; name another")
+    return found
 
 
 def _appear(part: Path, out: Path) -> None:
@@ -193,13 +198,19 @@ def _log(
     parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{digest}:{iso(at)}", facts, builds))
 
 
-def _card(described: dict[str, Any], form: str) -> str:
-    """Return a data set card: `datasets` and its hub read the head, people the rest."""
-    ending = "parquet" if form == "parquet" else "jsonl.zst"
-    languages = "".join(f"\n- {tag}" for tag in described["inLanguage"]) or " []"
+def _card(described: dict[str, Any], done: Exported) -> str:
+    """Return a data set card: `datasets` and its hub read the head, people the rest.
+
+    The head names the types of the columns: JSON does not tell what is null in all records of its first file.
+    """
+    ending = "parquet" if done.form == "parquet" else "jsonl.zst"
+    languages = "".join(f'\n- "{tag}"' for tag in described["inLanguage"]) or " []"
+    kinds = [(name, _FEATURES.get(arrow)) for name, arrow in done.columns]
+    features = "".join(f"\n  - name: {name}\n    dtype: {kind}" for name, kind in kinds)
+    info = f"dataset_info:\n  features:{features}\n" if all(kind for _, kind in kinds) else ""
     plan = described["rai:dataReleaseMaintenancePlan"]
     return (
-        f"---\nlicense: other\nlanguage:{languages}\nconfigs:\n- config_name: default\n"
+        f"---\nlicense: other\nlanguage:{languages}\n{info}configs:\n- config_name: default\n"
         f'  data_files: "data/*/*.{ending}"\n---\n\n# {described["name"]}\n\n{described["description"]}\n\n{plan}\n\n'
         f"`{CROISSANT}` describes the columns, `{EXPORT}` lists the files with their digests.\n"
     )

@@ -9,7 +9,7 @@ kept as keyed hashes, and no later text holds them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -24,20 +24,21 @@ from demur.ledger import Entry, EntryKind
 from demur.lineage import handle_hash, name_hash
 from demur.notice import letters
 from demur.requests import (
+    CONFIRMING,
     Alarm,
     Delay,
     Outcome,
     Proposal,
     Reason,
     Request,
-    Rule,
     Verdict,
     Wanted,
     alarm,
     due_at,
     due_on,
     fingerprint,
-    fold,
+    lasting_handles,
+    lasting_names,
     read_form,
     reference,
     with_picture,
@@ -140,6 +141,14 @@ def queue(service: Service, *, answered: bool = False, most: int = 500, after: i
     return [Queued(one, _alarm(service, one), *counts.get(one.number, (0, 0))) for one in rows]
 
 
+def whole_queue(service: Service, *, answered: bool = False) -> list[Queued]:
+    """Return all of a queue."""
+    found: list[Queued] = []
+    while some := queue(service, answered=answered, after=len(found)):
+        found += some
+    return found
+
+
 def opened(service: Service, number: int) -> Opened:
     """Return everything about a request.
 
@@ -156,8 +165,14 @@ def opened(service: Service, number: int) -> Opened:
 
 
 def decide(service: Service, number: int, items: Sequence[str] | None, reason: Reason, *, by: str) -> list[Proposal]:
-    """Decide proposals; what is confirmed is out from now on. See ``RequestBook.decide``."""
+    """Decide proposals; what is confirmed is out from now on. See ``RequestBook.decide``.
+
+    It is out before it is noted: a kill in between leaves out what nobody has decided, until the answer.
+    """
     at = service.clock()
+    if reason in CONFIRMING:
+        chosen = set(service.requests.chosen(number, items, reason))
+        _suppress(service, reference(number), chosen - service.parts.registry.suppressed_by(reference(number)), at)
     done = service.requests.decide(number, items, reason, by=by, at=at)
     _take_effect(service, number, at)
     _log(service, number, f"decided:{iso(at)}", at, items=[one.item_id for one in done], reason=reason.value, by=by)
@@ -171,8 +186,12 @@ def _take_effect(service: Service, number: int, at: datetime) -> None:
     registry, origin = service.parts.registry, reference(number)
     placed = registry.suppressed_by(origin)
     wanted = {one.item_id for one in service.requests.proposals(number) if one.verdict is Verdict.CONFIRMED}
-    registry.suppress_items(sorted(wanted - placed), origin=origin, recorded_at=at)
+    _suppress(service, origin, wanted - placed, at)
     registry.suppress_items(sorted(placed - wanted), origin=origin, recorded_at=at, act=Act.LIFT)
+
+
+def _suppress(service: Service, origin: str, items: Collection[str], at: datetime) -> None:
+    service.parts.registry.suppress_items(sorted(items), origin=origin, recorded_at=at)
 
 
 def extend(service: Service, number: int, delay: Delay) -> datetime:
@@ -185,12 +204,18 @@ def extend(service: Service, number: int, delay: Delay) -> datetime:
     found = service.requests.known(number)
     due = due_at(found.received_at, service.site.country, extended=True)
     service.requests.extend(number, due_at=due, delay=delay, at=at)
-    _log(service, number, "extended", at, due_at=iso(due), delay=delay.value)
-    reason = phrase(f"request.delay_{delay.value}", found.language)
-    _write(
-        service, number, letters.LetterKind.REQUEST_EXTENDED, due_on=due_day(service, due).isoformat(), reason=reason
-    )
+    _tell_delay(service, number)
     return due
+
+
+def _tell_delay(service: Service, number: int) -> None:
+    """Log an extension and queue its letter, once: the person must be told inside the first month."""
+    found = service.requests.known(number)
+    if found.extended_at is None or found.delay is None:
+        return
+    _log(service, number, "extended", found.extended_at, due_at=iso(found.due_at), delay=found.delay.value)
+    reason, until = phrase(f"request.delay_{found.delay.value}", found.language), due_day(service, found.due_at)
+    _write(service, number, letters.LetterKind.REQUEST_EXTENDED, due_on=until.isoformat(), reason=reason)
 
 
 def answer(service: Service, number: int, *, by: str, note: str = "") -> Outcome:
@@ -255,26 +280,29 @@ def _lasting(service: Service, found: Opened) -> list[str]:
     """
     wanted = found.wanted
     assert wanted is not None
-    sure = [one for one in found.proposals if one.verdict is Verdict.CONFIRMED]
-    named = any(one.rule is Rule.NAME and one.certain for one in sure)
     key = service.parts.keys.secret("suppression")
-    hashes: list[str | None] = []
-    if named:
-        rare = [name for name in wanted.names if any(one.certain and fold(name) in one.snippet for one in sure)]
-        hashes += [name_hash(key, fold(name)) for name in rare]
-    if any(one.rule is Rule.HANDLE for one in sure):
-        hashes += [handle_hash(key, handle) for handle in wanted.handles]
+    hashes = [name_hash(key, name) for name in lasting_names(wanted, found.proposals)]
+    hashes += [handle_hash(key, handle) for handle in lasting_handles(wanted, found.proposals)]
     return sorted({one for one in hashes if one is not None})
 
 
 def _tell_uploaders(service: Service, number: int) -> None:
-    """Tell whoever made a confirmed item, once a request, without a word about who asked."""
+    """Tell whoever made a confirmed item, once a request, without a word about who asked.
+
+    Of an account that was somebody else's too nobody knows here who made it, and nobody is told.
+    """
     confirmed = [one for one in service.requests.proposals(number) if one.verdict is Verdict.CONFIRMED]
     accounts = sorted({one.account_id for one in confirmed if one.account_id})
     owners = {account: person for account in accounts if (person := service.parts.registry.owner_of(account))}
     reached = service.parts.registry.reach(sorted(set(owners.values())))
     for person, how in reached.items():
-        items = [one.item_id for one in confirmed if owners.get(one.account_id or "") == person]
+        told = service.parts.registry.about(person)["accounts"]
+        others = {row["account_id"] for row in told if row["person_id"] not in how.people}
+        items = [
+            one.item_id
+            for one in confirmed
+            if owners.get(one.account_id or "") == person and one.account_id not in others
+        ]
         language = how.language or "en"
         if how.contact and items:
             facts = {"item": ", ".join(items[:20]), "done": phrase("request.uploader_done", language)}
@@ -313,18 +341,21 @@ def rerun(service: Service, number: int, *, tokens: int = 120) -> dict[str, obje
 
 
 def step(service: Service) -> int:
-    """Search for somebody, finish what a killed answer left undone, forget what is over; 0 = idle."""
+    """Search for somebody, finish what a killed answer or extension left undone, forget what is over; 0 = idle."""
     done = match_some(service)
-    lately = {_answer_key(one.number): one.number
-              for one in service.requests.queue(answered=True, most=LATELY) if one.forgotten_at is None}  # fmt: skip
-    for key in sorted(lately.keys() - letters.known(service.notice, lately.keys())):
-        _finish(service, lately[key])
+    answered = [one for one in service.requests.queue(answered=True, most=LATELY) if one.forgotten_at is None]
+    extended = [one for one in service.requests.queue() if one.extended_at is not None]
+    owed = {_key(one.number, letters.LetterKind.REQUEST_ANSWERED): (_finish, one.number) for one in answered}
+    owed |= {_key(one.number, letters.LetterKind.REQUEST_EXTENDED): (_tell_delay, one.number) for one in extended}
+    for key in sorted(owed.keys() - letters.known(service.notice, owed.keys())):
+        finish, number = owed[key]
+        finish(service, number)
         done += 1
     return done + len(service.requests.forget(service.clock()))
 
 
-def _answer_key(number: int) -> str:
-    return f"request:{number}:{letters.LetterKind.REQUEST_ANSWERED.value}"
+def _key(number: int, kind: letters.LetterKind) -> str:
+    return f"request:{number}:{kind.value}"
 
 
 # Inside ----------------------------------------------------------------------------------
@@ -347,7 +378,7 @@ def _write(service: Service, number: int, kind: letters.LetterKind, **facts: obj
         **facts,
     }
     letters.queue(
-        service.notice, kind=kind, key=f"request:{number}:{kind.value}", person_id=None, language=found.language,
+        service.notice, kind=kind, key=_key(number, kind), person_id=None, language=found.language,
         address=wanted.contact, facts=told, at=service.clock(),
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ from demur.media.records import MediaRecord, read_media_slice, write_media_slice
 from demur.store import digest_bytes, digest_file, digest_json, read_json, remove_tree, write_json
 
 MANIFEST = "manifest.json"
-JUDGED = ("media_digest", "clean_digest", "hash", "hash_mirrored", "hash_quality", "reason")
+JUDGED = ("media_digest", "clean_digest", "hash", "hash_mirrored", "hash_quality", "hash_inside", "reason")
 """Columns of ``media.parquet`` that a judgement needs."""
 
 
@@ -74,7 +74,7 @@ class MediaManifest:
     counts: dict[str, int] = field(default_factory=dict)
     """Files by what became of them: ``record``, or why not."""
     gone: int = 0
-    """Protected files that are not there any more and that no build has seen: nobody looked for their copies."""
+    """Protected files that are gone or cannot be read and that no build has seen: nobody looked for their copies."""
 
 
 def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any) -> Any:
@@ -87,9 +87,10 @@ def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any) -> Any:
         rank: place of each item by age; of equal pictures the first one stays.
     """
     prepared = prepared.combine_chunks()
-    hashes, mirrored, quality = (prepared[name] for name in ("hash", "hash_mirrored", "hash_quality"))
+    seen = ("hash", "hash_mirrored", "hash_quality", "hash_inside")
+    hashes, mirrored, quality, inside = (prepared[name] for name in seen)
     guarded = pc.fill_null(protected, fill_value=True)
-    copies = copies_of_protected(hashes, mirrored, quality, guarded)
+    copies = copies_of_protected(hashes, mirrored, quality, guarded, inside)
     for name in ("media_digest", "clean_digest"):
         theirs = prepared[name].filter(guarded).combine_chunks().drop_null()
         copies = pc.or_(copies, pc.is_in(prepared[name], theirs))

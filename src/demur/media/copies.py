@@ -94,29 +94,36 @@ def _cost(bands: list[Band], count: int) -> float:
     )
 
 
-def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any) -> Any:
-    """Tell which pictures are a protected one or a copy of one, the mirror image included.
+def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any, inside: Any = None) -> Any:
+    """Tell which pictures are a protected one or a copy of one, the mirror image and one in a frame included.
 
     Args:
         hashes: 64 hex digits each, or null = no picture.
         mirrored: the same of the mirror image.
         quality: PDQ's quality of each.
         protected: whether the item is protected; null counts as protected.
+        inside: 64 hex digits of what lies within a frame, or null = there is none; ``None`` = of no picture.
 
     Returns:
         Arrow boolean array: true for every protected one and for every copy of a protected picture.
     """
-    hashes, mirrored, quality, protected = (_one(column) for column in (hashes, mirrored, quality, protected))
-    marked = np.asarray(pc.fill_null(protected, True).to_numpy(zero_copy_only=False), bool).copy()
-    good = np.asarray(pc.fill_null(pc.greater_equal(quality, GOOD_QUALITY), False).to_numpy(zero_copy_only=False), bool)
-    usable = good & np.asarray(pc.is_valid(hashes).to_numpy(zero_copy_only=False), bool)
-    sought = np.flatnonzero(usable & marked)
-    others = np.flatnonzero(usable & ~marked)
-    if len(sought) and len(others):
-        also = sought[np.asarray(pc.is_valid(mirrored).to_numpy(zero_copy_only=False), bool)[sought]]
-        known = np.unique(np.concatenate([_prints(hashes, sought), _prints(mirrored, also)]), axis=0)
-        marked[others] |= near(_prints(hashes, others), known)
+    inside = pa.nulls(len(hashes), pa.string()) if inside is None else inside
+    hashes, mirrored, quality, protected, inside = map(_one, (hashes, mirrored, quality, protected, inside))
+    guarded = _bools(pc.fill_null(protected, True))
+    good = _bools(pc.fill_null(pc.greater_equal(quality, GOOD_QUALITY), False))
+    usable = good & _bools(pc.is_valid(hashes))
+    sides = (hashes, usable), (mirrored, usable & _bools(pc.is_valid(mirrored))), (inside, _bools(pc.is_valid(inside)))
+    known = np.unique(np.concatenate([_prints(one, np.flatnonzero(rows & guarded)) for one, rows in sides]), axis=0)
+    marked = guarded.copy()
+    for column, rows in (sides[0], sides[2]):
+        others = np.flatnonzero(rows & ~marked)
+        if len(known) and len(others):
+            marked[others] |= near(_prints(column, others), known)
     return pa.array(marked)
+
+
+def _bools(column: Any) -> Any:
+    return np.asarray(column.to_numpy(zero_copy_only=False), bool)
 
 
 def copies_of_earlier(hashes: Any, mirrored: Any, quality: Any) -> Any:

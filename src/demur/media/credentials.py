@@ -1,13 +1,16 @@
-"""Read what a file's content credentials say about training: its C2PA manifest store, as far as that. In the worker.
+"""Read what a file itself says about training: its C2PA manifest store, as far as that, and IPTC. In the worker.
 
 The store is a tree of JUMBF boxes: in JPEG cut into APP11 segments, in PNG a chunk ``caBX``, in WebP, WAV and AVI a
 chunk ``C2PA``, in AVIF, HEIF, MP4, M4A and MOV a box with a UUID. Signatures are not verified: what is read here can
 only take a file out, never in, and whoever can write a no into a file may as well withhold it. Stores that lie
 elsewhere (a link in XMP) and compressed ones are not read. What cannot be read says nothing, and is told as unread.
+The IPTC property "Data Mining" is a value of a vocabulary, in XMP, which formats keep as plain text: it is found by its
+name, wherever it stands.
 
 Sources: ISO/IEC 19566-5 (JUMBF) annex A, annex D.2 for JPEG; ITU-T T.81 B.1.1.2 to B.1.1.4
 (markers, fill bytes, segments); C2PA 2.2 §11.1, annex A (A.5 for the box with a UUID);
-ISO/IEC 14496-12 §4.2 (boxes), §11.1 (UUID); CAWG Training and Data Mining 1.1 §3; RFC 8949 (CBOR) §3.
+ISO/IEC 14496-12 §4.2 (boxes), §11.1 (UUID); CAWG Training and Data Mining 1.1 §3; RFC 8949 (CBOR) §3; IPTC Photo
+Metadata Standard 2023.1, "Data Mining"; PLUS LDF, vocabulary "Data Mining".
 """
 
 from __future__ import annotations
@@ -36,12 +39,17 @@ _ALONE = (0x01, *range(0xD0, 0xD9))
 _MARKER = re.compile(rb"\xff++([^\x00])", re.DOTALL)
 """Any number of fill bytes may precede one (ITU-T T.81 B.1.1.2)."""
 _USES = ("allowed", "notAllowed", "constrained")
+_PROHIBITED = b"DMI-PROHIBITED"
+"""How all values begin that allow no training of models that generate, some under a constraint."""
+_SAYS_NO = {"entries": {"cawg.ai_generative_training": {"use": "notAllowed"}}}
+"""The assertion that says the same."""
 
 
 def training_assertions(content: bytes) -> tuple[list[dict[str, Any]], bool]:
     """Return a file's assertions about training and mining, and whether something of its store cannot be read.
 
-    An assertion is ``label`` and ``entries``, name → use. What was read stands, whatever else cannot be.
+    An assertion is ``label`` and ``entries``, name → use; of IPTC it has no label. What was read stands, whatever else
+    cannot be.
     """
     reading, found = _Reading(), list[dict[str, Any]]()
     for store in reading.stores(content):
@@ -54,7 +62,7 @@ def training_assertions(content: bytes) -> tuple[list[dict[str, Any]], bool]:
             told = {name: {"use": use} for name, use in uses.items() if use in _USES}
             reading.unread |= len(told) < len(entries)
             found.append({"label": label, "entries": told})
-    return found, reading.unread
+    return [*found, *([_SAYS_NO] if _PROHIBITED in content else [])], reading.unread
 
 
 class _Reading:

@@ -44,6 +44,7 @@ class Developed:
     thumbnail: bytes = b""
     """JPEG made from the clean pixels; empty = the recipe wants none, or it is a voice."""
     seen: dict[str, Any] = field(default_factory=dict)
+    """What was seen; of a picture or film that the recipe leaves out its fingerprint, which finds its copies."""
     transcript: str | None = None
 
 
@@ -114,7 +115,7 @@ class Darkroom:
     def _judged(self, kind: str, head: dict[str, Any], content: bytes) -> Developed:
         try:
             if "left" in head:
-                return Developed(Left(head["left"]))
+                return Developed(Left(head["left"]), seen=dict(head.get("seen", {})))
             seen, transcript, size = dict(head["seen"]), head["transcript"], int(head["clean_bytes"])
         except (KeyError, TypeError, ValueError):  # no worker of ours talks like this
             return Developed(Left.NOT_CLEAN)

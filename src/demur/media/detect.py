@@ -64,6 +64,8 @@ class Faces:
     """Low on purpose: a blurred lamp costs little, a face left in costs a person."""
     _SAME = 0.3
     """Two boxes that share this part of both are one."""
+    _TURNED = 5 / 8
+    """Of the edge, at which those are looked for that do not stand upright: a third of the time."""
 
     def __init__(self, edge: int) -> None:
         """Load it.
@@ -83,12 +85,32 @@ class Faces:
         self.version = f"libfacedetection {digest} onnxruntime {onnxruntime.__version__} {self._LEAST_SCORE}"
 
     def find(self, picture: Any) -> list[Box]:
-        """Return the faces."""
+        """Return the faces.
+
+        The network knows upright ones; so that who lies down is found too, it looks four times, a quarter further each,
+        but at the way in which most pictures stand, at a smaller one.
+        """
+        import cv2
+
+        small, scale = shrunk(picture, self._edge)
+        smaller, times = shrunk(small, int(self._edge * self._TURNED))
+        boxes, scores = [], []
+        for turns, (seen, larger) in enumerate([(small, 1.0), *[(smaller, times)] * 3]):
+            found, likely = self._look(np.ascontiguousarray(np.rot90(seen, turns)))
+            boxes.append(turned_back(found, turns, seen.shape) * larger)
+            scores.append(likely)
+        every, sure = np.concatenate(boxes), np.concatenate(scores)
+        sized = np.concatenate((every[:, :2], every[:, 2:] - every[:, :2]), axis=1)
+        best = cv2.dnn.NMSBoxes(sized.tolist(), sure.tolist(), self._LEAST_SCORE, self._SAME) if len(every) else ()
+        kept = every[np.asarray(best, np.int64).reshape(-1)].astype(np.int64).tolist()
+        return grown([tuple(one) for one in kept], scale, picture.shape)
+
+    def _look(self, small: Any) -> tuple[Any, Any]:
+        """Return what may be faces, shape (boxes, 4), and how sure that is."""
         import cv2
 
         from demur.media.facenet import LEVELS, STEP
 
-        small, scale = shrunk(picture, self._edge)
         height, width = small.shape[:2]
         down, right = -height % STEP, -width % STEP
         if down or right:
@@ -102,12 +124,26 @@ class Faces:
             found = grid[2:, rows, columns]
             sizes = np.exp(np.minimum(found[2:], 8))
             corner = np.stack((columns, rows)) + found[:2] - sizes / 2
-            boxes.append(np.concatenate((corner, sizes)).T * (8 << level))
+            boxes.append(np.concatenate((corner, corner + sizes)).T * (8 << level))
             scores.append(likely[rows, columns])
-        every, sure = np.concatenate(boxes).astype(np.float64), np.concatenate(scores)
-        best = cv2.dnn.NMSBoxes(every.tolist(), sure.tolist(), self._LEAST_SCORE, self._SAME) if len(every) else ()
-        kept = every[np.asarray(best, np.int64).reshape(-1)].astype(np.int64).tolist()
-        return grown([(x, y, x + wide, y + high) for x, y, wide, high in kept], scale, picture.shape)
+        return np.concatenate(boxes).astype(np.float64), np.concatenate(scores)
+
+
+def turned_back(boxes: Any, turns: int, shape: tuple[int, ...]) -> Any:
+    """Return boxes of a picture that was turned by quarters (``np.rot90``) as they lie in the picture itself.
+
+    >>> [turned_back(np.array([[1, 2, 3, 5]]), turns, (20, 10)).tolist() for turns in range(4)]
+    [[[1, 2, 3, 5]], [[5, 1, 8, 3]], [[7, 15, 9, 18]], [[2, 17, 5, 19]]]
+    """
+    height, width = shape[:2]
+    left, top, right, bottom = boxes.T
+    ways = (
+        (left, top, right, bottom),
+        (width - bottom, left, width - top, right),
+        (width - right, height - bottom, width - left, height - top),
+        (top, height - right, bottom, height - left),
+    )
+    return np.stack(ways[turns], axis=1)
 
 
 def _share(values: Any) -> Any:

@@ -42,7 +42,10 @@ def watched(
     texts: list[str] = []
     for frame in frames:
         seen = Seen()
-        hide(frame, seen, recipe, detectors, reader)
+        try:
+            hide(frame, seen, recipe, detectors, reader)
+        except LeftOutError as error:
+            raise LeftOutError(error.reason, total) from error
         total.faces += seen.faces
         total.plates += seen.plates
         total.hidden_lines += seen.hidden_lines

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from demur.media.copies import GOOD_QUALITY
 from demur.media.detect import Box, Detector, halved, shrunk
 from demur.media.reading import Reader, Reading
 from demur.media.recipe import Left, MediaRecipe
@@ -31,6 +32,11 @@ by PDQ's own means, the furthest are 34 and 46."""
 _CELLS = 4
 """A hidden face keeps this many cells across, each its mean: a colour and a place, no person."""
 
+_NOISE = 12.0
+"""So far, in the mean, the pixels of a line of one colour are from it: letters and edges are farther."""
+_LEAST_INSIDE = 0.25
+"""Of each edge; with less inside, it is a picture of something on a ground."""
+
 _ARCHIVE_END = b"PK\x05\x06"
 _OTHER_TONGUES = re.compile(rb"%PDF-|<\?php|<html|<script|<!doctype|#!/", re.IGNORECASE)
 
@@ -40,11 +46,13 @@ class LeftOutError(Exception):
 
     Args:
         reason: why.
+        seen: what was seen before: the fingerprint, by which copies are found; ``None`` = nothing.
     """
 
-    def __init__(self, reason: Left) -> None:
+    def __init__(self, reason: Left, seen: Seen | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.seen = seen
 
 
 @dataclass(slots=True)
@@ -60,6 +68,8 @@ class Seen:
     hash: str | None = None
     hash_mirrored: str | None = None
     hash_quality: int = 0
+    hash_inside: str | None = None
+    """Of what lies within a frame of one colour; ``None`` = there is no frame, or too little within it."""
     ocr_text: str | None = None
     credentials: str | None = None
     """What the file's content credentials say about training, as JSON (credentials.py)."""
@@ -169,7 +179,15 @@ def cleaned(content: bytes, recipe: MediaRecipe, detectors: list[Detector], read
 
 
 def fingerprint(pixels: Any, seen: Seen) -> None:
-    """Take PDQ of the picture as it came, and of its mirror image: re-uploads keep neither size nor side."""
+    """Take PDQ of a picture as it came, mirrored, and without a frame: re-uploads keep neither size, side nor edge."""
+    seen.hash, seen.hash_mirrored, seen.hash_quality = _pdq(pixels)
+    inside = unframed(pixels)
+    plain, _mirrored, quality = _pdq(inside) if inside is not None else ("", "", 0)
+    seen.hash_inside = plain if quality >= GOOD_QUALITY else None
+
+
+def _pdq(pixels: Any) -> tuple[str, str, int]:
+    """Return the fingerprint of a picture, that of its mirror image, and how much is in it."""
     import cv2
     import pdqhash
 
@@ -178,8 +196,30 @@ def fingerprint(pixels: Any, seen: Seen) -> None:
         small = halved(small)
     small = cv2.resize(small, (HASH_EDGE, HASH_EDGE), interpolation=cv2.INTER_AREA)
     eight, quality = pdqhash.compute_dihedral(small)
-    seen.hash, seen.hash_mirrored = (np.packbits(eight[place]).tobytes().hex() for place in (0, 5))
-    seen.hash_quality = int(quality)
+    plain, mirrored = (np.packbits(eight[place]).tobytes().hex() for place in (0, 5))
+    return plain, mirrored, int(quality)
+
+
+def unframed(pixels: Any) -> Any | None:
+    """Return what lies within bars of one colour at the edges; ``None`` = there are none, or it is less than a part.
+
+    >>> chequers = np.indices((8, 8)).sum(axis=0)[..., None] % 2 * np.full(3, 200)
+    >>> unframed(np.pad(chequers, ((2, 3), (1, 0), (0, 0)))).shape
+    (8, 8, 3)
+    """
+    top, bottom = _bar(pixels), _bar(pixels[::-1])
+    rows = pixels[top : len(pixels) - bottom]
+    sides = rows.transpose(1, 0, 2)
+    left, right = (_bar(sides), _bar(sides[::-1])) if len(rows) else (0, 0)
+    inside = rows[:, left : pixels.shape[1] - right]
+    whole = all(inner >= outer * _LEAST_INSIDE for inner, outer in zip(inside.shape, pixels.shape, strict=True))
+    return np.ascontiguousarray(inside) if whole and inside.shape != pixels.shape else None
+
+
+def _bar(lines: Any) -> int:
+    """Return how many lines from the first on are of one colour, but for what compression does to them."""
+    colour = np.median(lines[0], axis=0)
+    return next((place for place, line in enumerate(lines) if np.abs(line - colour).mean() > _NOISE), len(lines))
 
 
 def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector], reader: Reader | None) -> None:
@@ -196,10 +236,10 @@ def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector]
     reading = reader.read(pixels) if reader is not None else Reading()
     for kind, reason in (("face", Left.FACE), ("plate", Left.PLATE)):
         if found[kind] and ways[kind] == "leave_out":
-            raise LeftOutError(reason)
+            raise LeftOutError(reason, seen)
     if reading.chat:
         if recipe.chats == "leave_out":
-            raise LeftOutError(Left.CHAT_SCREENSHOT)
+            raise LeftOutError(Left.CHAT_SCREENSHOT, seen)
         seen.flags.append("chat_screenshot")
     if reading.unread:
         seen.flags.append("unread_text")

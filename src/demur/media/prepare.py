@@ -7,6 +7,7 @@ One file is in memory at a time.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ MEDIA: Any = pa.schema(
         ("hash", pa.string()),
         ("hash_mirrored", pa.string()),
         ("hash_quality", pa.int32()),
+        ("hash_inside", pa.string()),
         ("faces", pa.int32()),
         ("plates", pa.int32()),
         ("hidden_lines", pa.int32()),
@@ -58,7 +60,9 @@ _ASKED = ("item_id", "kind", "media_path", "media_type")
 _TYPES = {"picture": ("jpg", "image/jpeg"), "film": ("jpg", "image/jpeg"), "voice": ("flac", "audio/flac")}
 _OURS = (Left.NO_TOOL, Left.NO_MEMORY)
 """Reasons that are this machine's, not the file's: asked again by the next build."""
-_SEEN = ("width", "height", "frames", "hash", "hash_mirrored", "hash_quality", "faces", "plates", "hidden_lines")
+_NUMBERS = ("width", "height", "frames", "hash_quality", "faces", "plates", "hidden_lines")
+_HASHES = ("hash", "hash_mirrored", "hash_inside")
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def prepare_media(
@@ -74,7 +78,9 @@ def prepare_media(
 
     Args:
         folder: where to write.
-        rows: Parquet file with ``item_id``, ``kind``, ``media_path`` and ``media_type``.
+        rows: Parquet file with ``item_id``, ``kind``, ``media_path`` and ``media_type``; where it has ``protected``,
+            files of such items are only looked at: whatever they are said to be, and what they give stays in
+            ``folder``, so that a build that is killed leaves none of it in the cache.
         root: folder that ``media_path`` is relative to; a path out of it is left out.
         recipe: a media recipe's plain form.
         redactor: ``module:function`` that finds identifiers in texts; empty = no text is told, every line is hidden.
@@ -86,7 +92,8 @@ def prepare_media(
     """
     settings = MediaRecipe.of(recipe)
     counts: Counter[str] = Counter()
-    missing = [name for name in _ASKED if name not in pq.read_schema(rows).names]
+    there = pq.read_schema(rows).names
+    missing = [name for name in _ASKED if name not in there]
     if missing:
         raise InputError("expected a table of media files, found columns missing; write them", missing)
     with (
@@ -95,8 +102,10 @@ def prepare_media(
         pq.ParquetWriter(folder / "media.parquet", MEDIA, compression="zstd", write_statistics=False) as sink,
     ):
         results = Results(Path(cache) if cache else folder / "cache", room.name)
-        for batch in source.iter_batches(batch_size=BATCH_ROWS, columns=list(_ASKED)):
-            done = [_row(row, Path(root), room, results) for row in batch.to_pylist()]
+        looks = Results(folder / "looks", room.name)
+        asked = [*_ASKED, *({"protected"} & {*there})]
+        for batch in source.iter_batches(batch_size=BATCH_ROWS, columns=asked):
+            done = [_row(row, Path(root), room, results, looks) for row in batch.to_pylist()]
             counts.update(row["reason"] or "clean" for row in done)
             sink.write_table(pa.Table.from_pylist(done, schema=MEDIA))
         facts = {"results": room.name, "holds": list(room.holds), "worker_starts": room.starts}
@@ -111,16 +120,19 @@ class Results:
         self._name = name
 
     def read(self, digest: str) -> dict[str, Any] | None:
-        """Return what became of a file, ``None`` = it was not worked on yet."""
+        """Return what became of a file, ``None`` = it was not worked on yet, or its clean form is gone."""
         path = self._path(digest, "json")
-        return read_json(path) if path.exists() else None
+        found: dict[str, Any] = read_json(path) if path.exists() else {}
+        clean = [found.get(name) for name in ("clean_path", "thumbnail_path")]
+        return found if found and all((self._root / one).is_file() for one in clean if one) else None
 
     def write(self, digest: str, form: str, developed: Developed) -> dict[str, Any]:
         """Keep what became of a file; the facts come last, so that they are never there without the clean file."""
-        found: dict[str, Any] = {"status": "left_out", "reason": developed.left and developed.left.value, "form": form}
+        reason = developed.left and developed.left.value
+        found: dict[str, Any] = {"status": "left_out", "reason": reason, "form": form, **_plain(developed.seen)}
         if developed.left is None:
             ending, media_type = _TYPES[form]
-            found |= {"status": "clean", "transcript": developed.transcript, **_plain(developed.seen)}
+            found |= {"status": "clean", "transcript": developed.transcript}
             if developed.clean:
                 path = self._path(digest, ending)
                 write_bytes(path, developed.clean)
@@ -167,7 +179,8 @@ def stale_media(cache: Path, keep: Iterable[str]) -> list[Path]:
     return [path for path in files if path.name.startswith(".") or path.name.split(".")[0] not in kept]
 
 
-def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results) -> dict[str, Any]:
+def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results, looks: Results) -> dict[str, Any]:
+    protected = row.get("protected", False) is not False  # who is unknown is protected
     out: dict[str, Any] = dict.fromkeys(MEDIA.names) | {"item_id": row["item_id"], "kind": row["kind"]}
     found = _read(row["media_path"], root, room.recipe.max_bytes)
     if isinstance(found, Left):
@@ -176,10 +189,11 @@ def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results) -> d
     form = kind_of(found)
     if form is None:
         facts: dict[str, Any] = {"status": "left_out", "reason": Left.UNKNOWN_TYPE.value}
-    elif not _as_said(form, row["media_type"]):
+    elif not protected and not _as_said(form, row["media_type"]):
         facts = {"status": "left_out", "reason": Left.TYPE_MISMATCH.value, "form": form}
     else:
-        facts = results.read(digest) or results.write(digest, form, room.develop(form, found))
+        kept = looks if protected else results
+        facts = results.read(digest) or kept.read(digest) or kept.write(digest, form, room.develop(form, found))
     return out | {"media_digest": digest, "flags": []} | facts
 
 
@@ -187,15 +201,18 @@ def _read(path: str | None, root: Path, most_bytes: int) -> bytes | Left:
     """Return a file's bytes; only a plain file under the root is read."""
     if not path or "\0" in path:
         return Left.NO_FILE
-    whole = (root / path).resolve()
-    if not whole.is_relative_to(root.resolve()):
-        return Left.OUTSIDE_ROOT
-    if not whole.is_file():
+    try:
+        whole = (root / path).resolve()
+        if not whole.is_relative_to(root.resolve()):
+            return Left.OUTSIDE_ROOT
+        if not whole.is_file():
+            return Left.NO_FILE
+        size = whole.stat().st_size
+        if size == 0 or size > most_bytes:
+            return Left.EMPTY if size == 0 else Left.TOO_MANY_BYTES
+        return whole.read_bytes()
+    except (OSError, RuntimeError):  # a name that no disk can have, links in a circle, not ours to read
         return Left.NO_FILE
-    size = whole.stat().st_size
-    if size == 0 or size > most_bytes:
-        return Left.EMPTY if size == 0 else Left.TOO_MANY_BYTES
-    return whole.read_bytes()
 
 
 def _as_said(form: str, media_type: str | None) -> bool:
@@ -207,7 +224,9 @@ def _as_said(form: str, media_type: str | None) -> bool:
 
 def _plain(seen: dict[str, Any]) -> dict[str, Any]:
     """Return what was seen, only the columns there are and only of their types."""
-    out: dict[str, Any] = {name: seen[name] for name in _SEEN if isinstance(seen.get(name), int | str)}
+    numbers = {name: seen[name] for name in _NUMBERS if isinstance(seen.get(name), int)}
+    out: dict[str, Any] = {name: number for name, number in numbers.items() if 0 <= number < 2**31}
+    out |= {name: seen[name] for name in _HASHES if _HASH.fullmatch(str(seen.get(name)))}
     flags = seen.get("flags")
     for name in ("ocr_text", "credentials"):
         out[name] = seen[name] if isinstance(seen.get(name), str) else None

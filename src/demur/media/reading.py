@@ -39,7 +39,8 @@ Redact = Callable[[Any], Redacted]
 
 _READ_EDGE = 640
 """The finder of lines looks at a picture of this longer edge; letters are read at full size."""
-_LEAST_SCORE = 0.5
+_LEAST_SCORE = 0.85
+"""Of 149 lines of screenshots the least is 0.88; of the same mirrored, which nobody can read, 142 of 151 are below."""
 _LONG = 4.0
 """Times its height that a line is wide, to be judged by how much was read of it; icons are shorter."""
 _LETTERS = 0.7
@@ -148,7 +149,7 @@ class Reader:
             params={
                 "EngineConfig.onnxruntime.intra_op_num_threads": 1,
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                "Global.use_cls": False,
+                "Global.use_cls": False,  # what says which way up a line is errs more than reading it both ways
                 "Global.log_level": "critical",
                 "Global.text_score": 0.0,  # what is too uncertain is told too, and hidden
                 "Det.limit_side_len": _READ_EDGE,
@@ -164,16 +165,18 @@ class Reader:
         What stands in a line that cannot be read nobody knows: it may be an identifier or somebody's protected words.
         """
         lines, unread = self.lines(pixels)
+        chat = looks_like_chat([*lines, *unread], pixels.shape[1])
+        boxes = [box for _line, box in unread]
         if not lines:
-            return Reading(hidden=unread, unread=len(unread))
+            return Reading(hidden=boxes, chat=chat, unread=len(boxes))
         clean, touched = replaced("\n".join(line for line, _box in lines), self._redact)
         hidden = [box for (_line, box), held in zip(lines, touched, strict=True) if held]
-        return Reading(clean, hidden + unread, looks_like_chat(lines, pixels.shape[1]), len(unread))
+        return Reading(clean, hidden + boxes, chat, len(boxes))
 
-    def lines(self, pixels: Any) -> tuple[list[tuple[str, Box]], list[Box]]:
+    def lines(self, pixels: Any) -> tuple[list[tuple[str, Box]], list[tuple[str, Box]]]:
         """Return the lines of a picture and their boxes, from top to bottom, in a line from left to right.
 
-        Apart from them the boxes of lines that cannot be read.
+        Apart from them those that cannot be read, with what they may say.
         """
         found = self._engine(np.ascontiguousarray(pixels[:, :, ::-1]))
         if found.boxes is None or found.txts is None:
@@ -192,17 +195,27 @@ class Reader:
             if score >= _LEAST_SCORE and can_be_read(text, (right - left) / max(1.0, bottom - top)):
                 lines.append((" ".join(text.split()), box))
             else:
-                unread.append(box)
+                unread.append((" ".join(text.split()), box))
         return in_reading_order(lines), unread
 
 
 def _every_line(recognise: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return what reads lines and loses none: the engine would throw away where it found a line and read nothing."""
+    """Return what reads lines, those that cannot be read also the other way up, and loses none.
+
+    The engine would throw away where it found a line and read nothing.
+    """
 
     def found(pictures: Any) -> Any:
         lines = recognise(pictures)
         if lines.txts is not None:
-            lines.txts = tuple(text if text.strip() else "." for text in lines.txts)
+            texts, scores = list(lines.txts), list(lines.scores)
+            unread = [place for place, score in enumerate(scores) if score < _LEAST_SCORE]
+            if unread:
+                turned = recognise([np.ascontiguousarray(np.rot90(pictures[place], 2)) for place in unread])
+                for place, text, score in zip(unread, turned.txts, turned.scores, strict=True):
+                    if score > scores[place]:
+                        texts[place], scores[place] = text, score
+            lines.txts, lines.scores = tuple(text if text.strip() else "." for text in texts), scores
         return lines
 
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from demur.errors import ConfigError
 
-RULES = "demur-media-6"
+RULES = "demur-media-7"
 """Name of the frozen rules of this room."""
 
 

@@ -112,7 +112,7 @@ class Bench:
         try:
             return self.work(kind, content)
         except picture.LeftOutError as error:
-            return {"left": error.reason.value}, b""
+            return {"left": error.reason.value, "seen": asdict(error.seen) if error.seen else {}}, b""
         except MemoryError:
             return {"left": Left.NO_MEMORY.value}, b""
         except Exception as error:  # whatever a hostile file does

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from demur.errors import DemurError, OutsideError
+from demur.errors import ConfigError, DemurError, OutsideError
 from demur.notice.deliveries import Deliveries, Leased, Turn, Turned
 from demur.notice.pacing import Pacing, Rates
 from demur.notice.smtp import UNSENT
@@ -101,6 +101,7 @@ class Sender:
     ) -> None:
         self._ledger = deliveries
         self._channels = channels
+        self._up: dict[str, Channel] = {}
         self._render = render
         self._clock = clock
         self._worker = worker
@@ -121,23 +122,29 @@ class Sender:
         self.sent = Sent()
 
     async def run(self, campaigns: Callable[[], Sequence[str]]) -> Sent:
-        """Send until nothing is due, the relay is away, or ``halt`` says so.
+        """Send until nothing is due, every channel is away, or ``halt`` says so.
+
+        What needs a channel that is away waits, and the others send; ``Sent.faults`` names it.
 
         Args:
             campaigns: which may send, asked again whenever the ones before have nothing due.
 
         Raises:
+            ConfigError: the only channel refuses us, such as by its login.
             OutsideError: the database is away. What was on the wire stays so in the ledger.
         """
         opened: list[Channel] = []
         try:
-            for channel in self._channels.values():
+            for name, channel in self._channels.items():
                 try:
                     await channel.open()
-                except OutsideError as error:
-                    self.sent.faults.append(str(error))
-                    return self.sent
+                except (ConfigError, OutsideError) as error:
+                    if isinstance(error, ConfigError) and len(self._channels) == 1:
+                        raise
+                    self.sent.faults.append(f"{name}: {error}")
+                    continue
                 opened.append(channel)
+                self._up[name] = channel
             await self._work(campaigns)
             await self._bring_home()
         finally:
@@ -147,7 +154,7 @@ class Sender:
 
     async def _work(self, campaigns: Callable[[], Sequence[str]]) -> None:
         due = deque(campaigns())
-        while not self._halt() and not self.sent.unsent:
+        while not self._halt() and self._up:
             fits = await self._fits()
             campaign, rows = self._next(due) if fits else (None, 0)
             if campaign is not None or not self._idle():
@@ -210,7 +217,7 @@ class Sender:
             wire=messages,
             made_at=self._made_at,
             campaign=campaign,
-            channels=tuple(self._channels),
+            channels=tuple(self._up),
             rows=rows,
         )
         turned = await asyncio.to_thread(self._ledger.turn, turn)
@@ -224,16 +231,16 @@ class Sender:
         # What a pause kept back goes back too; a row that another worker has by now is not ours to give.
         self._release += [(number, at) for number in going]
         for name, batch in batches.items():
-            self._start(self._channels[name], batch)
+            self._start(name, batch)
         return turned
 
     def _going(self, at: datetime) -> dict[int, tuple[Leased, Outgoing | Result]]:
-        """Take what is rendered, but for those whom a hold or a pause has reached in the meantime."""
+        """Take what is rendered, but for those whom a hold or a pause has reached, or whose channel went away."""
         ready, self._ready = self._ready, []
         stopped = self._stopped(ready[0][0].campaign_id) if ready else Stopped()  # all of one campaign
         going = {}
         for row, made in ready:
-            if stopped.stops(row.country):
+            if stopped.stops(row.country) or row.channel not in self._up:
                 self._release.append((row.number, at))
             else:
                 going[row.number] = (row, made)
@@ -267,24 +274,27 @@ class Sender:
                 self.sent.aside += 1
                 self._release.append((row.number, at + _SET_ASIDE))
 
-    def _start(self, channel: Channel, batch: Sequence[Outgoing]) -> None:
+    def _start(self, name: str, batch: Sequence[Outgoing]) -> None:
         self._out += len(batch)
-        flight = asyncio.get_running_loop().create_task(self._fly(channel, batch))
+        flight = asyncio.get_running_loop().create_task(self._fly(name, batch))
         self._flights.add(flight)
         flight.add_done_callback(self._flights.discard)
 
-    async def _fly(self, channel: Channel, batch: Sequence[Outgoing]) -> None:
+    async def _fly(self, name: str, batch: Sequence[Outgoing]) -> None:
         loop = asyncio.get_running_loop()
         begun, left = loop.time(), len(batch)
         try:
-            async for result in channel.send(batch):
+            async for result in self._channels[name].send(batch):
                 self._note(result)
+                if result.code == UNSENT:
+                    self._up.pop(name, None)
                 left -= 1
                 self._out -= 1
                 if self._out == 0 or (self._ready and self._out + len(self._ready) <= self._window):
                     self._landed.set()
         except DemurError as error:
-            self.sent.faults.append(str(error))
+            self._up.pop(name, None)
+            self.sent.faults.append(f"{name}: {error}")
         finally:
             self._out -= left
             self._landed.set()

@@ -127,22 +127,32 @@ def unmatched_row(told: str, read: dict[str, Any], recorded_at: int) -> tuple[An
     return schema.event(reference, *rest, recorded_at=recorded_at)
 
 
-def unmatched(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return what waits: claims that nobody matched, and objections of ids without an account."""
+def queued(connection: sa.Connection, reference: str | None = None) -> list[dict[str, Any]]:
+    """Return claims that nobody matched; of one reference, or all."""
     objections, queue = schema.OBJECTIONS, schema.UNMATCHED
     answered = sa.exists().where(objections.c.objection_id == queue.c.objection_id)
-    waiting = [_plain(queue, row) for row in connection.execute(sa.select(queue).where(~answered))]
-    waiting += [_plain(objections, row) for row in connection.execute(of_nobody())]
+    query = sa.select(queue).where(~answered)
+    query = query if reference is None else query.where(queue.c.objection_id == reference)
+    return [_plain(queue, row) for row in connection.execute(query)]
+
+
+def unmatched(connection: sa.Connection, reference: str | None = None) -> list[dict[str, Any]]:
+    """Return what waits: claims that nobody matched, and objections of ids without an account; one, or all.
+
+    All of them take a look at every objection; one, and the claims alone, do not.
+    """
+    waiting = queued(connection, reference)
+    waiting += [_plain(schema.OBJECTIONS, row) for row in connection.execute(of_nobody(reference))]
     return sorted(waiting, key=lambda row: (row["recorded_at"], row["objection_id"]))
 
 
 def of_nobody(reference: str | None = None) -> sa.Select[Any]:
     """Return the query for objections of ids without an account that nobody matched; of one reference, or all."""
     said, other, accounts = schema.OBJECTIONS.c, schema.OBJECTIONS.alias().c, schema.ACCOUNTS.c
-    always = sa.and_(accounts.account_id == said.person_id, accounts.valid_at.is_(None))
-    owned = sa.exists().where(sa.or_(accounts.person_id == said.person_id, always))
+    owned = sa.exists().where(accounts.person_id == said.person_id)
+    always = sa.exists().where(accounts.account_id == said.person_id, accounts.valid_at.is_(None))
     matched = sa.exists().where(other.objection_id == said.objection_id, other.person_id != said.person_id)
-    query = sa.select(schema.OBJECTIONS).where(said.act == Act.OBJECT.value, ~owned, ~matched)
+    query = sa.select(schema.OBJECTIONS).where(said.act == Act.OBJECT.value, ~owned, ~always, ~matched)
     return query if reference is None else query.where(said.objection_id == reference)
 
 

@@ -411,8 +411,7 @@ class Objecting:
         """Return waiting objection → person, where the address that it names is one human being's by now."""
         column = schema.CONTACTS.c.contact
         with self._database.reading() as connection:
-            rows = lookup.unmatched(connection)
-            waiting = {row["objection_id"]: orjson.loads(row.get("claim") or "{}") for row in rows}
+            waiting = {row["objection_id"]: orjson.loads(row["claim"]) for row in lookup.queued(connection)}
             told = {form for claim in waiting.values() for form in _forms(claim)}
             known = {form for (form,) in self._database.look_up(connection, [column], column, told)}
             found = {name: _match(connection, claim) for name, claim in waiting.items() if known & _forms(claim)}

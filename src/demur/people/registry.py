@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from demur.clock import iso, micros
@@ -266,10 +267,19 @@ class Registry(Objecting, Stopping, Audiences, Counting):
         with self._database.reading() as connection:
             return names_of(connection, sorted(set(people)))
 
-    def unmatched(self) -> list[dict[str, Any]]:
-        """Return objections that cover nobody yet: claims in the queue, and ids that have no account, oldest first."""
+    def unmatched(self, reference: str | None = None) -> list[dict[str, Any]]:
+        """Return objections that cover nobody yet: claims in the queue, and ids that have no account, oldest first.
+
+        Args:
+            reference: only the one of this reference; ``None`` = all.
+        """
         with self._database.reading() as connection:
-            return lookup.unmatched(connection)
+            return lookup.unmatched(connection, reference)
+
+    def claims(self) -> dict[str, dict[str, str]]:
+        """Return reference → claim of what waits until somebody finds out whose it is."""
+        with self._database.reading() as connection:
+            return {row["objection_id"]: orjson.loads(row["claim"]) for row in lookup.queued(connection)}
 
     def _write(self, table: Any, row: tuple[Any, ...]) -> None:
         with self._database.writing() as connection:

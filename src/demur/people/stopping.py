@@ -124,15 +124,22 @@ class Stopping:
             return frozenset(connection.execute(query).scalars())
 
     def notices_between(self, begin: datetime, end: datetime, countries: frozenset[str]) -> dict[str, int]:
-        """Return campaign → people of some countries (empty = all) to whom a notice went out in an interval."""
+        """Return campaign → people to whom a notice went out in an interval.
+
+        Args:
+            begin: first instant.
+            end: first instant after it.
+            countries: only people of whom a home there is known, or none at all; empty = everybody.
+        """
         notices, homes = schema.NOTICES, schema.RESIDENCES
         query = sa.select(notices.c.campaign_id, sa.func.count(sa.distinct(notices.c.person_id)))
         query = query.where(
             notices.c.valid_at >= micros(begin), notices.c.valid_at < micros(end), notices.c.state.in_(_GONE_OUT)
         )
         if countries:
-            here = sa.exists().where(homes.c.person_id == notices.c.person_id, homes.c.country.in_(sorted(countries)))
-            query = query.where(here)
+            known = sa.exists().where(homes.c.person_id == notices.c.person_id, homes.c.country.is_not(None))
+            here = known.where(homes.c.country.in_(sorted(countries)))
+            query = query.where(sa.or_(here, ~known))
         with self._database.reading() as connection:
             found = connection.execute(query.group_by(notices.c.campaign_id).order_by(notices.c.campaign_id))
             return {campaign: int(people) for campaign, people in found}

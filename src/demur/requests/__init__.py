@@ -8,6 +8,7 @@ clock. Read first: words.py, book.py; docs/requests.md.
 
 from demur.requests.book import RequestBook
 from demur.requests.deadlines import alarm, due_at, due_on
+from demur.requests.lasting import lasting_handles, lasting_names
 from demur.requests.matcher import COLUMNS, Matcher, Similarity, fold, folded, reshares
 from demur.requests.names import Names
 from demur.requests.pictures import fingerprint
@@ -57,6 +58,8 @@ __all__ = [
     "fingerprint",
     "fold",
     "folded",
+    "lasting_handles",
+    "lasting_names",
     "read_form",
     "reference",
     "reshares",

@@ -251,26 +251,33 @@ class RequestBook:
             RefusedError: the request is answered, or still being looked for.
             InputError: an item was not proposed.
         """
-        verdict = Verdict.CONFIRMED if reason in CONFIRMING else Verdict.REJECTED
-        told = {"verdict": verdict.value, "reason": reason.value, "decided_by": by, "decided_at": micros(at)}
+        told = {"verdict": _verdict(reason).value, "reason": reason.value, "decided_by": by, "decided_at": micros(at)}
         with self.database.writing() as connection:
-            self._refuse_unless_deciding(connection, number)
-            rows = {
-                row.item_id: row for row in connection.execute(sa.select(PROPOSALS).where(PROPOSALS.c.number == number))
-            }
-            wanted = [one for one in items if one] if items is not None else self._all_open(rows, verdict)
-            if not set(wanted) <= set(rows):
-                raise InputError("expected items that were proposed, found others; see `demur request show`")
+            wanted = self._chosen(connection, number, items, _verdict(reason))
             for item in wanted:
                 where = (PROPOSALS.c.number == number, PROPOSALS.c.item_id == item)
                 connection.execute(sa.update(PROPOSALS).where(*where).values(**told))
         return [one for one in self.proposals(number) if one.item_id in set(wanted)]
 
-    @staticmethod
-    def _all_open(rows: Mapping[str, Any], verdict: Verdict) -> list[str]:
-        """All open ones; to confirm, of these only the certain ones."""
-        keep = verdict is Verdict.REJECTED
-        return [row.item_id for row in rows.values() if row.verdict == Verdict.PROPOSED.value and (keep or row.certain)]
+    def chosen(self, number: int, items: Sequence[str] | None, reason: Reason) -> list[str]:
+        """Return the items that ``decide`` would decide, and refuse what it would refuse."""
+        with self.database.writing() as connection:
+            return self._chosen(connection, number, items, _verdict(reason))
+
+    def _chosen(
+        self, connection: sa.Connection, number: int, items: Sequence[str] | None, verdict: Verdict
+    ) -> list[str]:
+        """Those of some items; or all open ones, and to confirm, of these only the certain ones."""
+        self._refuse_unless_deciding(connection, number)
+        rows = connection.execute(sa.select(PROPOSALS).where(PROPOSALS.c.number == number)).all()
+        if items is None:
+            keep = verdict is Verdict.REJECTED
+            left = [row for row in rows if row.verdict == Verdict.PROPOSED.value]
+            return [row.item_id for row in left if keep or row.certain]
+        wanted = [one for one in items if one]
+        if not set(wanted) <= {row.item_id for row in rows}:
+            raise InputError("expected items that were proposed, found others; see `demur request show`")
+        return wanted
 
     def propose(self, number: int, item_id: str, account_id: str | None, rule: Rule, *, snippet: str = "") -> None:
         """Add an item that staff found by themselves."""
@@ -410,6 +417,10 @@ class RequestBook:
             query = sa.select(REQUESTS.c[column]).where(REQUESTS.c.number == number)
             sealed: bytes | None = connection.scalar(query)
         return None if sealed is None else self._sealing.open(number, column, bytes(sealed))
+
+
+def _verdict(reason: Reason) -> Verdict:
+    return Verdict.CONFIRMED if reason in CONFIRMING else Verdict.REJECTED
 
 
 def _request(row: Any) -> Request:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,9 @@ SEGMENT = 6
 _AROUND = 80
 _PHONE = re.compile(r"\+?\d[\d\s().\-/]{5,}\d")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.\-]*://(www\.)?")
+_LOOSE = r"(?<!\w){}(?!\w)"
+_TIGHT = rf"(?:(?<=www\.)|(?<!\w[-.+'’])){_LOOSE}(?![-.+@]\w)(?!['’](?!s\b)\w)"
+"""Borders in folded text: by themselves, and as no part of a longer name, address or handle (Quorl-Smith, x.y@…)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,27 @@ def link_key(link: str) -> str:
     """
     bare = _SCHEME.sub("", link.strip().casefold())
     return bare.split("#", 1)[0].split("?", 1)[0].rstrip("/")
+
+
+def names_in(link: str) -> tuple[str, list[str]]:
+    """Return the last part of a link's path, and what its parameters say that is long enough to name an item.
+
+    >>> names_in("https://www.instagram.com/p/CxYz12/?igsh=abc#top")
+    ('CxYz12', [])
+    >>> names_in("https://facebook.example/permalink.php?story_fbid=998877&id=100")
+    ('permalink.php', ['998877'])
+    """
+    path, _, query = link.strip().split("#", 1)[0].partition("?")
+    return path.rstrip("/").rsplit("/", 1)[-1], [told for _, told in parse_qsl(query) if len(told) >= SEGMENT]
+
+
+def stands_alone(needle: str, text: str) -> re.Match[str] | None:
+    """Return where a folded text holds a folded needle that is no part of something longer.
+
+    >>> bool(stands_alone("ana rara", "met ana rara's dog.")), bool(stands_alone("ana rara", "met ana rara-smith"))
+    (True, False)
+    """
+    return re.search(_TIGHT.format(re.escape(needle)), text)
 
 
 def digits_of(phone: str) -> str:
@@ -142,18 +167,24 @@ class Matcher:
 
     def _links(self, table: Any, seen: _Texts) -> Iterator[_Row]:
         ids = table["item_id"].combine_chunks()
-        local = pc.replace_substring_regex(ids, "^[^:]*:", "")
+        local, small = pc.replace_substring_regex(ids, "^[^:]*:", ""), pc.utf8_lower(ids)
         for link in self.wanted.links:
-            key = link_key(link)
+            key, asked = link_key(link), link.strip()
+            last, others = names_in(link)
             if not key:
                 continue
-            last = link.strip().rstrip("/").split("?", 1)[0].rsplit("/", 1)[-1]
-            named = pc.or_(pc.equal(local, last), pc.equal(ids, link.strip()))
-            sure = len(last) >= SEGMENT or link.strip() == last
-            for place in _places(pc.or_(named, pc.match_substring(ids, key))) if last else []:
-                yield place, Rule.LINK, 1.0, sure, seen.beginning(place)
-            if "/" in key or "." in key:
-                yield from seen.bordered(fold(key), Rule.LINK_IN_TEXT, certain="/" in key)
+            is_address = "/" in key or "." in key
+            named = pc.is_in(local, pa.array([one for one in (last, *others) if one], pa.string()))
+            inside = pc.match_substring(small, key) if is_address else pc.equal(ids, asked)
+            for place in _places(pc.or_(pc.or_(named, pc.equal(ids, asked)), inside)):
+                whole = ids[place].as_py()
+                if whole == asked or (is_address and link_key(whole) == key and not others):
+                    yield place, Rule.LINK, 1.0, True, seen.beginning(place)
+                elif named[place].as_py():
+                    sure = local[place].as_py() == last and len(last) >= SEGMENT
+                    yield place, Rule.LINK, 1.0, sure, seen.beginning(place)
+            if is_address:
+                yield from seen.bordered(fold(key), Rule.LINK_IN_TEXT, certain="/" in key and not others)
 
     def _handles(self, table: Any, seen: _Texts) -> Iterator[_Row]:
         mentions = table["mentions"].combine_chunks()
@@ -164,7 +195,7 @@ class Matcher:
             if not bare:
                 continue
             for place in sorted(set(rows.filter(pc.equal(named, bare)).to_pylist())):
-                yield place, Rule.HANDLE, 1.0, True, seen.beginning(place)
+                yield place, Rule.HANDLE, 1.0, True, f"@{bare}: {seen.beginning(place)}"
             yield from seen.bordered(f"@{bare}", Rule.HANDLE, certain=True)
 
     def _phones(self, seen: _Texts) -> Iterator[_Row]:
@@ -235,15 +266,16 @@ class _Texts:
     folded: Any
 
     def bordered(self, needle: str, rule: Rule, *, certain: bool) -> Iterator[_Row]:
-        """Yield the rows where a folded needle stands by itself, not inside a longer word."""
+        """Yield the rows where a folded needle stands; inside something longer by hyphen or dot it is never certain."""
         if len(needle) < 2:
             return
-        exact = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)")
+        loose = re.compile(_LOOSE.format(re.escape(needle)))
         for place in _places(pc.match_substring(self.folded, needle)):
             text = self.folded[place].as_py()
-            hit = exact.search(text)
+            alone = stands_alone(needle, text)
+            hit = alone or loose.search(text)
             if hit:
-                yield place, rule, 1.0, certain, _around(text, *hit.span())
+                yield place, rule, 1.0, certain and alone is not None, _around(text, *hit.span())
 
     def beginning(self, place: int) -> str:
         """Return the first words of a text."""

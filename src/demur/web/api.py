@@ -49,9 +49,12 @@ Listed = Annotated[list[TEXT] | None, Field(max_length=100), _or_nothing]
 
 
 class ObjectionIn(BaseModel):
-    """A no. A token alone is enough; with the app key, one of the four names. No reason is asked."""
+    """A no. A token alone is enough; with the app key, one of the four names. No reason is asked.
 
-    model_config = ConfigDict(extra="ignore")
+    With both, the names count where the token is not good. An id that is a number is that number as text.
+    """
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     token: TEXT | None = None
     person_id: TEXT | None = None
@@ -147,14 +150,14 @@ App = Depends(_app_only)
 @api.post("/objections", response_model=ObjectionOut, responses=REFUSED)
 async def object_to(service: Here, told: ObjectionIn, authorization: Key = "") -> ObjectionOut:
     """Object: by the token of a link, or for somebody with the app key. Always accepted, durable before the answer."""
-    if told.token is not None:
-        number = objection.number_of(service, told.token)
-        if number is None:
-            raise refused()
+    claim = told.model_dump(include={"person_id", "account_id", "handle", "contact"})
+    number = None if told.token is None else objection.number_of(service, told.token)
+    if number is not None:
         asked = objection.by_link(service, number, kinds=told.kinds, services=told.services)
+    elif told.token is not None and not any(claim.values()):
+        raise refused()
     else:
         _app_only(service, authorization)
-        claim = told.model_dump(include={"person_id", "account_id", "handle", "contact"})
         if not any(claim.values()):
             raise HTTPException(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "Name somebody: person_id, account_id, handle, contact."

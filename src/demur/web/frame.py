@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
+from urllib.parse import urlencode
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from demur.flows.service import Service
-from demur.i18n import phrase, phrase_languages
+from demur.i18n import LAST, fallbacks, phrase, phrase_languages
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 
@@ -39,21 +40,24 @@ def service_of(request: Request) -> Service:
 
 
 def language_of(request: Request, *preferred: str | None) -> str:
-    """Return a page's language: ``?lang=``, then what is known of the person, then Accept-Language, then English."""
-    asked = request.query_params.get("lang")
-    for one in (asked, *preferred, *_accepted(request.headers.get("accept-language", ""))):
-        found = _supported(one)
-        if found:
-            return found
-    return "en"
+    """Return a page's language: ``?lang=``, then what is known of the person, then Accept-Language, then English.
+
+    Who reads none of ours gets what they understand best, as in letters (``i18n.fallbacks``).
+    """
+    known = [one for one in (request.query_params.get("lang"), *preferred) if one]
+    accepted = _accepted(request.headers.get("accept-language", ""))
+    tried = [*map(_understood, known), [_short(tag) for tag in accepted], *map(_understood, accepted)]
+    return next((tag for some in tried for tag in some if tag in phrase_languages()), LAST)
 
 
-def _supported(tag: str | None) -> str | None:
-    if not tag:
-        return None
-    short = tag.replace("_", "-").split("-", maxsplit=1)[0].lower()
-    short = {"no": "nb"}.get(short, short)
-    return short if short in phrase_languages() else None
+def _short(tag: str) -> str:
+    return tag.replace("_", "-").split("-", maxsplit=1)[0].lower()
+
+
+def _understood(tag: str) -> list[str]:
+    """Return a language and what its readers understand best; English is for those who say so, and for the end."""
+    short = _short(tag)
+    return [one for one in fallbacks(short) if one != LAST or short == LAST]
 
 
 def _accepted(header: str) -> list[str]:
@@ -85,7 +89,8 @@ def page(
         language: of the page; ``None`` = negotiated.
         status: HTTP status.
         headers: more headers.
-        facts: names for the template, beside ``_`` (phrase), ``date``, ``instant``, ``site``, ``lang``, ``dir``.
+        facts: names for the template, beside ``_`` (phrase), ``date``, ``instant``, ``site``, ``lang``, ``dir``, and
+            ``to``, a link that keeps the language that was asked for.
     """
     tongue = language or language_of(request)
     text = (
@@ -100,11 +105,17 @@ def page(
             date=partial(format_date, format="long", locale=locale(tongue)),
             instant=partial(format_datetime, format="long", locale=locale(tongue)),
             path=request.url.path,
+            to=partial(_to, {"lang": tongue} if request.query_params.get("lang") else {}),
             **facts,
         )
     )
     more = {"content-language": tongue, "cache-control": "no-store", "vary": "Accept-Language", **(headers or {})}
     return HTMLResponse(text, status, more)
+
+
+def _to(kept: Mapping[str, str], path: str, **query: str | int) -> str:
+    told = {**query, **kept}
+    return f"{path}?{urlencode(told)}" if told else path
 
 
 @cache

@@ -21,6 +21,7 @@ from demur.errors import DemurError, RefusedError
 from demur.flows import mine, mine_acts
 from demur.flows.service import Service
 from demur.terms.site import OidcProvider
+from demur.web.console.desk import COOKIE
 from demur.web.console.login import begin_session
 from demur.web.frame import page, service_of
 from demur.web.guard import cookie_of, drop_cookie, set_cookie
@@ -120,6 +121,7 @@ def _welcome_staff(request: Request, service: Service, side: _Side, claims: dict
     staff = staff_from_claims(service.access.staff, claims)
     if staff is None:
         return _no(request, service, side, "me.login_no_account")
+    service.access.sessions.close(cookie_of(request, COOKIE))
     answer = RedirectResponse(after, HTTPStatus.SEE_OTHER)
     begin_session(answer, service, staff)
     drop_cookie(answer, service.site, "begun-staff")

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from demur.access import Session
 from demur.flows import mine, mine_acts, mine_papers
 from demur.flows.objected import receipt_of, says_erases_itself
+from demur.flows.readable import readable
 from demur.i18n import phrase, phrases, sentence
 from demur.store.links import LinkPurpose
 from demur.web.frame import language_of, page, service_of
@@ -116,19 +117,19 @@ def _page(request: Request, viewer: Viewer) -> Response:
     return page(
         request, "me.html", language=viewer.language, viewer=viewer, standing=standing,
         why=sentence(standing.reason, viewer.language) if standing.reason else None,
-        inventory=mine.inventory_of(service, viewer.person),
-        certificates=mine_papers.certificates_of(service, viewer.person), Verdict=mine.Verdict,
+        inventory=readable(lambda: mine.inventory_of(service, viewer.person)),
+        certificates=readable(lambda: mine_papers.certificates_of(service, viewer.person)), Verdict=mine.Verdict,
         by_itself=says_erases_itself(service.parts),
     )  # fmt: skip
 
 
 def _items(request: Request, viewer: Viewer) -> Response:
-    inventory = mine.inventory_of(service_of(request), viewer.person)
+    inventory = readable(lambda: mine.inventory_of(service_of(request), viewer.person))
     asked = request.query_params.get("show", "")
     verdict = mine.Verdict(asked) if asked in {one.value for one in mine.Verdict} else None
     told = request.query_params.get("page", "1")
     number = int(told) if told.isdecimal() and len(told) < 8 else 1
-    lines, pages = inventory.page(number, verdict)
+    lines, pages = inventory.page(number, verdict) if inventory else ([], 1)
     return page(
         request, "me_items.html", language=viewer.language, viewer=viewer, inventory=inventory, lines=lines,
         pages=pages, number=min(max(number, 1), pages), verdict=verdict, Verdict=mine.Verdict,

@@ -26,7 +26,8 @@ from demur.web.guard import link_number, no_such_link
 FIELDS = ("contact", "links", "names", "handles", "phones", "emails", "text", "for", "country", "prompts", "output",
           "model", "note")  # fmt: skip
 PICTURE_BYTES = 10 * 2**20
-_PART_BYTES = 256 * 1024
+_PART_BYTES = 24 * 2**20
+"""As much as a whole form may have (guard.py): what is too long is cut when it is read."""
 
 
 def routes() -> list[BaseRoute]:

@@ -163,7 +163,7 @@ def draft(desk: Desk) -> Response:
         effective, days = parse(desk.told("effective_at")), desk.told("notice_days")
     except ValueError as error:
         raise InputError("expected a date such as 2026-06-01 as the effective date, found another text") from error
-    if days and not days.isdigit():
+    if days and not days.isdecimal():
         raise InputError("expected a number of days, found another text; leave it empty for what the policy asks")
     plan = flow.Plan(
         desk.told("campaign_id"), effective, policy=desk.told("policy") or "demur-strict",

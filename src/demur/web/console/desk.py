@@ -80,7 +80,7 @@ class Desk:
     def first(self) -> int:
         """Return the first row of the page that was asked for."""
         told = self.asked("from")
-        return int(told) if told.isdigit() and len(told) < 10 else 0
+        return int(told) if told.isdecimal() and len(told) < 10 else 0
 
     def show(self, template: str, *, title: str, status: int = 200, **facts: Any) -> Response:
         """Answer with a page of the console."""

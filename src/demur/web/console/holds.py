@@ -10,7 +10,7 @@ from demur.access import Action, Proposal
 from demur.clock import parse
 from demur.errors import InputError
 from demur.flows import office
-from demur.flows.hold import place_hold
+from demur.flows.hold import country_codes, place_hold
 from demur.flows.hold_proof import drill
 from demur.terms.content import Kind
 from demur.terms.holds import Nature, PlacedHold, Stage
@@ -64,7 +64,7 @@ def slice_of(one: PlacedHold) -> str:
     parts = [
         ", ".join(sorted(one.countries)), ", ".join(sorted(one.services)), ", ".join(sorted(one.kinds)),
         f"made from {one.created_from:%Y-%m-%d}" if one.created_from else "",
-        f"made until {one.created_until:%Y-%m-%d}" if one.created_until else "",
+        f"made before {one.created_until:%Y-%m-%d}" if one.created_until else "",
         f"purpose {one.purpose}" if one.purpose else "", f"campaign {one.campaign_id}" if one.campaign_id else "",
         f"artefact {one.artefact}" if one.artefact else "",
     ]  # fmt: skip
@@ -117,9 +117,12 @@ def _told(desk: Desk) -> tuple[str, dict[str, Any]]:
         InputError: something does not fit; all faults are listed.
     """
     lists = {name: _words(desk.told(name)) for name in ("services", "kinds", "stages")}
-    lists["countries"] = [one.upper() for one in _words(desk.told("countries"))]
     texts = {name: desk.told(name) for name in _TEXTS}
     faults = [f"{name}: expected a text, found none" for name in ("authority", "instrument") if not texts[name]]
+    try:
+        lists["countries"] = country_codes([one.upper() for one in _words(desk.told("countries"))])
+    except InputError as error:
+        faults += [f"countries: {one} is none; expected codes such as DE, or sets such as EU27" for one in error.faults]
     hold_id = desk.told("hold_id")
     if not hold_id or not all(sign.isalnum() or sign in "-_." for sign in hold_id):
         faults.append("name: expected letters, digits, hyphens and dots")

@@ -25,8 +25,8 @@ _CERTIFICATES = (Column("erasure_id", "Erasure", "link"), Column("at", "Issued",
 def ledger(desk: Desk) -> Response:
     """Show checkpoint, entries, certificates."""
     told = desk.asked("before")
-    before = int(told) if told.isdigit() and len(told) < 16 else None
-    found = office.ledger_page(desk.service.parts, last=PAGE_ROWS, before=before)
+    before = int(told) if told.isdecimal() and len(told) < 16 else None
+    found = office.ledger_page(desk.service.parts, last=None if desk.asked("as") else PAGE_ROWS, before=before)
     rows = [
         {
             **one,

@@ -28,13 +28,13 @@ def models(desk: Desk) -> Response:
     rows = []
     for one in office.models(desk.service.parts, scope=desk.scope):
         out = bool(one.waiting) and one.status != "destroyed"
-        verdict = "destroyed" if one.status == "destroyed" else "falls out" if out else "fits"
+        verdict = one.status if one.status in {"destroyed", office.UNREADABLE} else "falls out" if out else "fits"
         rows.append({
             "model_id": one.model_id, "status": f"{one.status}{', in use' if one.current else ''}",
             "policy": one.policy, "as_of": one.as_of, "known_at": one.known_at, "records": one.records,
             "waiting": one.waiting, "corpus_id": one.corpus_id, "digest": one.digest[:16],
             "verdict": "–" if desk.scope is not None else verdict,
-            "tone_verdict": {"falls out": "bad", "fits": "ok"}.get(verdict, ""),
+            "tone_verdict": {"falls out": "bad", office.UNREADABLE: "bad", "fits": "ok"}.get(verdict, ""),
             "tone_status": "ok" if one.current else "",
         })  # fmt: skip
     empty = "No model is here yet. The command “demur train” makes one from the current corpus."

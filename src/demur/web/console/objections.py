@@ -23,13 +23,22 @@ _QUEUE = (
 )
 
 
+_NAMES = ("account_id", "handle", "contact")
+"""Members of a claim that people go by; the number of a notice is nobody's name."""
+
+
 def figures(desk: Desk) -> Response:
     """Show how many objected."""
     facts = office.objections(desk.service, desk.scope, desk.at)
     if desk.asked("as"):
         return desk.list_(_as_table(facts), "objections.html", title="Objections")
-    waiting = len(desk.service.parts.registry.unmatched()) if desk.may(Action.OBJECTIONS_QUEUE) else 0
+    waiting = len(_waiting(desk)) if desk.may(Action.OBJECTIONS_QUEUE) else 0
     return desk.show("objections.html", title="Objections", facts=facts, waiting=waiting)
+
+
+def _waiting(desk: Desk, reference: str | None = None) -> list[dict[str, Any]]:
+    """Return the queue, or one of it; nobody knows where these live, so whoever sees some countries sees none."""
+    return [] if desk.scope is not None else desk.service.parts.registry.unmatched(reference)
 
 
 def _as_table(facts: office.Objections) -> Table:
@@ -43,7 +52,8 @@ def _as_table(facts: office.Objections) -> Table:
 
 
 def queue(desk: Desk) -> Response:
-    """Show the objections that cover nobody yet."""
+    """Show the objections that cover nobody yet, with what was said of whose they are."""
+    desk.note("objections.look", None)
     rows = [
         {
             **row,
@@ -51,7 +61,7 @@ def queue(desk: Desk) -> Response:
             "href": f"/console/objections/queue/{row['objection_id']}",
             "tone_door": "",
         }
-        for row in desk.service.parts.registry.unmatched()
+        for row in _waiting(desk)
     ]
     empty = "Every objection is matched to a person. Nothing to do."
     return desk.list_(Table("unmatched objections", _QUEUE, rows, empty), "queue.html", title="Unmatched objections")
@@ -68,13 +78,13 @@ def _claim(row: dict[str, Any]) -> str:
 def one(desk: Desk) -> Response:
     """Show one objection of the queue, and people whom it may be of."""
     reference = desk.named("reference")
-    row = next((row for row in desk.service.parts.registry.unmatched() if row["objection_id"] == reference), None)
+    row = next(iter(_waiting(desk, reference)), None)
     if row is None:
         return desk.missing()
     desk.note("objection.look", reference)
     text = desk.told("text")
-    told = orjson.loads(row["claim"]) if row.get("claim") else {"person": row["person_id"]}
-    words = [text] if text else [str(value) for value in told.values()]
+    told = orjson.loads(row["claim"]) if row.get("claim") else {"account_id": row["person_id"]}
+    words = [text] if text else [str(told[name]) for name in _NAMES if name in told]
     found = sorted({person for word in words for person in office.find_people(desk.service, word, desk.scope, desk.at)})
     if text:
         desk.note("people.search", None)
@@ -86,9 +96,11 @@ def match(desk: Desk) -> Response:
     reference, person = desk.named("reference"), desk.told("person")
     if not office.sees(desk.service, person, desk.scope, desk.at):
         raise InputError("expected the id of a person who is known, found another text; search for them first")
-    objected.match(desk.service, reference, person)
+    if desk.scope is not None:
+        return desk.missing()
+    kept = objected.match(desk.service, reference, person)
     desk.note("objection.match", reference)
-    return desk.back("/console/objections/queue", "matched")
+    return desk.back("/console/objections/queue", "taken_back" if kept.taken_back else "matched")
 
 
 def entry(desk: Desk) -> Response:
@@ -108,7 +120,7 @@ def enter(desk: Desk) -> Response:
     who = {"person_id": person} if person else {"contact" if "@" in claim else "handle": claim}
     kept = object_now(by_claim(desk.service, who, door="staff", said_at=said_at(desk.told("said_on")))).kept
     desk.note("objection.enter", kept.objection_id)
-    where = "entered" if kept.person_id else "queued"
+    where = "taken_back" if kept.taken_back else "entered" if kept.person_id else "queued"
     return desk.back("/console/objections", where)
 
 

@@ -44,6 +44,9 @@ def _todos(desk: Desk, facts: office.Overview) -> list[Todo]:
     if facts.failed_letters:
         text = f"{facts.failed_letters} letters could not be sent; check the relay in site.toml"
         found.append(Todo(text, "/console/campaigns", "Campaigns", "bad"))
+    if facts.pending is None and desk.may(Action.MODELS_VIEW):
+        text = "A corpus, a model or a policy cannot be read, so nobody knows what waits; see demur corpus verify"
+        found.append(Todo(text, "/console/models", "Models", "bad"))
     if facts.pending and desk.may(Action.MODELS_VIEW):
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(facts.pending.items()))
         found.append(Todo(f"Waiting to be taken out of corpus and model: {kinds}", "/console/models", "Models"))

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from demur.access import Action
-from demur.errors import RefusedError
 from demur.flows import mine, mine_papers, office
+from demur.flows.readable import readable
 from demur.i18n import sentence
 from demur.web.console.desk import PAGE_ROWS, Desk, Screen
 from demur.web.console.table import Column, Table
@@ -51,7 +51,7 @@ def person(desk: Desk) -> Response:
         return Response(office.as_json(mine_papers.everything(service, who)), 200, headers, "application/json")
     facts = office.known(service, who, desk.at)
     standing = mine.standing_of(service, who)
-    inventory = _inventory(desk, who)
+    inventory = readable(lambda: mine.inventory_of(service, who))
     items = Table("items", _ITEMS, _lines(inventory), "Nothing of this person is in the tables.")
     events = Table("events", _EVENTS, _events(facts["events"]))
     return desk.show(
@@ -59,13 +59,6 @@ def person(desk: Desk) -> Response:
         why=sentence(standing.reason) if standing.reason else None, deeds=_looks(desk, who),
         items=items.part(desk.first(), PAGE_ROWS), events=events.part(0, 200),
     )  # fmt: skip
-
-
-def _inventory(desk: Desk, who: str) -> mine.Inventory | None:
-    try:
-        return mine.inventory_of(desk.service, who)
-    except RefusedError:
-        return None
 
 
 def _lines(found: mine.Inventory | None) -> list[dict[str, Any]]:

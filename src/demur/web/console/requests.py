@@ -10,9 +10,9 @@ from demur.access import Action
 from demur.errors import InputError
 from demur.flows import office
 from demur.flows import request as flow
-from demur.requests import Alarm, Delay, Reason
+from demur.requests import Alarm, Delay, Reason, Request, Verdict
 from demur.requests.words import CONFIRMING
-from demur.web.console.desk import PAGE_ROWS, Desk, Screen
+from demur.web.console.desk import PAGE_ROWS, Desk, Handler, Screen
 from demur.web.console.table import Column, Table
 from demur.web.console.words import ago
 
@@ -43,14 +43,31 @@ DELAYS = {Delay.COMPLEX: "the request is complex", Delay.MANY_REQUESTS: "there a
 
 def clocks(desk: Desk) -> tuple[int, int, int]:
     """Return how many requests are overdue, how many will be soon, and how many more wait for an answer."""
-    alarms = [one.alarm for one in flow.queue(desk.service)]
+    alarms = [one.alarm for one in _seen(desk)]
     return alarms.count(Alarm.OVERDUE), alarms.count(Alarm.SOON), alarms.count(Alarm.CALM)
+
+
+def _seen(desk: Desk, *, answered: bool = False) -> list[flow.Queued]:
+    return [one for one in flow.whole_queue(desk.service, answered=answered) if _in_scope(desk, one.request)]
+
+
+def _in_scope(desk: Desk, one: Request) -> bool:
+    """Say whether somebody sees a request: with some countries, only those that are known to come from there."""
+    return desk.scope is None or one.country in desk.scope
+
+
+def _in_scope_only(handle: Handler) -> Handler:
+    def handler(desk: Desk) -> Response:
+        found = desk.service.requests.known(int(desk.named("number")))
+        return handle(desk) if _in_scope(desk, found) else desk.missing()
+
+    return handler
 
 
 def requests(desk: Desk) -> Response:
     """Show the queue by clock, or what is answered."""
     answered = desk.asked("show") == "answered"
-    rows = [_row(one, desk) for one in flow.queue(desk.service, answered=answered)]
+    rows = [_row(one, desk) for one in _seen(desk, answered=answered)]
     empty = "Nothing is answered yet." if answered else "Nobody waits for an answer."
     query = {"show": "answered" if answered else "open"}
     table = Table("requests", _COLUMNS, rows, empty, query=query)
@@ -97,8 +114,10 @@ def decide(desk: Desk) -> Response:
     items = [name.removeprefix("item:") for name in desk.form if name.startswith("item:")]
     if not items and desk.told("which") != "certain":
         raise InputError("expected at least one item, found none; tick what you decide about")
-    chosen = None if desk.told("which") == "certain" else items
-    flow.decide(desk.service, number, chosen, Reason(told), by=office.signature(desk.staff))
+    if desk.told("which") == "certain":  # whatever the reason: nobody has looked at the others
+        left = desk.service.requests.proposals(number)
+        items = [one.item_id for one in left if one.certain and one.verdict is Verdict.PROPOSED]
+    flow.decide(desk.service, number, items, Reason(told), by=office.signature(desk.staff))
     desk.note("request.decide", f"R-{number}")
     return desk.back(f"/console/requests/{number}", "decided")
 
@@ -131,9 +150,9 @@ def rerun(desk: Desk) -> Response:
 
 SCREENS = [
     Screen("/console/requests", Action.REQUESTS_VIEW, requests),
-    Screen("/console/requests/{number:int}", Action.REQUESTS_VIEW, one_request),
-    Screen("/console/requests/{number:int}/decide", Action.REQUESTS_DECIDE, decide, "POST"),
-    Screen("/console/requests/{number:int}/extend", Action.REQUESTS_DECIDE, extend, "POST"),
-    Screen("/console/requests/{number:int}/answer", Action.REQUESTS_DECIDE, answer, "POST"),
-    Screen("/console/requests/{number:int}/rerun", Action.REQUESTS_DECIDE, rerun, "POST"),
+    Screen("/console/requests/{number:int}", Action.REQUESTS_VIEW, _in_scope_only(one_request)),
+    *(
+        Screen(f"/console/requests/{{number:int}}/{name}", Action.REQUESTS_DECIDE, _in_scope_only(handle), "POST")
+        for name, handle in (("decide", decide), ("extend", extend), ("answer", answer), ("rerun", rerun))
+    ),
 ]

@@ -47,16 +47,33 @@ def staff(desk: Desk) -> Response:
 
 def add(desk: Desk) -> Response:
     """Make an account."""
-    role = desk.told("role")
-    if not is_staff_role(role):
-        raise InputError("expected a role, found another word; choose one of the list")
-    countries = [one.upper() for one in desk.told("countries").replace(",", " ").split()]
+    role, countries = _role(desk)
     made = desk.service.access.staff.add(
-        desk.told("email"), name=desk.told("name"), role=Role(role), countries=countries, at=desk.at,
+        desk.told("email"), name=desk.told("name"), role=role, countries=countries, at=desk.at,
         by=desk.staff.staff_id, password=desk.form.get("password") or None,
     )  # fmt: skip
     desk.note("staff.add", made.staff_id)
     return desk.back("/console/staff", "added")
+
+
+def _role(desk: Desk) -> tuple[Role, list[str]]:
+    """Return role and countries of the form."""
+    role = desk.told("role")
+    if not is_staff_role(role):
+        raise InputError("expected a role, found another word; choose one of the list")
+    return Role(role), [one.upper() for one in desk.told("countries").replace(",", " ").split()]
+
+
+def change_role(desk: Desk) -> Response:
+    """Let somebody work as something else, and end their sessions."""
+    whose = desk.told("staff_id")
+    if whose == desk.staff.staff_id:
+        raise RefusedError("you cannot change your own role; ask another operator")
+    role, countries = _role(desk)
+    desk.service.access.staff.change_role(whose, role=role, countries=countries)
+    desk.service.access.sessions.close_all(whose, Subject.STAFF)
+    desk.note(f"staff.role.{role.value}", whose)
+    return desk.back("/console/staff", "changed")
 
 
 def disable(desk: Desk) -> Response:
@@ -90,16 +107,16 @@ def change_password(desk: Desk) -> Response:
 def trail(desk: Desk) -> Response:
     """Show who did what."""
     told = desk.asked("before")
-    before = int(told) if told.isdigit() and len(told) < 16 else None
+    before = int(told) if told.isdecimal() and len(told) < 16 else None
     names = {one.staff_id: one.name for one in desk.service.access.staff.everybody()}
-    limit = 10_000 if desk.asked("as") else PAGE_ROWS
+    limit = None if desk.asked("as") else PAGE_ROWS
     deeds = desk.service.access.audit.read(limit=limit, before=before)
     rows = [
         {"number": one.number, "at": one.at, "who": names.get(one.subject, one.subject), "action": one.action,
          "object_id": one.object_id}
         for one in deeds
     ]  # fmt: skip
-    last = rows[-1]["number"] if len(rows) == PAGE_ROWS else None
+    last = rows[-1]["number"] if len(rows) == limit else None
     table = Table("audit trail", _TRAIL, rows, "Nobody has done anything yet.")
     return desk.list_(table, "audit.html", title="Audit trail", last=last)
 
@@ -107,6 +124,7 @@ def trail(desk: Desk) -> Response:
 SCREENS = [
     Screen("/console/staff", Action.STAFF_VIEW, staff),
     Screen("/console/staff/add", Action.STAFF_MANAGE, add, "POST"),
+    Screen("/console/staff/role", Action.STAFF_MANAGE, change_role, "POST"),
     Screen("/console/staff/disable", Action.STAFF_MANAGE, disable, "POST"),
     Screen("/console/account", Action.OVERVIEW, own),
     Screen("/console/account", Action.OVERVIEW, change_password, "POST"),

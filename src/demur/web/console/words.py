@@ -29,6 +29,7 @@ DONE: dict[str, str] = {
     "matched": "The objection counts for that person from when it was said.",
     "entered": "The objection is recorded. It counts already, and a confirmation goes to the address on file.",
     "queued": "The objection is recorded. Nobody could be matched yet, so it waits in the queue.",
+    "taken_back": "The objection is recorded, but it is not in force: the person has taken everything back since.",
     "placed": "The hold is in force.",
     "proposed": "The lift is proposed. Somebody else must confirm it in their own session.",
     "lifted": "The hold is lifted.",
@@ -38,6 +39,7 @@ DONE: dict[str, str] = {
     "answered": "The answer is on its way.",
     "rerun": "The model was asked again; what it said is kept as evidence.",
     "added": "The account is made.",
+    "changed": "The role is changed and the account's sessions are ended.",
     "disabled": "The account is closed and its sessions are ended.",
 }
 """``?done=`` → sentence; nothing that comes from outside is shown."""

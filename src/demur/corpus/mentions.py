@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import Before
-from demur.corpus.redact_names import NameFinder, Names, name_finder
+from demur.corpus.redact_names import LETTERS, NameFinder, Names, folded, name_finder
 from demur.lineage import Suppressed
 from demur.store import KeyRing, digest_json
 
@@ -31,7 +31,7 @@ _BESIDE = 3
 _AT_ONCE, _MOST = 400, 2_400
 """So many different ones are looked for by one expression, and by several: what RE2 cannot hold in its 8 MiB (400 whole
 names, or a thousand of these) takes it twenty times as long."""
-_BLANKS, _WIDE_BLANKS = r"\s+", r"(?:\s|[^\x00-\x7f])+"
+_BLANKS, _WIDE_BLANKS = r"[\s._\-']*", r"(?:[\s._\-']|[^\x00-\x7f])*"
 _ROWS = 100_000
 """Records that are searched at once: an expression of many names takes long to prepare."""
 _WORD = re.compile(r"\w+")
@@ -111,9 +111,10 @@ def _cut_by(texts: Any, fresh: list[str], *, over: bool, other: bool) -> Any:
     found = np.zeros(len(texts), bool)
     finder = name_finder(fresh)
     words = {word for name in finder.spelled for word in _WORD.findall(name)} if finder else set()
+    words |= {f"{word}s" for word in words}
     rows = np.flatnonzero(hits.to_numpy(zero_copy_only=False))
     for row in rows[_holding(texts.take(pa.array(rows)), sorted(words))].tolist() if words else ():
-        found[row] = not words.isdisjoint(_WORD.findall(texts[row].as_py().casefold()))
+        found[row] = not words.isdisjoint(_WORD.findall(folded(texts[row].as_py())))
     return pa.array(found)
 
 
@@ -148,10 +149,16 @@ def _matching(texts: Any, expressions: list[tuple[str, str]]) -> Any:
     found = np.zeros(len(texts), bool)
     for way, rows in enumerate((ascii_only, pc.invert(ascii_only))):
         some, places = texts.filter(rows), np.flatnonzero(rows.to_numpy(zero_copy_only=False))
+        some = _without_accents(some) if way else some
         for expression in expressions:
             hits = pc.fill_null(pc.match_substring_regex(some, expression[way]), fill_value=False)
             found[places] |= hits.to_numpy(zero_copy_only=False)
     return np.flatnonzero(found)
+
+
+def _without_accents(texts: Any) -> Any:
+    """Return texts without the accents of their letters, as names are compared."""
+    return pc.replace_substring_regex(pc.utf8_normalize(texts, form="NFKD"), r"\p{M}+", "")
 
 
 @lru_cache(maxsize=4)
@@ -193,13 +200,19 @@ def _plain(name: str) -> bool:
 
 
 def _quoted(word: str) -> str:
-    return "".join(sign if sign.isalnum() or sign > "\x7f" else f"\\{sign}" for sign in word)
+    """Return an expression for a folded word: an apostrophe has many signs, and in one word a name has none."""
+    return "".join(sign if sign.isalnum() or sign > "\x7f" else _SIGNS.get(sign, f"\\{sign}?") for sign in word)
+
+
+_SIGNS = {"'": "['\u2019\u2018\u02bc`\u00b4\u2032\uff07]?"}
 
 
 @cache
 def _swelling() -> str:
-    """Return the class of signs that case-folding makes longer, as ß: texts with one are always looked at."""
-    return f"[{''.join(sign for sign in map(chr, range(0x80, 0x10000)) if len(sign.casefold()) > 1)}]"
+    """Return the class of signs that names are compared without, as ß: texts with one are always looked at."""
+    signs = {sign for sign in map(chr, range(0x80, 0x10000)) if len(sign.casefold()) > 1}
+    signs |= {sign for letter in LETTERS for sign in (letter, letter.upper()) if sign > "\x7f"}
+    return f"[{''.join(sorted(signs))}]"
 
 
 def _records(corpus: Path) -> Iterator[tuple[Any, Callable[[Any], list[Any]]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +20,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from demur.corpus import redact_numbers, redact_patterns, redact_places
+from demur.corpus import redact_mail, redact_numbers, redact_patterns, redact_places
 from demur.corpus.redact_gates import ALL_OPEN, GATES, gate_bits
 from demur.corpus.redact_names import NameFinder, Names, name_finder
-from demur.corpus.redact_normal import normalise, normalise_batch, view, view_batch
+from demur.corpus.redact_normal import may_have_borders, normalise, normalise_batch, view, view_batch, with_borders
 from demur.corpus.redact_patterns import MASK, Span
 from demur.corpus.redact_plugins import Recogniser, read_plugins
 from demur.corpus.redact_spans import masked, onto, replaced, to_arrow, united
 
-REDACTION = "demur-redaction-2"
+REDACTION = "demur-redaction-3"
 """Name of the frozen rule set; another behaviour gets another name."""
 
 TYPES = ("ADDRESS", "CARD", "EMAIL", "HANDLE", "IBAN", "ID", "IP", "MAC", "NAME", "PHONE", "PLATE", "URL", "URL_ID")
@@ -35,9 +36,10 @@ TYPES = ("ADDRESS", "CARD", "EMAIL", "HANDLE", "IBAN", "ID", "IP", "MAC", "NAME"
 
 _STEPS: dict[str, Callable[[str], Iterator[Span]]] = {
     "urls": redact_patterns.urls,
-    "emails": redact_patterns.emails,
-    "worded_emails": redact_patterns.worded_emails,
+    "emails": redact_mail.emails,
+    "worded_emails": redact_mail.worded_emails,
     "handles": redact_patterns.handles,
+    "accounts": redact_patterns.accounts,
     "ibans": redact_numbers.ibans,
     "networks": redact_patterns.networks,
     "wallets": redact_patterns.wallets,
@@ -52,7 +54,10 @@ _STEPS: dict[str, Callable[[str], Iterator[Span]]] = {
 
 assert tuple(_STEPS) == tuple(GATES)
 
-_WITHOUT_DIGITS = frozenset({"urls", "emails", "worded_emails", "handles", "lettered_ids"})
+_IN_WORDS = frozenset({"urls", "emails", "worded_emails", "handles", "accounts"})
+"""What may hold signs of every script and underscores; around everything else they are borders."""
+
+_WITHOUT_DIGITS = frozenset({*_IN_WORDS, "lettered_ids"})
 """What may be found where no digit stands."""
 
 _DIGIT = re.compile("[0-9]")
@@ -164,21 +169,24 @@ def _pass(texts: Any, finder: NameFinder | None) -> dict[int, list[Span]]:
     rows = np.flatnonzero((bits != 0) | named)
     places = pa.array(rows)
     found: dict[int, list[Span]] = {}
-    read = zip(rows.tolist(), texts.take(places).to_pylist(), views.take(places).to_pylist(), strict=True)
-    for row, text, seen in read:
-        spans = _find(text, seen, int(bits[row]), finder if named[row] else None)
+    views = views.take(places)
+    columns = (texts.take(places), views, may_have_borders(views))
+    for row, text, seen, borders in zip(rows.tolist(), *(column.to_pylist() for column in columns), strict=True):
+        spans = _find(text, seen, int(bits[row]), finder if named[row] else None, borders=borders)
         if spans:
             found[row] = spans
     return found
 
 
-def _find(text: str, seen: str, bits: int, finder: NameFinder | None) -> list[Span]:
+def _find(text: str, seen: str, bits: int, finder: NameFinder | None, *, borders: bool = True) -> list[Span]:
     """Return what the open steps find in one text; each step sees what those before it left."""
     found: list[Span] = []
-    digits, known = True, 0
-    for step, digital in _open_steps(bits):
+    digits, known, bordered = True, 0, not borders
+    for step, digital, within_words in _open_steps(bits):
         if digital and not digits:
             continue
+        if not (within_words or bordered):
+            seen, bordered = with_borders(seen), True
         seen = _step(step(seen), text, seen, found)
         if len(found) > known:
             digits, known = _DIGIT.search(seen) is not None, len(found)
@@ -188,22 +196,32 @@ def _find(text: str, seen: str, bits: int, finder: NameFinder | None) -> list[Sp
 
 
 @lru_cache(maxsize=4_096)
-def _open_steps(bits: int) -> tuple[tuple[Callable[[str], Iterator[Span]], bool], ...]:
-    """Return the open steps, each with whether it looks at nothing without a digit."""
+def _open_steps(bits: int) -> tuple[tuple[Callable[[str], Iterator[Span]], bool, bool], ...]:
+    """Return the open steps, each with whether it wants a digit, and whether it reads words of every script."""
     steps = enumerate(_STEPS.items())
-    return tuple((step, name not in _WITHOUT_DIGITS) for place, (name, step) in steps if bits >> place & 1)
+    return tuple(
+        (step, name not in _WITHOUT_DIGITS, name in _IN_WORDS) for place, (name, step) in steps if bits >> place & 1
+    )
 
 
 def _step(spans: Iterable[Span], text: str, seen: str, found: list[Span]) -> str:
     """Take over what one step finds, with the marks that hang on it, and return the view without it."""
+    fresh: list[Span] = []
     for start, end, kind in spans:
-        if MASK in seen[start:end]:
-            continue
         while end < len(text) and text[end] > "\u02ff" and unicodedata.combining(text[end]):
             end += 1  # noqa: PLW2901 (an accent on the last sign goes with it)
-        seen = f"{seen[:start]}{MASK * (end - start)}{seen[end:]}"
-        found.append((start, end, kind))
-    return seen
+        place = bisect(fresh, (start, end, kind)) if fresh else 0
+        apart = (not place or fresh[place - 1][1] <= start) and (place == len(fresh) or end <= fresh[place][0])
+        if apart and MASK not in seen[start:end]:
+            fresh.insert(place, (start, end, kind))
+    if not fresh:
+        return seen
+    found += fresh
+    parts, done = [], 0
+    for start, end, _ in fresh:
+        parts += [seen[done:start], MASK * (end - start)]
+        done = end
+    return "".join([*parts, seen[done:]])
 
 
 def _one_array(texts: Any) -> Any:

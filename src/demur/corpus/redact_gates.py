@@ -17,31 +17,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demur.corpus import redact_places
-
-_AT = "at|ät|a|arroba|chez|et|bei|kukac|zavináč|malpa|małpa|зав|παπάκι|@"
-_DOT = "dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont"
+from demur.corpus.redact_mail import GATE as WORDED_MAIL
+from demur.corpus.redact_patterns import NETWORKS, PERSONAL
 
 _LETTER = r"[A-Za-z\x{c0}-\x{fffff}]"
 
 _FREE = {
-    "urls": r"://|(?i:www[.])|[A-Za-z0-9\-][.][A-Za-z]{2,10}(?::[0-9]+)?[/?#]|"
-    r"(?i:[.](?:bsky[.]social|tumblr[.]|blogspot[.]|wordpress[.]|github[.]io|substack[.]|livejournal[.]|deviantart[.]|eth))",
+    "urls": r"://|(?i:www[.])|[^ -,.-/:-@\[-`{-\x7f][.](?:[A-Za-z]{2,10}|рф|бг|ею|ελ|укр|срб)(?::[0-9]+)?[/?#]|"
+    rf"(?i:[.](?:{PERSONAL}))",
     "emails": "@",
-    "worded_emails": rf"(?i:[(\[{{<_*]-?(?:{_AT})-?[)\]}}>_*]| (?:{_AT}) [^ ]+ (?:{_DOT}) )",
+    "worded_emails": WORDED_MAIL,
     "handles": r"@|u/[A-Za-z0-9_\-]{3}|did:|n(?:pub|profile|sec)1|#[0-9]{4}",
+    "accounts": rf"(?i:(?:^|[^a-z0-9])(?:{NETWORKS})[a-z \-]{{0,12}}[ :=>]{{1,3}}(?:live:)?[a-z]+(?:[0-9_]|[.][a-z]))",
 }
 _DIGITAL = {
-    "ibans": r"(?i:[a-z]{2}[ \-]?[0-9]{2}(?:[ .\-]?[a-z0-9]){11})",
-    "networks": r"[0-9][.][0-9]{1,3}[.][0-9]|[0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-]|:[0-9A-Fa-f]{0,4}:",
-    "wallets": r"0x[0-9a-fA-F]{8}|bc1[a-z0-9]{8}|[0-9A-Za-z]{26}|-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-",
-    "mixed_ids": r"[0-9]{5}[A-Z]|[0-9]{6}[-+A-FU-Y][0-9]{3}|[0-9]{2}[.][0-9]{3}[.][0-9]{3}[ \-]?[A-Z]|[0-9]{8}[ \-][A-Z]|"
-    r"[0-9]{8} ?[0-9] ?[A-Z0-9]{2}[0-9]|/[0-9A-Z]{4}-?[0-9]{2}|[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3}",
-    "lettered_ids": r"[A-Za-z]{6}[0-9LMNP-V]{2}[A-Za-z][0-9LMNP-V]{2}[A-Za-z]|[A-Z]{3} [A-Z]{3} [0-9]{2}|[XYZ][ \-]?[0-9]{7}|[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|"
+    "ibans": r"(?i:[a-z]{2}[ \-]?[0-9] ?[0-9](?:(?:[ .\-/_\n]| - )?[a-z0-9]){8})",
+    "networks": r"[0-9][.][0-9]{1,3}[.][0-9]|[0-9]\[[.]\][0-9]|[0-9A-Fa-f]{4}[.][0-9A-Fa-f]{4}[.]|[0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-]|:[0-9A-Fa-f]{0,4}:",
+    "wallets": r"0x[0-9a-fA-F]{8}|bc1[a-z0-9]{8}|[0-9A-Z<]{28}|[0-9A-Za-z]{26}|-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-",
+    "mixed_ids": r"[0-9]{5}[A-Za-z]|[0-9]{6}[-+A-FU-Ya][0-9]{3}|[0-9]{2}[.][0-9]{3}[.][0-9]{3}[ \-]?[A-Za-z]|[0-9]{8}[ \-][A-Za-z]|[0-9]{6} [A-Z] ?[0-9]{3}|"
+    r"[0-9]{8} ?[0-9] ?[A-Z0-9]{2}[0-9]|/[0-9A-Z]{4}-?[0-9]{2}|[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3}|"
+    r"[0-9]{2}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{4}|[0-9]{8}[ \-][0-9]{8}|[0-9]{24}|[0-9]/[0-9]{4}",
+    "lettered_ids": r"[A-Za-z]{6}[0-9LMNP-V]{2}[A-Za-z][0-9LMNP-V]{2}[A-Za-z]|[A-Z]{3} [A-Z]{3} [0-9]{2}|[XYZxyz][ \-]?[0-9]{7}|[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]|"
+    r"[a-z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [a-d]|MG-?[0-9]{2}[.]|"
     r"[A-Z][0-9]{9}|[A-Z]{2}U? ?[0-9A-Z]{2,4}[ .]?[0-9]{3}|CHE[ \-]?[0-9]{3}|DK(?: ?[0-9]{2}){4}",
     "plates": redact_places.PLATES,
     "addresses": redact_places.STREETS,
     "worded": rf"{_LETTER}-?[0-9]|[0-9][.\-/]{{0,2}}{_LETTER}|[A-Z\x{{c0}}-\x{{fffff}}] [0-9]|[0-9] [A-Z\x{{c0}}-\x{{fffff}}]|(?i:cep|cód|plz|post)",
-    "numbers": r"(?:[0-9][ .\-/()',]*){6}[0-9]",
+    "numbers": r"(?:[0-9][ .\-/()',\x{b7}\x{2022}\x{2027}\x{2219}\x{22c5}]*){6}[0-9]",
 }
 GATES = {**_FREE, **_DIGITAL}
 """Step → RE2 pattern, in the order of the steps."""

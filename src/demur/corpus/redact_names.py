@@ -1,15 +1,17 @@
+# ruff: noqa: SIM905 (tables of words read better whole)
 """Names of people who objected, taken out of other people's texts (TPD mentions; redaction by exact match).
 
 Only full names (two words or more) and handles are looked for: a single word is anybody's. Matching folds case,
-makes runs of space one and respects borders of words; it doesn't guess inflections,
-nicknames or misspellings (docs/redaction.md).
+accents, dashes and apostrophes, makes runs of space one and respects borders of words. A name is also found with the
+genitive's s, in one word (``#AnnaMüller``, ``anna.müller``), with ``ue`` for ``ü``, and without what decorates it on a
+profile. It doesn't guess cases of other languages, nicknames or misspellings (docs/redaction.md).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -18,19 +20,51 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from demur.corpus.quality_words import FUNCTION_WORDS
 from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_spans import masked
 
-_RUN = re.compile(r"\w+")
+_RUN = re.compile(r"[^\W_]+")
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
+LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th"}
+"""Letters that are no letter with an accent, as people write them who lack them."""
+_APOSTROPHES = frozenset("'’‘ʼ`´′＇")
+_JOINED_LEAST = 8
+"""Letters of a name from which it is looked for in one word."""
+
+
+_FOLDED = ((0x00, 0x3000), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
+           (0x1D400, 0x1F200))  # fmt: skip
+"""Blocks with letters that have a case or an accent, and with dashes, blanks and apostrophes."""
+
+
+def folded(text: str) -> str:
+    """Return a text as names are compared: small, without accents; dashes, underscores and all spaces are blanks."""
+    return text.translate(_folding())
+
+
+@lru_cache(maxsize=1)
+def _folding() -> dict[int, str]:
+    signs = (chr(point) for first, end in _FOLDED for point in range(first, end))
+    pairs = ((sign, _folded(sign)) for sign in signs)
+    return {ord(sign): plain for sign, plain in pairs if plain != sign}
+
+
+def _folded(sign: str) -> str:
+    if sign.isspace() or sign == "_" or unicodedata.category(sign) == "Pd":
+        return " "
+    if sign in _APOSTROPHES:
+        return "'"
+    split = unicodedata.normalize("NFKD", sign.casefold()).casefold()
+    return "".join(LETTERS.get(one, one) for one in split if not unicodedata.combining(one))
 
 
 class NameFinder:
     """Finds names and handles in texts.
 
     Args:
-        spelled: names case-folded, their spaces made one.
+        spelled: names as :func:`folded` spells them, their spaces made one.
     """
 
     def __init__(self, spelled: Iterable[str]) -> None:
@@ -40,9 +74,9 @@ class NameFinder:
         self._automaton = ahocorasick.Automaton()
         self._pairs: set[tuple[str, str]] = set()
         self._alone: set[str] = set()
-        for name in self.spelled:
-            self._automaton.add_word(name, len(name))
-            runs = _RUN.findall(name)
+        for form in (form for name in self.spelled for form in _forms(name)):
+            self._automaton.add_word(form, len(form))
+            runs = _RUN.findall(form)
             if len(runs) > 1:
                 self._pairs.add((runs[0], runs[1]))
             else:
@@ -61,8 +95,23 @@ class NameFinder:
 
     def _may_hold(self, text: str) -> bool:
         """Say whether the first two words of a name stand side by side: a name at borders of words begins with them."""
-        runs = _RUN.findall(text.casefold())
+        runs = _RUN.findall(folded(text))
         return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
+
+
+def _forms(name: str) -> Iterator[str]:
+    """Yield a folded name as it may stand in a text: itself, with the genitive's s, in one word."""
+    yield name
+    if "'" in name:
+        yield name.replace("'", "")
+    if name.startswith("@") or not name[-1:].isalpha():
+        return
+    if name[-1] not in "sxz":
+        yield f"{name}s"
+    words = _RUN.findall(name)
+    joined = "".join(words)
+    if 2 <= len(words) <= 3 and len(joined) >= _JOINED_LEAST and joined.isalpha():
+        yield joined
 
 
 Names = Iterable[str] | NameFinder | None
@@ -79,9 +128,65 @@ def name_finder(names: Names) -> NameFinder | None:
 
 @lru_cache(maxsize=4)
 def _finder(names: tuple[str, ...]) -> NameFinder | None:
-    spelled = [" ".join(normalise(name).casefold().split()) for name in names]  # as _spelling, which counts places too
-    sought = [name for name in spelled if name.startswith("@") or len(_NAME_WORD.findall(name)) >= 2]
-    return NameFinder(sought) if sought else None
+    spelled = dict.fromkeys(one for name in names for one in _spellings(normalise(name)))
+    return NameFinder(spelled) if spelled else None
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield a name as it is looked for; nothing for a single word."""
+    bare = _undecorated(unicodedata.normalize("NFKC", name))
+    for one in dict.fromkeys((name, bare)):
+        if not (one.startswith("@") or len(_NAME_WORD.findall(one)) >= 2):
+            continue
+        small = one.casefold()
+        yield _spelling(one)[0].strip()
+        for ways in (_SPELLED_OUT, _DRAWN_TOGETHER):
+            if any(two in small for two in ways):
+                yield _spelling(_replaced(small, ways))[0].strip()
+
+
+_SPELLED_OUT = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
+_DRAWN_TOGETHER = {"ue": "u", "oe": "o"}
+"""Spellings of each other: who is called Müller is called Mueller, and the other way round."""
+
+
+def _replaced(name: str, ways: dict[str, str]) -> str:
+    for one, other in ways.items():
+        name = name.replace(one, other)
+    return name
+
+
+_DECORATED = re.compile(r"(?<=.)(?:[(\[{|,/@•~:]| -+ |[–—])")
+_NO_LETTER = re.compile(r"[^\w\s'’.\-]|_")
+_TITLES = frozenset(
+    (
+        "dr prof mag ing dipl di msc bsc ba ma mba mr mrs ms herr frau sr sra mgr bc judr mudr phdr rndr doc inż lek "
+        "avv dott arch phd jr llm md univ"
+    ).split()
+)
+
+
+def _undecorated(name: str) -> str:
+    """Return what somebody is called of what they put on their profile; nothing if that is left of no name.
+
+    >>> _undecorated("🌸 Dr. Anna Müller 🌱 (sie/ihr)")
+    'Anna Müller'
+    """
+    words = _NO_LETTER.sub(" ", _DECORATED.split(_NO_LETTER_FIRST.sub("", name))[0]).split()
+    words = [word for word in words if any(map(str.isalpha, word))]
+    for place in (0, -1):
+        while len(words) > 1 and words[place].casefold().replace(".", "").split("-")[0] in _TITLES:
+            words.pop(place)
+    said = any(word.casefold() not in _function_words() for word in words)
+    return " ".join(words) if said and any(len(word) > 2 for word in words) else ""
+
+
+_NO_LETTER_FIRST = re.compile(r"\A[\W_]+")
+
+
+@lru_cache(maxsize=1)
+def _function_words() -> frozenset[str]:
+    return frozenset(word for words in FUNCTION_WORDS.values() for word in words.split())
 
 
 def redact_names(texts: Any, names: Names) -> Any:
@@ -113,15 +218,21 @@ def contains_names(texts: Any, names: Names) -> Any:
 
 
 def _spelling(text: str) -> tuple[str, list[int]]:
-    """Return the text case-folded, spaces made one, with the place in the text of each sign; one more for the end."""
+    """Return the text folded, spaces made one, with the place in the text of each sign; one more for the end.
+
+    A full stop between two letters is a space: ``anna.müller``.
+    """
     signs: list[str] = []
     places: list[int] = []
+    table = _folding()
     for place, sign in enumerate(text):
-        folded = " " if sign.isspace() else sign.casefold()
-        if folded == " " and signs and signs[-1] == " ":
+        folded_sign = table.get(ord(sign), sign)
+        if sign == "." and text[place - 1 : place].isalpha() and text[place + 1 : place + 2].isalpha():
+            folded_sign = " "
+        if folded_sign == " " and signs and signs[-1] == " ":
             continue
-        signs.extend(folded)
-        places.extend([place] * len(folded))
+        signs.extend(folded_sign)
+        places.extend([place] * len(folded_sign))
     return "".join(signs), [*places, len(text)]
 
 
@@ -146,4 +257,4 @@ def _is_border(text: str, place: int) -> bool:
 
 
 def _in_word(sign: str) -> bool:
-    return sign.isalnum() or sign == "_" or unicodedata.combining(sign) > 0
+    return sign.isalnum() or sign == "_"

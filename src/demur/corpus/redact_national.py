@@ -93,6 +93,21 @@ def _nhs(d: Digits) -> bool:
     return _weighed(d, (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
 
 
+def _cpr(d: Digits) -> bool:
+    """Check Denmark's numbers of before October 2007; later ones have no check and need their hyphen or a word."""
+    return _dated(_pair(d, 0), _pair(d, 2)) and _weighed(d, (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
+
+
+def _adoazonosito(d: Digits) -> bool:
+    """Check Hungary's tax number of a person (Act CL of 2017, annex 1)."""
+    return d[0] == 8 and _weighed(d[:9], (1, 2, 3, 4, 5, 6, 7, 8, 9)) % 11 == d[9]
+
+
+def _cns(d: Digits) -> bool:
+    """Check Brazil's health card (CNS)."""
+    return d[0] in {1, 2, 7, 8, 9} and _weighed(d, range(15, 0, -1)) % 11 == 0
+
+
 def _pesel(d: Digits) -> bool:
     return _dated(_pair(d, 4), _pair(d, 2) % 20) and _weighed(d, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)) % 10 == 0
 
@@ -190,7 +205,7 @@ NUMBERS: dict[int, dict[str, Callable[[Digits], bool]]] = {
     9: {"nl.bsn": _bsn, "pt.nif": _nif, "gr.vat": _afm, "hu.taj": _taj},
     10: {
         "bg.egn": _egn, "cz.rc": _rodne_cislo, "at.vnr": _svnr, "se.personnummer": _personnummer,
-        "is_.kennitala": _kennitala, "gb.nhs": _nhs,
+        "is_.kennitala": _kennitala, "gb.nhs": _nhs, "dk": _cpr, "hu": _adoazonosito,
     },
     11: {
         "pl.pesel": _pesel, "be.nn": _rijksregister, "hr.oib": _oib, "ee.ik": _baltic, "lt.asmens": _baltic,
@@ -200,33 +215,43 @@ NUMBERS: dict[int, dict[str, Callable[[Digits], bool]]] = {
     12: {"se.personnummer": lambda d: _pair(d, 0) in {18, 19, 20} and _personnummer(d[2:])},
     13: {"ro.cnp": _cnp, "si.emso": _emso, "ch.ssn": _ahv, "lu": _luxembourg},
     14: {"br.cnpj": _cnpj},
-    15: {"fr.nir": _nir},
+    15: {"fr.nir": _nir, "br": _cns},
 }  # fmt: skip
 """Digits → numbers that have so many, under python-stdnum's names, and their checks."""
 
 MIXED = re.compile(
     r"(?:"
-    r"(?P<fi>[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y])"
-    r"|(?P<es>[0-9]{8}[ \-]?[A-HJ-NP-TV-Z]|[0-9]{2}\.[0-9]{3}\.[0-9]{3}[ \-]?[A-HJ-NP-TV-Z])"
+    r"(?P<fi>[0-3][0-9][01][0-9]{3}(?:[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]|[-+a][0-9]{3}[0-9a-fhj-npr-y]))"
+    r"|(?P<es>[0-9]{8}-?[A-HJ-NP-TV-Z]|[0-9]{2}\.[0-9]{3}\.[0-9]{3}-?[A-HJ-NP-TV-Z])"
+    r"|(?P<es_checked>[0-9]{8}(?: [A-HJ-NP-TV-Z]|-?[a-hj-np-tv-z])|[0-9]{2}\.[0-9]{3}\.[0-9]{3}(?: [A-HJ-NP-TV-Z]|-?[a-hj-np-tv-z]))"
     r"|(?P<cy>[0-9]{8}[A-Z])"
-    r"|(?P<ie>[0-9]{7}[A-W][A-IWTX]?)"
+    r"|(?P<ie>[0-9]{7}(?:[A-W][A-IWTX]?|[a-w][a-i]?))"
     r"|(?P<mt>[0-9]{5,7}[MGAPLHBZ])"
     r"|(?P<pt>[0-9]{8} ?[0-9] ?[A-Z0-9]{2}[0-9])"
     r"|(?P<dk>[0-3][0-9][01][0-9]{3}-[0-9]{4})"
     r"|(?P<lv>32[0-9]{4}-[0-9]{5})"
+    r"|(?P<se>[0-9]{6}\+[0-9]{4})"
+    r"|(?P<de>[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3})"
     r"|(?P<fr>[12] ?[0-9]{2} ?(?:0[1-9]|1[0-2]|[2-9][0-9]) ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3}(?: ?[0-9]{2})?)"
     r"|(?P<br>[0-9]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/[0-9A-Z]{4}-?[0-9]{2})"
+    r"|(?P<pl>[0-9]{2}(?:[ \-]?[0-9]{4}){6})"
+    r"|(?P<hu>[0-9]{8}(?:[ \-][0-9]{8}){1,2}|[0-9]{24})"
+    r"|(?P<cz>(?:[0-9]{2,6}-[0-9]{2,10}|[0-9]{8,10})/[0-9]{4})"
     r")(?!\w|-\w|[.,/][0-9])"
 )
-"""Numbers that begin with a digit and hold letters or have a layout of their own; the group's name is the country."""
+"""Numbers that begin with a digit and hold letters or have a layout of their own, domestic accounts among them; the
+group's name is the country."""
 
 LETTERED = re.compile(
     r"(?:"
     r"(?P<it>[A-Za-z]{6}[0-9LMNP-V]{2}[ABCDEHLMPRSTabcdehlmprst][0-9LMNP-V]{2}[A-Za-z][0-9LMNP-V]{3}[A-Za-z])"
     r"|(?P<it_spaced>[A-Z]{3} [A-Z]{3} [0-9]{2}[ABCDEHLMPRST][0-9]{2} [A-Z][0-9]{3}[A-Z])"
     r"|(?P<es>[XYZ][ \-]?[0-9]{7}[ \-]?[A-HJ-NP-TV-Z])"
+    r"|(?P<es_nie>[xyz]-?[0-9]{7}-?[a-hj-np-tv-z])"
+    r"|(?P<gb_small>[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z] [0-9]{2} [0-9]{2} [0-9]{2} [a-d])"
+    r"|(?P<br>MG-?[0-9]{2}\.[0-9]{3}\.[0-9]{3})"
     r"|(?P<gb>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])"
-    r"|(?P<de>[A-Z][0-9]{9})"
+    r"|(?P<de_health>[A-Z][0-9]{9})"
     r"|(?P<vat>ATU ?[0-9]{8}|BE ?[01][0-9]{3}[ .]?[0-9]{3}[ .]?[0-9]{3}|BG ?[0-9]{9,10}|HR ?[0-9]{11}|CY ?[0-9]{8}[A-Z]|CZ ?[0-9]{8,10}|DK ?[0-9]{8}|DK(?: ?[0-9]{2}){4}"
     r"|EE ?[0-9]{9}|FI ?[0-9]{8}|FR ?[0-9A-HJ-NP-Z]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}|DE ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}|(?:EL|GR) ?[0-9]{9}|HU ?[0-9]{8}"
     r"|IE ?[0-9][0-9A-Z][0-9]{5}[A-W][A-I]?|IT ?[0-9]{11}|LV ?[0-9]{11}|LT ?[0-9]{9}(?:[0-9]{3})?|LU ?[0-9]{8}|MT ?[0-9]{8}|NL ?[0-9]{9}B[0-9]{2}"
@@ -263,7 +288,7 @@ def known_mixed(country: str, text: str) -> bool:
 
 
 def _finland(text: str, _compact: str) -> bool:
-    number, check = text[:6] + text[7:10], text[10]
+    number, check = text[:6] + text[7:10], text[10].upper()
     danish = text[6] == "-" and check.isdigit()  # written alike; Denmark gave up its check digit in 2007
     return "01" <= text[2:4] <= "12" and (danish or "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(number) % 31] == check)
 
@@ -275,9 +300,43 @@ def _italy(_text: str, compact: str) -> bool:
 
 
 def _ireland(_text: str, compact: str) -> bool:
+    """Check a PPS number; Malta's identity numbers, which have no check, may look alike."""
     from stdnum.ie import pps
 
-    return _stdnum(pps, compact)
+    return (len(compact) == 8 and compact[7] in "MGAPLHBZ") or _stdnum(pps, compact.upper())
+
+
+def _spain(_text: str, compact: str) -> bool:
+    digits = compact[:-1].upper().translate({ord("X"): "0", ord("Y"): "1", ord("Z"): "2"})
+    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(digits) % 23] == compact[-1].upper()
+
+
+def _germany_pension(_text: str, compact: str) -> bool:
+    """Check a German pension insurance number (VKVV § 4): cross sums of weighed digits, the letter as two."""
+    if not _dated(int(compact[2:4]) % 50 or 1, int(compact[4:6])):
+        return False
+    digits = f"{compact[:8]}{ord(compact[8]) - 64:02d}{compact[9:11]}"
+    weights = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+    total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(digits, weights, strict=True))
+    return total % 10 == int(compact[11])
+
+
+def _poland_account(_text: str, compact: str) -> bool:
+    return int(f"{compact[2:]}2521{compact[:2]}") % 97 == 1  # an IBAN of PL without its letters
+
+
+def _hungary_account(_text: str, compact: str) -> bool:
+    parts = (compact[:8], compact[8:])
+    weights = (9, 7, 3, 1) * 4
+    return len(set(compact)) > 1 and all(
+        sum(weight * int(digit) for weight, digit in zip(weights, part, strict=False)) % 10 == 0 for part in parts
+    )
+
+
+def _czech_account(text: str, _compact: str) -> bool:
+    weights = (6, 3, 7, 9, 10, 5, 8, 4, 2, 1)
+    parts = [part.zfill(10) for part in text.partition("/")[0].split("-")]
+    return all(_weighed([int(digit) for digit in part], weights) % 11 == 0 for part in parts)
 
 
 def _portugal(_text: str, compact: str) -> bool:
@@ -298,9 +357,16 @@ def _germany(_text: str, compact: str) -> bool:
     return total % 10 == int(compact[9])
 
 
-def _france(_text: str, compact: str) -> bool:
+def _france(text: str, compact: str) -> bool:
+    """Check a NIR by its key; without one it must be written in its groups."""
+    if len(compact) == 13:
+        return text.count(" ") == 5 and "01" <= compact[3:5] <= "12"
     corsican = compact.replace("2A", "19").replace("2B", "18")
     return len(corsican) == 15 and _nir([int(digit) for digit in corsican])
+
+
+def _sweden(_text: str, compact: str) -> bool:
+    return _personnummer([int(digit) for digit in compact.replace("+", "")])
 
 
 _CHECKS: dict[str, Callable[[str, str], bool]] = {
@@ -311,7 +377,17 @@ _CHECKS: dict[str, Callable[[str, str], bool]] = {
     "dk": lambda _text, compact: "01" <= compact[:2] <= "31" and "01" <= compact[2:4] <= "12",
     "fr": _france,
     "pt": _portugal,
-    "br": _brazil,
-    "de": _germany,
+    "br": lambda text, compact: "/" not in text or _brazil(text, compact),
+    "de": _germany_pension,
+    "de_health": _germany,
+    "es_checked": _spain,
+    "es_nie": _spain,
+    "se": _sweden,
+    "pl": _poland_account,
+    "hu": _hungary_account,
+    "cz": _czech_account,
 }
 """Country → check; the others' layout (digits, then a letter of a short list) is all the check we make."""
+
+CHECKED = frozenset(_CHECKS) - {"dk", "fi"}
+"""Groups of :data:`MIXED` and :data:`LETTERED` whose check digits say something (Finland's and Denmark's numbers are written alike)."""

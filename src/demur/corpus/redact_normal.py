@@ -18,14 +18,37 @@ import pyarrow.compute as pc
 
 _SIGNS = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\uffff\U000e0000-\U000e007f"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\U0001d173-\U0001d17a\U000e0000-\U000e01ef"
 )
-"""Signs that show nothing: controls, soft hyphen, zero-width space, direction marks, tag characters, noncharacters."""
+"""Signs that show nothing: controls, soft hyphen, zero-width space, direction marks, fillers, tag characters, selectors
+of variants, noncharacters."""
 
 _INVISIBLE = re.compile(f"[{_SIGNS}]+")
 _HIDING = re.compile(f"[{_SIGNS}\u200c\u200d]")
 _AFTER = re.compile("([0-9A-Za-z@._+-])[\u200c\u200d]+")
-_BEFORE = re.compile("[\u200c\u200d]+([0-9A-Za-z@._+-])")
+_BEFORE = re.compile("(?<![\u200c\u200d])[\u200c\u200d]+([0-9A-Za-z@._+-])")
+_ENTITY = re.compile(
+    r"&(?:(?P<at>#0*64|#[xX]0*40|commat)|(?P<dot>#0*46|#[xX]0*2[eE]|period)|(?P<plus>#0*43|#[xX]0*2[bB]|plus)|"
+    r"nbsp|#0*160|#[xX]0*[aA]0);"
+)
+_ENTITIES = {"at": "@", "dot": ".", "plus": "+", None: " "}
+"""Signs that identifiers are made of, as HTML writes them."""
+_DECKED = re.compile("(?:[0-9][\u0300-\u036f\ufe0e\ufe0f\u20d0-\u20ff]+[ .\\-/]?){5,}")
+"""Digits in boxes, struck out or underlined, in a row."""
+_DECK = re.compile("[\u0300-\u036f\ufe0e\ufe0f\u20d0-\u20ff]+")
+_PILED = 32
+"""Marks on one sign that stay: nobody writes more (UAX 15 §13), and ordering them takes the square of their number."""
+_SCRIPTS = (
+    (0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x318F), (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
+)  # fmt: skip
+"""Letters of scripts that put no blanks between words."""
+_MIDDLE_DOTS = "\u00b7\u2022\u2027\u2219\u22c5"
+_UNSPACED = re.compile(
+    f"_+|[{''.join(f'{chr(first)}-{chr(last)}' for first, last in _SCRIPTS)}]+|(?<=[0-9])[{_MIDDLE_DOTS}](?=[0-9])"
+)
+"""What :func:`with_borders` looks at: underscores, such letters, and dots in the middle between digits."""
+_MAY_BORDER = f"[_{_MIDDLE_DOTS}{''.join(f'{chr(first)}-{chr(last)}' for first, last in _SCRIPTS)}]"
 _GAP = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]{2,}|\t")
 _SPOTLESS = ((0x0, 0x2FF), (0x370, 0x1FFF), (0x2010, 0x2027), (0x2030, 0x205E), (0x20A0, 0x20BF), (0x2500, 0x27BF),
              (0x2B00, 0x2BFF), (0xFE0E, 0xFE0F), (0x1F000, 0x1FAFF))  # fmt: skip
@@ -52,17 +75,60 @@ def normalise(text: str) -> str:
 
     Joiners (U+200C, U+200D) stay inside emoji and scripts that need them, and go beside ASCII, where they only hide.
     """
-    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
+    text = _shown(_composed(text))
+    if not text.isascii():
+        text = _shown(_DECKED.sub(lambda row: _DECK.sub("", row.group()), text))
+    return _shown(_ENTITY.sub(lambda entity: _ENTITIES[entity.lastgroup], text)) if "&" in text else text
+
+
+def _shown(text: str) -> str:
+    """Return a text without what shows nothing, runs of blanks made one."""
     if _HIDING.search(text):
-        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
-        text = unicodedata.normalize("NFC", _BEFORE.sub(r"\1", _AFTER.sub(r"\1", text)))
+        text = _composed(_INVISIBLE.sub("", text))
+        text = _composed(_BEFORE.sub(r"\1", _AFTER.sub(r"\1", text)))
     return _GAP.sub(" ", text)
+
+
+def _composed(text: str) -> str:
+    """Return a text in NFC; of marks that pile up on one sign the first ones."""
+    if text.isascii():
+        return text
+    text = _piled().sub(r"\1", text)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+@lru_cache(maxsize=1)
+def _piled() -> re.Pattern[str]:
+    marks = "".join(chr(point) for point in range(0x300, 0x20000) if unicodedata.combining(chr(point)))
+    return re.compile(f"([{marks}]{{{_PILED}}})[{marks}]+")
 
 
 def view(text: str) -> str:
     """Return the folded view of a normalised text, character for character."""
     return text if text.isascii() else text.translate(_folding())
+
+
+def may_have_borders(views: Any) -> Any:
+    """Say which views :func:`with_borders` may change; an Arrow boolean array."""
+    return pc.fill_null(pc.match_substring_regex(views, pattern=_MAY_BORDER), fill_value=False)
+
+
+def with_borders(seen: str) -> str:
+    """Return a view in which what stands around an identifier is no part of it, sign for sign.
+
+    Underscores around words are emphasis (``_12345678Z_``), those inside them stay; scripts without blanks
+    (``我的12345678Z号码``) are no letters of ours.
+    """
+    return _UNSPACED.sub(_border, seen)
+
+
+def _border(run: re.Match[str]) -> str:
+    start, end = run.span()
+    if run.group() in _MIDDLE_DOTS:
+        return "."
+    if run.group()[0] == "_" and run.string[start - 1 : start].isalnum() and run.string[end : end + 1].isalnum():
+        return run.group()
+    return "\uffff" * (end - start)
 
 
 def view_batch(texts: Any) -> Any:
@@ -86,7 +152,8 @@ def _suspect() -> str:
         or _INVISIBLE.match(chr(point))
     }
     inside = "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in _SPOTLESS)
-    return rf"\t|{_ranges(odd)}|[^{inside}]|[ \x{{a0}}\x{{1680}}][ \x{{a0}}\x{{1680}}]"
+    more = r"[0-9][\x{fe0e}\x{fe0f}]|&(?:#|nbsp|commat|period|plus)"
+    return rf"\t|{_ranges(odd)}|[^{inside}]|{more}|[ \x{{a0}}\x{{1680}}][ \x{{a0}}\x{{1680}}]"
 
 
 def _ranges(points: Collection[int]) -> str:
@@ -116,5 +183,7 @@ def _folding() -> dict[int, str]:
             if chr(point).isdecimal():
                 table[point] = str(unicodedata.decimal(chr(point)))
     table.update({ord(dash): "-" for dash in _DASHES})
-    table.update({0x2028: " ", 0x2029: " ", 0x85: " ", 0x3002: ".", 0x2044: "/"})
+    for point in (*range(0x2776, 0x277F), *range(0x2780, 0x2789), *range(0x278A, 0x2793)):
+        table[point] = str(unicodedata.digit(chr(point)))
+    table.update({0x2800: " ", 0x2028: " ", 0x2029: " ", 0x85: " ", 0x3002: ".", 0x2044: "/"})
     return table

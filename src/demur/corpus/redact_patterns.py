@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (tables of patterns read better whole)
+# ruff: noqa: E501, SIM905 (tables of patterns and words read better whole)
 """Identifiers that are told by their shape in text: e-mail, URL, handle, network address, wallet.
 
 Numbers (phones, cards, bank accounts, national ids) are in ``redact_numbers``, plates and addresses in ``redact_places``. Does not replace anything: each finder
@@ -16,34 +16,26 @@ Span = tuple[int, int, str]
 MASK = "\uffff"
 """Stands in the view for what is already found; no pattern matches it."""
 
-_HOST = r"[^\W_](?:[\w\-]*\w)?(?:\.[^\W_](?:[\w\-]*\w)?)*"
-_LOCAL = re.compile(r"[\w.+\-!#$%&'*/=?^`{|}~]+\Z")
-_HOST_AFTER = re.compile(_HOST)
-_EMAIL_QUOTED = re.compile(rf'"[^"\s@]{{1,64}}"@{_HOST}')
-_SPACED_HOST = re.compile(r" ?[^\W_][\w\-]*(?: ?\. ?[^\W\d_]{2,24}\b)+")
-_SITES = (
+SITES = (
     "com|net|org|eu|io|me|tv|be|de|fr|es|it|nl|pl|pt|se|dk|no|fi|cz|sk|hu|ro|bg|gr|ie|at|ch|uk|lt|lv|ee|si|hr|lu|mt|"
-    "cy|is|li|info|social|app|gg|ly|co|example|page|blog|xyz|link|online|site"
+    "cy|is|li|br|info|social|app|gg|ly|co|fm|to|ai|us|ca|cat|eus|gal|ru|ua|tr|rs|al|md|example|page|blog|xyz|link|online|"
+    "site|dev|art|world|network|exchange|party|community|shop|club|live|store|tech|cloud|biz|name|mk|ba|рф|бг|ею|ελ|укр|срб"
 )
-_AT_WORD = r"(?:at|ät|arroba|chez|kukac|zavináč|malpa|małpa|παπάκι|@)"
-_AT = rf" ?[(\[{{<_*]-?(?:{_AT_WORD}|a|et|bei|зав)-?[)\]}}>_*] ?"
-_DOT_WORD = r"(?:dot|punkt|point|punto|ponto|kropka|punct|tečka|piste|pont)"
-_DOT = rf"(?: ?[(\[{{<](?:{_DOT_WORD}|\.)[)\]}}>] ?|\.| {_DOT_WORD} )"
-_EMAIL_AT = re.compile(rf"(?i:\w[\w.+\-]*(?:{_DOT}[\w+\-]+)*{_AT}[^\W_][\w\-]*(?:{_DOT}[\w\-]+)*)")
-_EMAIL_WORDS = re.compile(
-    rf"(?i:\w[\w.+\-]* {_AT_WORD} [^\W_][\w\-]*(?: {_DOT_WORD} [^\W\d_][\w\-]*)*? {_DOT_WORD} (?:{_SITES}|[a-z]{{2}})(?!\w))"
-)
+"""Endings of names of hosts that people write without a scheme."""
 
 _URL_REST = re.compile(r"[^\s<>\"\u00ab\u00bb]+")
 _SCHEME = re.compile(r"(?i:(?<![\w])[a-z][a-z0-9+.\-]{1,15}$)")
 _WWW = re.compile(r"[wW]{3}\.(?=[^\s<>\"\u00ab\u00bb])")
-_URL_BARE = re.compile(rf"(?i:(?:[a-z0-9\-]+\.)+(?:{_SITES})(?::[0-9]+)?[/?#][^\s<>\"]*)")
-_PERSONAL_HOST = re.compile(
-    r"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:bsky\.social|tumblr\.com|blogspot\.[a-z.]{2,6}|wordpress\.com|github\.io|"
-    r"substack\.com|livejournal\.com|deviantart\.com|eth)(?![\w\-]))"
+_URL_BARE = re.compile(rf"(?i:(?:[\w\-]+\.)+(?:{SITES})(?::[0-9]+)?[/?#][^\s<>\"]*)")
+PERSONAL = (
+    r"bsky\.social|tumblr\.com|blogspot\.[a-z.]{2,6}|wordpress\.com|git(?:hub|lab)\.io|codeberg\.page|substack\.com|livejournal\.com|deviantart\.com|"
+    r"neocities\.org|bandcamp\.com|itch\.io|carrd\.co|over-blog\.com|canalblog\.com|dreamwidth\.org|weebly\.com|wixsite\.com|medium\.com|"
+    r"webnode\.[a-z.]{2,6}|blogg\.se|skyrock\.com|micro\.blog|write\.as|newgrounds\.com|artstation\.com|myportfolio\.com|jimdo(?:free|site)?\.com|eth"
 )
-_BARE = re.compile(r"\.[A-Za-z]{2,10}(?::[0-9]+)?[/?#]")
-_PERSONAL = re.compile(r"\.(?i:bsky|tumblr|blogspot|wordpress|github|substack|livejournal|deviantart|eth)")
+"""Sites that give each person a host of their own (also RE2)."""
+_PERSONAL_HOST = re.compile(rf"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:{PERSONAL})(?![\w\-]))")
+_BARE = re.compile(r"\.(?:[A-Za-z]{2,10}|рф|бг|ею|ελ|укр|срб)(?::[0-9]+)?[/?#]")
+_PERSONAL = re.compile(rf"\.(?i:{PERSONAL})")
 _TRAILING = ".,;:!?'\u2019\u201c\u201d\u2026*_~"
 _USER_PATH = re.compile(
     r"(?i:/(?:u|user|users|member|members|profile|profil|profilo|perfil|people|person|in|author|channel|c|nutzer|"
@@ -51,13 +43,29 @@ _USER_PATH = re.compile(
 )
 
 _HANDLE_REMOTE = re.compile(r"(?<![\w@.])@[\w](?:[\w.\-]*\w)?[@:][^\W_][\w\-]*(?:\.[\w\-]+)*\w")
-_HANDLE = re.compile(r"(?<![\w@])@(?=[\w.\-]*[^\W\d])\w(?:[\w.\-]*\w)?")
+_HANDLE = re.compile(r"(?<![\w@])@(?=[\w.\-]*[^\W\d])\w(?:(?:[\w.\-]|\\_)*\w)?")
 _CLOCK = re.compile(r"(?i:@[0-9]{1,2}(?:[.h][0-9]{2})?(?:am|pm|h|uhr|hrs|o|a|p)?$)")
-_REDDIT = re.compile(r"(?<![\w/.])/?u/[A-Za-z0-9_\-]{3,20}(?![\w\-])")
+_REDDIT = re.compile(r"(?<![\w/.])/?u/(?:[A-Za-z0-9_\-]|\\_){3,24}(?![\w\-])")
 _DID = re.compile(r"(?<![\w])did:[a-z]{2,10}:[A-Za-z0-9._:%\-]{4,}[A-Za-z0-9]")
 _NOSTR = re.compile(r"(?<![\w])n(?:pub|profile|sec)1[02-9ac-hj-np-z]{20,}")
 _DISCORD = re.compile(r"#[0-9]{4}(?![\w])")
 _DISCORD_NAME = re.compile(r"(?<![\w#.])[^\W_][\w.]{1,31}\Z")
+_NUMBERED = frozenset(
+    "bug issue issues pr pull ticket gh no nr order bestellung room job build fix fixes closes see task episode ep day folge".split()
+)
+"""Words before ``#`` and four digits that count something."""
+NETWORKS = (
+    "instagram|insta|ig|snapchat|snap|telegram|tg|discord|tiktok|kik|skype|steam|psn|xbox|gamertag|twitter|threema|signal|facebook|fb|twitch|"
+    "reddit|bereal|pinterest|tumblr|youtube|linkedin|viber|wechat|threads|vsco|vk"
+)
+"""What announces an account (also RE2)."""
+_ACCOUNT = re.compile(
+    rf"(?i:(?<![\w:])(?:{NETWORKS})(?:[ \-]?(?:name|id|handle|tag|account|acc|user|username|profil|profile|nick))?)"
+    r"(?P<mark> ?[:=>] ?| (?i:is|ist|is:|est|es|è|to|je) | )"
+    r"(?P<name>(?:live:)?[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)(?![\w/\\]|[.@:]\w)"
+)
+_SURE_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9.]*_[A-Za-z0-9_.]+|[A-Za-z.]{3,}[0-9]{2,4}\Z|live:")
+_LIKELY_NAME = re.compile(r".*[0-9_]|[A-Za-z]{2,}\.[A-Za-z]{2,}")
 
 _HANDLE_CUES = (
     ("u/", _REDDIT),
@@ -67,11 +75,14 @@ _HANDLE_CUES = (
     ("nsec1", _NOSTR),
 )
 
-_IPV4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
+_IPV4 = re.compile(r"[0-9]{1,3}(?:(?:\.|\[\.\])[0-9]{1,3}){3}(?::[0-9]{2,5})?(?![\w]|\.[0-9])")
 _IPV6 = re.compile(r"(?i:(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![\w:]))")
 _COLONS = re.compile(r":[0-9a-fA-F]{0,4}:")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?:([:\-])[0-9a-fA-F]{2})(?:\1[0-9a-fA-F]{2}){4}(?![\w:\-])")
-_VERSION = re.compile(r"(?i:(?:\bv|version|ver\.?|release|firmware|build)[ .:]*$)")
+_MAC_DOTS = re.compile(r"(?=[0-9.]{0,13}[a-fA-F])[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}(?![\w.:\-])")
+_VERSION = re.compile(
+    r"(?i:(?:\bv|version|ver\.?|release|firmware|build|kapitel|kap|chapter|section|sec|abschnitt|chapitre|capitolo|cap[íi]tulo|rozdział|§|clause|table|figure)[ .:]*$)"
+)
 
 
 def urls(view: str) -> Iterator[Span]:
@@ -88,27 +99,37 @@ def urls(view: str) -> Iterator[Span]:
         whole.append((start, done))
         if kind:
             yield start, start + len(text), kind
-    for bare in _BARE.finditer(view):
-        if any(start <= bare.start() < end for start, end in whole):
-            continue
-        match = _URL_BARE.match(view, _host_start(view, bare.start()))
-        if match and view[match.start() - 1 : match.start()] not in _NO_HOST_AFTER:
-            text = _closed(match.group().rstrip(_TRAILING))
-            kind = _url_kind(text)
-            if kind:
-                yield match.start(), match.start() + len(text), kind
+    yield from _bare_urls(view, whole)
     if _PERSONAL.search(view):
         yield from _all((_PERSONAL_HOST,), view, "HANDLE")
 
 
-_HOST_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
-_NO_HOST_AFTER = frozenset("@_/")
+def _bare_urls(view: str, whole: list[tuple[int, int]]) -> Iterator[Span]:
+    """Find addresses without a scheme that do not lie in one of the whole ones, which stand in their order."""
+    done, at = 0, 0
+    for bare in _BARE.finditer(view):
+        place = bare.start()
+        while at < len(whole) and whole[at][1] <= place:
+            at += 1
+        if place < done or (at < len(whole) and whole[at][0] <= place):
+            continue
+        match = _URL_BARE.match(view, _host_start(view, place))
+        if not match:
+            continue
+        done = match.end()
+        text = _closed(match.group().rstrip(_TRAILING))
+        kind = _url_kind(text)
+        if kind and view[match.start() - 1 : match.start()] not in _NO_HOST_AFTER:
+            yield match.start(), match.start() + len(text), kind
+
+
+_NO_HOST_AFTER = frozenset("@/")
 
 
 def _host_start(view: str, place: int) -> int:
-    while place and view[place - 1] in _HOST_SIGNS:
+    while place and (view[place - 1].isalnum() or view[place - 1] in "-._"):
         place -= 1
-    while view[place] in ".-":
+    while view[place] in ".-_":
         place += 1
     return place
 
@@ -126,9 +147,20 @@ def _url_starts(view: str) -> Iterator[int]:
 
 
 def _closed(text: str) -> str:
-    while text and text[-1] in ")]}" and text.count(text[-1]) > text.count({")": "(", "]": "[", "}": "{"}[text[-1]]):
-        text = text[:-1].rstrip(_TRAILING)
-    return text
+    """Return an address without brackets that it does not open, and what stands before them."""
+    if text[-1:] not in _CLOSING:
+        return text
+    more = {close: text.count(close) - text.count(opened) for close, opened in _CLOSING.items()}
+    end = len(text)
+    while end and more.get(text[end - 1], 0) > 0:
+        more[text[end - 1]] -= 1
+        end -= 1
+        while end and text[end - 1] in _TRAILING:
+            end -= 1
+    return text[:end]
+
+
+_CLOSING = {")": "(", "]": "[", "}": "{"}
 
 
 def _url_kind(text: str) -> str | None:
@@ -144,44 +176,11 @@ def _url_kind(text: str) -> str | None:
     return "URL_ID" if _USER_PATH.search("/" + path) else "URL"
 
 
-def emails(view: str) -> Iterator[Span]:
-    """Find e-mail addresses in any script, also written ``name @ host . com``."""
-    if '"@' in view:
-        yield from _all((_EMAIL_QUOTED,), view, "EMAIL")
-    for place in _signs_at(view):
-        start = _local_start(view, place)
-        host = _HOST_AFTER.match(view, place + 1) if start < place else None
-        if host and view[start - 1 : start] != "@":
-            yield start, host.end(), "EMAIL"
-        elif view[place + 1 : place + 2] == " " or view[place - 1 : place] == " ":
-            yield from _spaced_email(view, place)
-
-
-def _spaced_email(view: str, place: int) -> Iterator[Span]:
-    """Find ``name @ host . org`` around an at sign with a blank beside it."""
-    host = _SPACED_HOST.match(view, place + 1)
-    last = place - 1 if view[place - 1 : place] == " " else place
-    start = _local_start(view, last)
-    if host and start < last and view[start - 1 : start] != "@":
-        yield start, host.end(), "EMAIL"
-
-
-def worded_emails(view: str) -> Iterator[Span]:
-    """Find e-mail addresses that hide their signs: ``name (at) host``, ``name at host dot org``."""
-    yield from _all((_EMAIL_AT, _EMAIL_WORDS), view, "EMAIL")
-
-
 def _signs_at(view: str) -> Iterator[int]:
     place = view.find("@")
     while place >= 0:
         yield place
         place = view.find("@", place + 1)
-
-
-def _local_start(view: str, place: int) -> int:
-    """Return where the part before an at sign begins; the place itself if there is none."""
-    match = _LOCAL.search(view, max(view.rfind(" ", 0, place), view.rfind("\n", 0, place)) + 1, place)
-    return match.start() if match else place
 
 
 def _all(patterns: tuple[re.Pattern[str], ...], view: str, kind: str) -> Iterator[Span]:
@@ -200,9 +199,17 @@ def handles(view: str) -> Iterator[Span]:
         if cue in view:
             yield from _all((pattern,), view, "HANDLE")
     for number in _DISCORD.finditer(view):
-        name = _DISCORD_NAME.search(view, max(0, number.start() - 32), number.start())
-        if name:
-            yield name.start(), number.end(), "HANDLE"
+        named = _DISCORD_NAME.search(view, max(0, number.start() - 32), number.start())
+        if named and named.group().lower() not in _NUMBERED:
+            yield named.start(), number.end(), "HANDLE"
+
+
+def accounts(view: str) -> Iterator[Span]:
+    """Find names of accounts behind the name of a network: ``insta: anna.m``, ``Snapchat anna12``."""
+    for match in _ACCOUNT.finditer(view):
+        name = match.group("name")
+        if (_SURE_NAME if match.group("mark") == " " else _LIKELY_NAME).match(name):
+            yield match.start("name"), match.end("name"), "HANDLE"
 
 
 _WALLET = re.compile(
@@ -211,8 +218,16 @@ _WALLET = re.compile(
 )
 
 
+_MACHINE_READABLE = re.compile(
+    r"(?<![A-Z0-9<])(?=[A-Z0-9]*<[A-Z0-9<]*<<|[A-Z0-9]+<<[0-9])[A-Z0-9<]{28,46}(?![A-Z0-9<])"
+)
+"""A line of a passport or identity card for machines (ICAO 9303): number, name and date of birth."""
+
+
 def wallets(view: str) -> Iterator[Span]:
-    """Find accounts of crypto currencies and random keys (UUID: PIX, devices)."""
+    """Find accounts of crypto currencies, random keys (UUID: PIX, devices) and lines of passports."""
+    for match in _MACHINE_READABLE.finditer(view) if "<<" in view else ():
+        yield match.start(), match.end(), "ID"
     for match in _WALLET.finditer(view):
         if sum(sign.isdigit() for sign in match.group()) > 3 or match.group().startswith(("0x", "bc1")):
             yield match.start(), match.end(), "ID"
@@ -223,8 +238,11 @@ def networks(view: str) -> Iterator[Span]:
     for match in _MAC.finditer(view) if view.count(":") > 4 or view.count("-") > 4 else ():
         if _apart(view, match.start(), ":-") and any(sign.isdigit() for sign in match.group()):
             yield match.start(), match.end(), "MAC"
+    for match in _MAC_DOTS.finditer(view) if view.count(".") > 1 else ():
+        if _apart(view, match.start(), ":-."):
+            yield match.start(), match.end(), "MAC"
     for match in _IPV4.finditer(view) if view.count(".") > 2 else ():
-        octets = match.group().split(":")[0].split(".")
+        octets = match.group().replace("[.]", ".").split(":")[0].split(".")
         before = view[max(0, match.start() - 12) : match.start()]
         if (
             _apart(view, match.start(), ".")

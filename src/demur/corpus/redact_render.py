@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from demur.corpus.redact_names import NameFinder, Names, name_finder
-from demur.corpus.redact_national import known_number, luhn
+from demur.corpus.redact_national import CHECKED, LETTERED, MIXED, known_mixed, known_number, luhn
 from demur.corpus.redact_normal import view
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_places import STREET_TAILS, STREET_WORDS
@@ -175,10 +175,11 @@ def _email(_value: str, stream: _Stream) -> str:
 
 
 def _handle(value: str, stream: _Stream) -> str:
+    """Return an account that nobody can have: of a host that is none, or longer than its network lets names be."""
     name = f"{stream.word()}_{stream.digits(3)}"
     if value.startswith(("u/", "/u/")):
-        return f"u/{name}"
-    return f"@{name}@social.example" if value.count("@") > 1 else f"@{name}"
+        return f"u/{stream.word()}{stream.word()}{stream.word()}{name}"
+    return f"@{name}@social.example"
 
 
 def _url(_value: str, stream: _Stream) -> str:
@@ -258,6 +259,10 @@ def _passes(made: str) -> bool:
     compact = re.sub(r"[\W_]", "", made)
     if known_number(digits) or (digits and luhn([int(digit) for digit in digits])):
         return True
+    for layout in (MIXED, LETTERED):
+        match = layout.match(made)
+        if match and match.lastgroup in CHECKED and known_mixed(match.lastgroup, match.group()):
+            return True
     return any(import_module(f"stdnum.{name}").is_valid(compact) for name in ("cy.vat", "ie.pps", "pt.cc", "es.nie"))
 
 

@@ -5,6 +5,7 @@ Does not search. A span is (start, end, kind) in code points of the normalised t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -74,23 +75,25 @@ def onto(old: Sequence[Span], new: Sequence[Span]) -> list[Span]:
     """
     if not old:
         return united(new)
-    marks, shift = [], 0
+    marks: list[tuple[int, int, int, int]] = []
+    shift = 0
     for start, end, kind in old:
         marks.append((start + shift, start + shift + len(kind) + 2, start, end))
         shift = marks[-1][1] - end
-    return united([*old, *((_back(start, marks)[0], _back(end, marks)[1], kind) for start, end, kind in new)])
+    firsts = [mark[0] for mark in marks]
+    back = [(_back(start, marks, firsts)[0], _back(end, marks, firsts)[1], kind) for start, end, kind in new]
+    return united([*old, *back])
 
 
-def _back(place: int, marks: Sequence[tuple[int, int, int, int]]) -> tuple[int, int]:
+def _back(place: int, marks: Sequence[tuple[int, int, int, int]], firsts: Sequence[int]) -> tuple[int, int]:
     """Return where a place of the masked text stood, as the start of a span and as the end of one."""
-    shift = 0
-    for first, last, start, end in marks:
-        if place < first:
-            break
-        if place < last:
-            return start, end if place > first else start
-        shift = end - last
-    return place + shift, place + shift
+    before = bisect_right(firsts, place) - 1
+    if before < 0:
+        return place, place
+    first, last, start, end = marks[before]
+    if place < last:
+        return start, end if place > first else start
+    return place + end - last, place + end - last
 
 
 def to_arrow(found: dict[int, list[Span]], rows: int) -> Any:

@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 BUCKET_ROWS = 200_000
 """Items that a stage holds in memory at a time, about."""
-_LEAST_ROWS, _PIECES = 25_000, 32
+_LEAST_ROWS, _PIECES = 25_000, 16
 """Fewer items do not pay for a piece of their own; so many pieces a first build has, if it is large enough."""
 
 _LIBRARIES = ("duckdb", "pyarrow", "numpy", "eldc", "cryptography")
@@ -131,7 +131,7 @@ def _spread(items: int, most: int) -> int:
     It does not depend on their number: with another one, what is done stays done.
 
     >>> _spread(20_000_000, 200_000), _spread(1_000_000, 200_000), _spread(90, 200_000), _spread(90, 10)
-    (200000, 31250, 25000, 10)
+    (200000, 62500, 25000, 10)
     """
     return min(most, max(_LEAST_ROWS, -(-items // _PIECES)))
 

@@ -110,9 +110,10 @@ def read_bucket(folder: Path, schema: Any, bucket: int) -> Any:
     with pa.memory_map(str(path)) as stream:
         with pa.ipc.open_stream(stream) as reader:
             written = reader.schema.names
-        stream.seek(0)
+            found = [reader.read_all()] if written == schema.names else []
+        if not found:
+            stream.seek(0)
         options = pa.ipc.IpcReadOptions(included_fields=sorted(map(written.index, schema.names)))
-        found = []
         while stream.tell() < stream.size():
             with pa.ipc.open_stream(stream, options=options) as reader:
                 found.append(reader.read_all())

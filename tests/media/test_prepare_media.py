@@ -236,3 +236,14 @@ def test_a_real_film_is_watched(quick):
     done = quick.develop("film", place.read_bytes())
     assert (done.left, done.seen["frames"]) == (None, 4)
     assert quick.develop("film", place.read_bytes()[:20_000]).left is Left.UNREADABLE
+
+
+def test_results_by_other_rules_of_the_same_redactor_have_another_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    names = []
+    for number in (1, 2, 1):
+        (tmp_path / "rules.py").write_text(f"from demur.corpus.redact import redact\nREDACTION = 'rules-{number}'\n")
+        with Darkroom(MediaRecipe(text="ignore", detectors=()), "rules:redact") as room:
+            names.append(room.name)
+    assert names[0] == names[2] != names[1]

@@ -80,6 +80,11 @@ def redactor(name: str) -> Redact | None:
     return found
 
 
+def rules_of(name: str) -> str:
+    """Return the name of a redactor's rules: what its module says as ``REDACTION``; nothing where it says none."""
+    return str(getattr(sys.modules.get(name.partition(":")[0]), "REDACTION", ""))
+
+
 _SAMPLES = (
     "Nothing in here, only words.",
     "mail a.b@example.org or a.b (at) example dot org, call +49 170 1234567 or 030 1234567, @somebody u/somebody",

@@ -22,7 +22,7 @@ from demur.errors import ConfigError
 from demur.media import film, picture, sound
 from demur.media.credentials import training_assertions
 from demur.media.detect import Detector, load
-from demur.media.reading import Reader, redactor, warm
+from demur.media.reading import Reader, redactor, rules_of, warm
 from demur.media.recipe import Left, MediaRecipe
 from demur.media.sandbox import shut
 from demur.media.wire import GoneError, receive, send
@@ -42,7 +42,7 @@ class Bench:
         redact = redactor(redactor_name)
         if redact is not None:
             warm(redact, redactor_name)
-        self.recipe = recipe
+        self.recipe, self._rules = recipe, rules_of(redactor_name)
         self.detectors: list[Detector] = load(recipe.detectors, recipe.detect_edge)
         self.reader: Reader | None = None
         if recipe.text == "redact":
@@ -61,6 +61,7 @@ class Bench:
         """Return the versions of everything whose change may change a result."""
         tools: list[Any] = [*self.detectors, self.reader, self.transcriber]
         found = {name: metadata.version(name) for name in ("pillow", "numpy", "pdqhash", "simplejpeg")}
+        found |= {"rules": self._rules} if self._rules else {}
         found |= {"av": metadata.version("av")} if self._films else {}
         return found | {f"tool{place}": tool.version for place, tool in enumerate(tools) if tool is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import json
@@ -340,6 +341,17 @@ def test_whatever_fails_with_pictures_no_erasure_fails(at_home, monkeypatch, err
     done = media.media_after(at_home.parts, corpus_folder(at_home.space).name, corpus_folder(at_home.space), at=LATER)
     said = "a part is missing" if isinstance(error, BrokenError) else type(error).__name__
     assert done == {"media": None, "media_left": said}
+
+
+def test_an_erasure_waits_for_a_disk_that_is_full(at_home, monkeypatch):
+    """What is remembered of files that are gone cannot be made again."""
+
+    def fails(*_, **__):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(media, "media_of", fails)
+    with pytest.raises(OSError, match="space"):
+        media.media_after(at_home.parts, corpus_folder(at_home.space).name, corpus_folder(at_home.space), at=LATER)
 
 
 def test_copies_of_a_picture_that_its_owner_deleted_are_still_found(at_home):

@@ -466,6 +466,29 @@ def test_a_file_of_events_that_was_taken_away_begins_anew(plain: Platform, tmp_p
     assert [one["job"]["name"] for one in told(plain)] == ["export"] * 4
 
 
+@pytest.mark.parametrize("kept", [b"", b'{"ours": 1}\n'])
+def test_a_file_that_was_begun_anew_keeps_what_is_in_it_though_the_collector_is_away(
+    plain: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bytes
+) -> None:
+    tell(plain.parts, OpenLineage())
+    events = plain.space.root / "lineage" / EVENTS
+    events.write_bytes(kept)
+    leave(plain, tmp_path / "out")
+
+    def away(*_: Any) -> None:
+        raise OutsideError("nobody answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("demur.flows.openlineage._post", away)
+        for _ in range(2):
+            with pytest.raises(OutsideError):
+                tell(plain.parts, OpenLineage())
+    assert tell(plain.parts, OpenLineage()) == 2
+    found = events.read_bytes()
+    assert found.startswith(kept)
+    assert [orjson.loads(line)["job"]["name"] for line in found[len(kept) :].splitlines()] == ["export"] * 2
+
+
 def test_a_build_that_failed_is_told_as_such_without_its_message(plain: Platform) -> None:
     tell(plain.parts, OpenLineage())
     fault = plain.space.work / "run" / "corpus-0123456789abcdef" / "select" / "FAULT.json"

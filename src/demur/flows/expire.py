@@ -95,14 +95,15 @@ def expire(parts: Parts, retention: Retention, *, clock: Callable[[], datetime])
     judged = judge(versions(parts), retention, at=clock())
     begun = {folder.name[:16] for folder in folders}
     fresh = [one for one in judged if one.expires and one.version.corpus_id not in begun]
+    if not folders and not fresh:
+        return Expired(tuple(judged), ())
     around = _Around(parts, {*begun, *(one.version.corpus_id for one in fresh)})
     folders += [_plan(parts, one, around, retention, clock()) for one in fresh]
     done = []
     for number, folder in enumerate(folders, 1):
         parts.progress("expiry", number - 1, len(folders))
         done.append(_carry_out(parts, folder, around, clock))
-    if folders:
-        parts.progress("expiry", len(folders), len(folders))
+    parts.progress("expiry", len(folders), len(folders))
     return Expired(tuple(judged), tuple(done))
 
 

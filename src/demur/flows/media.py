@@ -8,6 +8,7 @@ them. An erasure makes the build of the new corpus from the cache and destroys w
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,8 @@ from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
 from demur.terms.manifests import SliceRef
 
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors of a system that pass by: what would be given up for them cannot be made again."""
 REDACTOR = "demur.corpus.redact:redact"
 _TEXTS = ("item_id", "person_id", "record_id", "reason", "detail", "digest", "hash", "hash_mirrored", "hash_inside")
 SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quality", pa.int32())])
@@ -96,7 +99,7 @@ def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dic
 
     The newest of an older corpus goes on too, where the one before has none yet: the erasure destroys it, and with it
     what is remembered of protected files that are gone. An erasure waits for no picture: where it cannot be made any
-    more, there is none, and the reason is told.
+    more, there is none, and the reason stands in its journal. It waits for a disk that is full, and its like.
     """
     builds = media_builds(parts.workspace, corpus=before) or media_builds(parts.workspace)
     if not builds:
@@ -106,6 +109,8 @@ def media_after(parts: Parts, before: str, corpus: Path, *, at: datetime) -> dic
         recipe = MediaRecipe.of({**read_media_manifest(old).recipe, "rules": RULES})  # its settings, today's rules
         made = media_of(parts, corpus, recipe, at=at, before=old)
     except (DemurError, OSError, pa.ArrowException) as error:  # whose own words may name files
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise
         return {"media": None, "media_left": str(error) if isinstance(error, DemurError) else type(error).__name__}
     return {"media": made.media_id}
 

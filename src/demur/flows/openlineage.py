@@ -52,13 +52,17 @@ def tell(parts: Parts, site: OpenLineage) -> int:
         OutsideError: the URL does not take them; they are told again next time.
     """
     folder = parts.workspace.root / "lineage"
-    state = _state(parts)
+    state, path = _state(parts), folder / EVENTS
+    there = path.stat().st_size if path.exists() else 0
+    if there < state["bytes"]:  # somebody took the file away, or began it anew: what is in it now is not ours to cut
+        state = {**state, "bytes": there}
+        write_json(folder / STATE, state)
     total = 0
     for told, after in _batches(parts, state, site.namespace):
         size = state["bytes"]
         if told:
             lines = b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in told)
-            size = _append(folder / EVENTS, lines, size)
+            size = _append(path, lines, size)
             _post(told, site)
         state = {**after, "bytes": size}
         write_json(folder / STATE, state)
@@ -114,13 +118,9 @@ def _faults(parts: Parts) -> Iterator[tuple[str, Run]]:
 
 
 def _append(path: Path, lines: bytes, size: int) -> int:
-    """Append durably after so many bytes, return how many there are then; what a killed run wrote behind is cut off.
-
-    A file that somebody took away, or began anew, since then goes on at its own end.
-    """
+    """Append durably after so many bytes, return how many there are then; what a killed run wrote behind is cut off."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as stream:
-        size = min(size, stream.tell())
         stream.truncate(size)
         stream.seek(size)
         stream.write(lines)

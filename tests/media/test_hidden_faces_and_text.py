@@ -141,6 +141,30 @@ def test_identifiers_are_painted_over_however_the_picture_was_turned(reading, tu
         assert {"<EMAIL>", "See you"} < {*done.seen["ocr_text"].split("\n")}
 
 
+@pytest.mark.parametrize("turn", [None, _TURN.ROTATE_90, _TURN.ROTATE_180, _TURN.ROTATE_270])
+def test_an_identifier_over_a_lines_end_is_painted_over_however_the_picture_was_turned(turn):
+    with Image.open(io.BytesIO(make.written(["my card 4111 1111 1111", "1111 valid to May", "see you"]))) as picture:
+        pixels = np.array((picture if turn is None else picture.transpose(turn)).convert("RGB"))
+    seen = Reader(redactor("demur.corpus.redact:redact")).read(pixels)
+    assert (len(seen.hidden), seen.unread) == (2, 0)
+    assert "1111" not in seen.text
+    assert "see you" in seen.text.split("\n")
+
+
+@pytest.mark.parametrize("lines", [
+    ["my card 4111 1111 1111", "1111 valid to May", "write to a.b@example.org", "0532 0130 00", "DE89 3704 0044"],
+    ["passport", "C01X00T47", "see you", "4111", "4111 1111 1111"],
+])  # fmt: skip
+def test_what_is_found_either_way_is_replaced(lines):
+    redact = redactor("demur.corpus.redact:redact")
+    ways = [replaced("\n".join(lines), redact)[1], replaced("\n".join(lines[::-1]), redact)[1][::-1]]
+    assert ways[0] != ways[1]
+    for some in (lines, lines[::-1]):
+        text, touched = replaced("\n".join(some), redact, turned=True)
+        assert touched == [a or b for a, b in zip(*ways, strict=True)][:: 1 if some is lines else -1]
+        assert not [part for part in ("4111", "1111", "a.b", "0532", "3704") if part in text]
+
+
 def test_an_identifier_that_goes_over_a_lines_end_is_found():
     text, touched = replaced("my IBAN DE89 3704 0044\n0532 0130 00\nthanks", redactor("demur.corpus.redact:redact"))
     assert touched == [True, True, False]

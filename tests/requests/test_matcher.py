@@ -142,10 +142,52 @@ def test_a_link_names_its_item_and_no_other_one(asked, found):
     assert {name: one.certain for name, one in hit.items()} == found
 
 
-def test_a_link_that_is_told_apart_by_its_parameters_makes_no_other_page_certain():
-    items = table("see https://youtube.example/watch?v=dQw4w9WgXcQ", "see youtube.example/watch?v=otherVideo1")
-    found = hits(items, links=("https://www.youtube.example/watch?v=dQw4w9WgXcQ",))
-    assert not any(one.certain for one in found.values())
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("https://blog.example/?p=123", {"https://blog.example/?p=123": True, "https://blog.example/": False}),
+        ("http://www.blog.example/?p=7", {"https://blog.example/?p=7": True, "https://blog.example/": False}),
+        ("https://blog.example/?p=8", {"https://blog.example/": False}),
+        ("https://blog.example/?9", {"https://blog.example/?9": True, "https://blog.example/": False}),
+        ("https://blog.example/", {"https://blog.example/": True}),
+        ("https://x.example/view?id=1234567", {"https://x.example/view?id=1234567": True}),
+        ("https://www.x.example/view?id=1234567", {"https://x.example/view?id=1234567": True}),
+        ("www.x.example/view?id=1234567", {"https://x.example/view?id=1234567": True}),
+        ("http://x.example/view?id=1234567", {"https://x.example/view?id=1234567": True}),
+        ("https://x.example/view?id=1234567&utm_source=y", {"https://x.example/view?id=1234567": False}),
+        ("https://x.example/view", {}),
+        ("https://news.example/c/123456789", {"agora:https://news.example/c/123456789": True}),
+        ("http://www.news.example/c/123456789/?utm=1", {"agora:https://news.example/c/123456789": False}),
+        ("https://news.example/d/55", {"agora:news.example/d/55": True}),
+        ("https://news.example/e/1234567", {"https://news.example/e/1234567?from=feed": False}),
+        (
+            "https://app.example/#!/post/5",
+            {"https://app.example/#!/post/5": True, "https://app.example/#!/post/6": False},
+        ),
+    ],
+)
+def test_an_address_is_told_apart_by_its_parameters(asked, found):
+    ids = [*(f"https://blog.example/{rest}" for rest in ("", "?p=123", "?p=456", "?p=7", "?9", "?10")),
+           *(f"https://x.example/view?id={number}" for number in (1234567, 7654321, 5)),
+           *(f"agora:https://news.example/c/{number}" for number in (123456789, 123456780)),
+           "agora:news.example/d/55", "https://news.example/e/1234567?from=feed",
+           *(f"https://app.example/#!/post/{number}" for number in (5, 6))]  # fmt: skip
+    hit = hits(table(*["a"] * len(ids), item_id=ids), links=(asked,))
+    assert {name: one.certain for name, one in hit.items()} == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ("https://www.youtube.example/watch?v=dQw4w9WgXcQ", "see https://youtube.example/watch?v=dQw4w9WgXcQ"),
+        ("https://www.youtube.example/watch?v=dQw4w9WgXcQ", "see youtube.example/watch?v=otherVideo1"),
+        ("https://forum.example/viewtopic.php?t=13", "see forum.example/viewtopic.php?t=99"),
+        ("https://app.example/a/#!/post/5", "see app.example/a/#!/post/6"),
+    ],
+)
+def test_a_link_that_is_told_apart_by_its_parameters_makes_no_other_page_certain(asked, text):
+    (found,) = hits(table(text), links=(asked,)).values()
+    assert not found.certain
 
 
 @pytest.mark.parametrize(
@@ -161,6 +203,14 @@ def test_a_link_that_is_told_apart_by_its_parameters_makes_no_other_page_certain
         ({"handles": ("ana",)}, "thanks @ana.maria and @ana", True),
         ({"names": ("Xenia Quorl",)}, "met Xenia Quorl's dog", True),
         ({"names": ("Xenia Quorl",)}, "met Xenia Quorl-Smith", False),
+        *(
+            ({"names": ("Xenia Quorl",)}, f"l'article {before}Xenia Quorl", True)
+            for before in ("d'", "d’", "D'", "qu'", "jusqu’", "l'", "dell'")
+        ),
+        ({"names": ("Xenia Quorl",)}, "c'est Xenia Quorl'ın", True),
+        ({"names": ("Brien Quorl",)}, "met O'Brien Quorl", False),
+        ({"names": ("Xenia O",)}, "met Xenia O'Quorl", False),
+        ({"handles": ("ana",)}, "merci d'@ana", True),
         ({"names": ("Xenia Quorl",)}, "met Anna-Xenia Quorl", False),
         ({"links": ("blog.example/ana/1",)}, "at https://www.blog.example/ana/1?x=2", True),
         ({"links": ("blog.example/ana/1",)}, "at https://other.blog.example/ana/1", False),
@@ -196,3 +246,24 @@ def test_only_user_names_that_led_to_something_stay_out_for_good():
     found = hits(items, handles=wanted.handles).values()
     hit = [_confirmed(one.rule, one.snippet, one.certain) for one in found]
     assert lasting_handles(wanted, hit) == ["@xav_q", "mia_k"]
+
+
+@pytest.mark.parametrize(
+    ("words", "certain", "lasting"),
+    [
+        ("thanks @ana.maria", False, []),
+        ("thanks @ana.maria and @ana", True, ["ana"]),
+        ("d'@ana", True, ["ana"]),
+        ("", False, ["ana", "admin"]),
+        ("a tag is not among its words", True, ["ana", "admin"]),
+    ],
+)
+def test_a_user_name_that_is_part_of_another_one_led_nowhere(words, certain, lasting):
+    hit = [_confirmed(Rule.HANDLE, words, certain)]
+    assert lasting_handles(Wanted("a@b.example", handles=("ana", "admin")), hit) == lasting
+
+
+@pytest.mark.parametrize("before", ["d'", "d’", "qu'"])
+def test_a_name_after_an_elision_stays_out_for_good(before):
+    hit = [_confirmed(Rule.NAME, fold(f"l'article {before}{RARE}"), True)]
+    assert lasting_names(Wanted("a@b.example", names=(RARE,)), hit) == [fold(RARE)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 
 import orjson
 import pyarrow.parquet as pq
@@ -263,6 +266,25 @@ def test_a_request_whose_search_fails_keeps_nobody_else_waiting(scene):
     assert not (scene.service.parts.workspace.work / "requests").exists()  # nor are posts left in clear for it
 
 
+def test_a_search_that_keeps_failing_waits_twice_as_long_each_time(scene, monkeypatch):
+    now, tried = [1000.0], []
+
+    def fails(*_, **__):
+        tried.append(now[0])
+        raise BrokenError("no")
+
+    monkeypatch.setattr(matching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(matching, "_search", fails)
+    scene.ask(names=RARE)
+    for _ in range(24 * 12):
+        with suppress(BrokenError):
+            match_some(scene.service)
+        now[0] += 300
+    waits = [later - earlier for earlier, later in pairwise(tried)]
+    assert waits[:4] == [600, 1200, 2400, 4800]
+    assert max(waits) == matching.MOST_FAILED_SECONDS
+
+
 def test_what_a_killed_decision_and_a_killed_answer_left_undone_is_done(scene):
     parts, book = scene.service.parts, scene.service.requests
     number = scene.searched(links="agora:hana-copies")
@@ -283,8 +305,9 @@ def test_what_a_killed_decision_and_a_killed_answer_left_undone_is_done(scene):
     assert parts.registry.suppressed_by(f"R-{number}") == before != set()
 
 
-def test_whoever_is_owed_word_of_a_delay_gets_it_after_a_kill(scene):
+def test_whoever_is_owed_word_of_a_delay_gets_it_after_a_kill(scene, monkeypatch):
     number = scene.ask(names=RARE)
+    monkeypatch.setattr(scene.service.requests, "queue", lambda **_: [])  # as behind many others
     match_some(scene.service)
     due = scene.watch.at + timedelta(days=80)
     scene.service.requests.extend(number, due_at=due, delay=Delay.COMPLEX, at=scene.watch.at)  # and then it is killed
@@ -365,6 +388,30 @@ def test_what_is_confirmed_is_out_before_it_is_noted(scene):
     scene.confirm(number, reason=Reason.NOT_PERSONAL)
     scene.answered(number)
     assert scene.service.parts.registry.suppressed_by(f"R-{number}") == set()
+
+
+class _Overtaken(_Dies):
+    """A book whose request a colleague answers before a decision is noted."""
+
+    def decide(self, *told: object, **more: object) -> None:
+        self.meanwhile()
+        self._book.decide(*told, **more)
+
+
+def test_what_is_decided_too_late_comes_back(scene):
+    number = scene.searched(links="agora:hana-copies")
+    scene.confirm(number, "ivo-reshares")
+    book = _Overtaken(scene.service.requests)
+
+    def answered():
+        scene.confirm(number, reason=Reason.NOT_PERSONAL)
+        scene.answered(number)
+
+    book.meanwhile = answered
+    scene.watch.pass_(minutes=1)
+    with pytest.raises(RefusedError):
+        flow.decide(replace(scene.service, requests=book), number, None, Reason.ABOUT_YOU, by="staff")
+    assert scene.service.parts.registry.suppressed_by(f"R-{number}") == {"agora:ivo-reshares"}
 
 
 def test_a_search_goes_on_where_it_was_however_often_something_is_imported_meanwhile(scene):

@@ -42,10 +42,10 @@ BATCH = 20_000
 SECONDS = 3.0
 MOST_ROUNDS = 50
 """Steps of a chain of reshares that are followed."""
-FAILED_SECONDS = 600.0
-"""A request whose search failed waits so long, so that it keeps nobody else waiting."""
-_FAILED: dict[Path, dict[int, float]] = {}
-"""Workspace → request → monotonic seconds until which it waits."""
+FAILED_SECONDS, MOST_FAILED_SECONDS = 600.0, 6 * 3600.0
+"""A request whose search failed waits so long, so that it keeps nobody else waiting; each time twice as long."""
+_FAILED: dict[Path, dict[int, tuple[float, float]]] = {}
+"""Workspace → request → monotonic seconds until which it waits, and how long it waits."""
 _SAME_COPY = Similarity(similarity.jaccard_pairs, similarity.words)
 
 
@@ -55,15 +55,17 @@ def match_some(service: Service, *, seconds: float = SECONDS) -> int:
         if not mine:
             return 0
         now, root = time.monotonic(), service.parts.workspace.root
-        failed = _FAILED[root] = {one: until for one, until in _FAILED.get(root, {}).items() if until > now}
-        number = service.requests.waiting(but=failed)
+        failed = _FAILED.setdefault(root, {})
+        number = service.requests.waiting(but=[one for one, (until, _) in failed.items() if until > now])
         if number is None:
-            remove_tree(_folder(service))  # also beside a search that failed: made again, it is the same one
+            remove_tree(_folder(service))  # also beside a search that failed: after an import it begins again
             return 0
         try:
             return _search(service, number, until=now + seconds)
         except Exception:  # the others have their turn first
-            failed[number] = now + FAILED_SECONDS
+            _, before = failed.get(number, (now, FAILED_SECONDS / 2))
+            wait = min(2 * before, MOST_FAILED_SECONDS)
+            failed[number] = now + wait, wait
             raise
 
 

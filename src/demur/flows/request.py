@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from demur.clock import iso
-from demur.errors import InputError
+from demur.errors import InputError, RefusedError
 from demur.flows.answering import answer_text
 from demur.flows.matching import match_some
 from demur.flows.service import Service
@@ -173,7 +173,11 @@ def decide(service: Service, number: int, items: Sequence[str] | None, reason: R
     if reason in CONFIRMING:
         chosen = set(service.requests.chosen(number, items, reason))
         _suppress(service, reference(number), chosen - service.parts.registry.suppressed_by(reference(number)), at)
-    done = service.requests.decide(number, items, reason, by=by, at=at)
+    try:
+        done = service.requests.decide(number, items, reason, by=by, at=at)
+    except RefusedError:  # somebody answered meanwhile: what nobody decided comes back, after it went out
+        _take_effect(service, number, max(service.clock(), at + timedelta(microseconds=1)))
+        raise
     _take_effect(service, number, at)
     _log(service, number, f"decided:{iso(at)}", at, items=[one.item_id for one in done], reason=reason.value, by=by)
     return done
@@ -344,9 +348,9 @@ def step(service: Service) -> int:
     """Search for somebody, finish what a killed answer or extension left undone, forget what is over; 0 = idle."""
     done = match_some(service)
     answered = [one for one in service.requests.queue(answered=True, most=LATELY) if one.forgotten_at is None]
-    extended = [one for one in service.requests.queue() if one.extended_at is not None]
+    extended = service.requests.extended()
     owed = {_key(one.number, letters.LetterKind.REQUEST_ANSWERED): (_finish, one.number) for one in answered}
-    owed |= {_key(one.number, letters.LetterKind.REQUEST_EXTENDED): (_tell_delay, one.number) for one in extended}
+    owed |= {_key(one, letters.LetterKind.REQUEST_EXTENDED): (_tell_delay, one) for one in extended}
     for key in sorted(owed.keys() - letters.known(service.notice, owed.keys())):
         finish, number = owed[key]
         finish(service, number)

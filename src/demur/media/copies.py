@@ -115,7 +115,7 @@ def copies_of_protected(hashes: Any, mirrored: Any, quality: Any, protected: Any
     sides = (hashes, usable), (mirrored, usable & _bools(pc.is_valid(mirrored))), (inside, _bools(pc.is_valid(inside)))
     known = np.unique(np.concatenate([_prints(one, np.flatnonzero(rows & guarded)) for one, rows in sides]), axis=0)
     marked = guarded.copy()
-    for column, rows in (sides[0], sides[2]):
+    for column, rows in sides:
         others = np.flatnonzero(rows & ~marked)
         if len(known) and len(others):
             marked[others] |= near(_prints(column, others), known)

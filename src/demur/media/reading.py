@@ -117,28 +117,58 @@ def warm(redact: Redact, name: str) -> None:
         replaced(text, redact)
 
 
-def replaced(text: str, redact: Redact | None) -> tuple[str | None, list[bool]]:
+def replaced(text: str, redact: Redact | None, *, turned: bool = False) -> tuple[str | None, list[bool]]:
     """Return a text with its identifiers replaced, and for each of its lines whether it held a part of one.
 
     Lines are read twice, apart and as one, since an identifier may go over the end of a line. Where it is not certain
     which line a finding is in, or there is no redactor, all lines count as holding one.
+
+    Args:
+        text: lines.
+        redact: the redactor.
+        turned: read them from the last to the first too, as they stand in a picture on its head; what is found either
+            way is replaced.
     """
     lines = text.count("\n") + 1
     if redact is None:
         return None, [True] * lines
-    found = redact(pa.array([text, text.replace("\n", " ")], pa.string()))
-    apart, joined = found.normalised.to_pylist()
-    if apart.count("\n") + 1 != lines or apart.replace("\n", " ") != joined:
+    found = redact(pa.array(_ways(text, turned), pa.string()))
+    ways, rows = found.normalised.to_pylist(), found.spans.to_pylist()
+    apart = ways[0]
+    if apart.count("\n") + 1 != lines or ways != _ways(apart, turned):
         return None, [True] * lines
-    spans = sorted((one["start"], one["end"], one["kind"]) for row in found.spans.to_pylist() for one in row or ())
+    spans = [(one["start"], one["end"], one["kind"]) for row in rows[:2] for one in row or ()]
+    for one in (one for row in rows[2:] for one in row or ()):
+        spans += [(*place, one["kind"]) for place in _from_below(ways[2], one["start"], one["end"])]
     out, place, touched = [], 0, [False] * lines
-    for start, end, kind in spans:
+    for start, end, kind in sorted(spans):
         for line in range(apart.count("\n", 0, start), apart.count("\n", 0, end) + 1):
             touched[line] = True
         if end > place:
             out += [apart[place : max(place, start)], f"<{kind}>" if start >= place else ""]
             place = end
     return "".join([*out, apart[place:]]), touched
+
+
+def _ways(text: str, turned: bool) -> list[str]:
+    """Return the ways that a text is read in: its lines apart and as one, and so from the last line to the first."""
+    orders = [text, "\n".join(text.split("\n")[::-1])] if turned else [text]
+    return [way for order in orders for way in (order, order.replace("\n", " "))]
+
+
+def _from_below(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    r"""Return where a part of a text is, line for line, once its last line is the first.
+
+    >>> _from_below("one two\nthree", 4, 10)
+    [(10, 13), (0, 2)]
+    """
+    out, begin = [], 0
+    for line in text.split("\n"):
+        there = len(text) - begin - len(line)
+        first, last = max(start - begin, 0), min(end - begin, len(line))
+        out += [(there + first, there + last)] if first < last else []
+        begin += len(line) + 1
+    return out
 
 
 class Reader:
@@ -168,13 +198,14 @@ class Reader:
         """Read an RGB picture.
 
         What stands in a line that cannot be read nobody knows: it may be an identifier or somebody's protected words.
+        Which line is the first nobody knows either: the picture may stand on its head.
         """
         lines, unread = self.lines(pixels)
         chat = looks_like_chat([*lines, *unread], pixels.shape[1])
         boxes = [box for _line, box in unread]
         if not lines:
             return Reading(hidden=boxes, chat=chat, unread=len(boxes))
-        clean, touched = replaced("\n".join(line for line, _box in lines), self._redact)
+        clean, touched = replaced("\n".join(line for line, _box in lines), self._redact, turned=True)
         hidden = [box for (_line, box), held in zip(lines, touched, strict=True) if held]
         return Reading(clean, hidden + boxes, chat, len(boxes))
 

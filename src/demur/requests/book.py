@@ -130,6 +130,13 @@ class RequestBook:
         with self.database.reading() as connection:
             return [_request(row) for row in connection.execute(query.offset(after).limit(most))]
 
+    def extended(self) -> list[int]:
+        """Return the numbers of open requests that were given the two further months."""
+        query = sa.select(REQUESTS.c.number).where(REQUESTS.c.extended_at.is_not(None))
+        open_ = query.where(REQUESTS.c.state != State.ANSWERED.value).order_by(REQUESTS.c.number)
+        with self.database.reading() as connection:
+            return list(connection.execute(open_).scalars())
+
     def counts(self, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Return for each request how many proposals are open, and how many there are."""
         open_ = sa.func.sum(sa.case((PROPOSALS.c.verdict == Verdict.PROPOSED.value, 1), else_=0))

@@ -29,9 +29,12 @@ def lasting_names(wanted: Wanted, proposals: Sequence[Proposal]) -> list[str]:
 
 
 def lasting_handles(wanted: Wanted, proposals: Sequence[Proposal]) -> list[str]:
-    """Return the user names that led to confirmed items, as they were given; all of them where the words do not say."""
-    led = [fold(one.snippet) for one in proposals if one.rule is Rule.HANDLE and one.verdict is Verdict.CONFIRMED]
-    if not led:
-        return []
-    said = [one for one in wanted.handles if any(stands_alone(f"@{fold(one).lstrip('@')}", words) for words in led)]
-    return said or list(wanted.handles)
+    """Return the user names that led to confirmed items, as they were given; all of them where the words do not say.
+
+    A part of a longer user name led nowhere. What is certain was found by one of them, whatever the words say.
+    """
+    led = [one for one in proposals if one.rule is Rule.HANDLE and one.verdict is Verdict.CONFIRMED]
+    texts = [fold(one.snippet) for one in led]
+    said = [one for one in wanted.handles if any(stands_alone(f"@{fold(one).lstrip('@')}", text) for text in texts)]
+    silent = any(one.certain or not text for one, text in zip(led, texts, strict=True))
+    return said or (list(wanted.handles) if silent else [])

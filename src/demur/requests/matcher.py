@@ -32,10 +32,15 @@ SEGMENT = 6
 """Signs of the last part of a link that name an item by themselves."""
 _AROUND = 80
 _PHONE = re.compile(r"\+?\d[\d\s().\-/]{5,}\d")
-_SCHEME = re.compile(r"^[a-z][a-z0-9+.\-]*://(www\.)?")
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.\-]*://)?(www\.)?")
+_SERVICE = re.compile(r"^[^:/]+:(?!//)")
+"""What an import puts before ids, also before those that are links."""
 _LOOSE = r"(?<!\w){}(?!\w)"
-_TIGHT = rf"(?:(?<=www\.)|(?<!\w[-.+'’])){_LOOSE}(?![-.+@]\w)(?!['’](?!s\b)\w)"
-"""Borders in folded text: by themselves, and as no part of a longer name, address or handle (Quorl-Smith, x.y@…)."""
+_TIGHT = rf"(?:(?<=www\.)|(?<!\w[-.+])(?<!\bo['’])){_LOOSE}(?![-.+@]\w)(?!(?<=\b\w)['’]\w)"
+"""Borders in folded text: by themselves, and as no part of a longer name, address or handle (Quorl-Smith, x.y@…).
+
+An apostrophe joins what many languages put before and after a name (d'Ana, Ana'nın); only O'Quorl is a longer name.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,36 @@ def link_key(link: str) -> str:
     """
     bare = _SCHEME.sub("", link.strip().casefold())
     return bare.split("#", 1)[0].split("?", 1)[0].rstrip("/")
+
+
+def page_of(asked: str, item: str) -> bool | None:
+    """Say whether an address names the same page as the one that was asked for; ``None`` = it may, ``False`` = no.
+
+    Parameters may tell pages apart, or say nothing (``utm_source``): the same page for certain has the same ones. Where
+    the path ends in what names an item, with a figure in it, other ones may still be the same page.
+
+    >>> page_of("http://www.blog.example/?p=1", "blog:https://blog.example/?p=1")
+    True
+    >>> page_of("https://blog.example/?p=1&utm_source=x", "https://blog.example/?p=1") is None
+    True
+    >>> page_of("https://blog.example/?p=1", "https://blog.example/?p=2")
+    False
+    """
+    bare = _SERVICE.sub("", item)
+    if link_key(asked) not in (link_key(item), link_key(bare)):
+        return False
+    (wanted, place), (told, other) = _told_apart(asked), _told_apart(bare)
+    if told == wanted and other in ("", place):
+        return True
+    last, _ = names_in(asked)
+    names_it = len(last) >= SEGMENT and any(sign.isdigit() for sign in last)
+    return None if told <= wanted or names_it else False
+
+
+def _told_apart(link: str) -> tuple[set[tuple[str, str]], str]:
+    """Return the parameters of a link, and the place in the page."""
+    page, _, place = link.strip().partition("#")
+    return set(parse_qsl(page.partition("?")[2], keep_blank_values=True)), place
 
 
 def names_in(link: str) -> tuple[str, list[str]]:
@@ -178,13 +213,14 @@ class Matcher:
             inside = pc.match_substring(small, key) if is_address else pc.equal(ids, asked)
             for place in _places(pc.or_(pc.or_(named, pc.equal(ids, asked)), inside)):
                 whole = ids[place].as_py()
-                if whole == asked or (is_address and link_key(whole) == key and not others):
-                    yield place, Rule.LINK, 1.0, True, seen.beginning(place)
-                elif named[place].as_py():
-                    sure = local[place].as_py() == last and len(last) >= SEGMENT
-                    yield place, Rule.LINK, 1.0, sure, seen.beginning(place)
+                same = whole == asked or (is_address and page_of(asked, whole))
+                by_name = bool(named[place].as_py())
+                if same or same is None or by_name:
+                    sure = same or (by_name and local[place].as_py() == last and len(last) >= SEGMENT)
+                    yield place, Rule.LINK, 1.0, bool(sure), seen.beginning(place)
             if is_address:
-                yield from seen.bordered(fold(key), Rule.LINK_IN_TEXT, certain="/" in key and not others)
+                told_apart = "?" in asked or "#" in asked
+                yield from seen.bordered(fold(key), Rule.LINK_IN_TEXT, certain="/" in key and not told_apart)
 
     def _handles(self, table: Any, seen: _Texts) -> Iterator[_Row]:
         mentions = table["mentions"].combine_chunks()

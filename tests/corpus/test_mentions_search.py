@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,11 +17,16 @@ from demur.corpus.verify_texts import Names
 _WORDS = ["anna", "Heß", "hess", "İpek", "ipek", "Straße", "ſommer", "sommer", "Élodie", "e\u0301lodie", "o", "O'Neil",
           "O\u2019Neil", "oneil", "müllers", "Muller", "Mueller", "Müller",
           "van", "Åse", "Ann-Marie", "\ufb01sch", "fisch", "Żak", "Мария", "мария", "K", "\u212a",
-          "a.b", "(x)", "🌸", "(sie/ihr)", "Dr.", "|", "j.", "-", "_"]  # fmt: skip
-_GAPS = [" ", " ", " ", "  ", "\n", "\u00a0", "\t", " \u200b", "-", "", "_", ".", "\u2011"]
+          "김", "철수", "सीता", "राम", "ガブ", "リエル", "山田", "太郎", "สมชาย", "ใจดี", "ann\u00b7a", "ан\u0489на",
+         "a.b", "(x)", "🌸", "(sie/ihr)", "Dr.", "|", "j.", "-", "_"]  # fmt: skip
+_WITH_DIGITS = ["5 PS5 A1 B", "2023年5月12日", "5"]
+_GAPS = [" ", " ", " ", "  ", "\n", "\u00a0", "\t", " \u200b", "-", "", "_", ".", "\u2011", "\u3000", " _", "_ "]
 words = st.sampled_from(_WORDS)
 names = st.lists(st.lists(words, min_size=2, max_size=3).map(" ".join), min_size=1, max_size=6)
-texts = st.lists(st.tuples(words, st.sampled_from(_GAPS)), max_size=8).map(lambda pairs: "".join(map("".join, pairs)))
+said_words = words | st.sampled_from(_WITH_DIGITS)
+texts = st.lists(st.tuples(said_words, st.sampled_from(_GAPS)), max_size=8).map(
+    lambda pairs: "".join(map("".join, pairs))
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -56,6 +62,21 @@ def test_a_cut_beside_a_word_of_a_new_name_is_looked_at_again(names: list[str], 
 def test_the_verifier_finds_no_name_in_what_is_left(names: list[str], said: list[str]) -> None:
     left = normalised(redact(pa.array(said, pa.string()), names).texts)
     assert Names(names).said(pa.array(left, pa.string())) == 0
+
+
+@pytest.mark.parametrize("name", ["김 철수", "सीता राम", "ガブ リエル", "山田 太郎", "สมชาย ใจดี", "Ann\u00b7a Müller"])
+@pytest.mark.parametrize("text", ["so {} ja", "{} hat 5 PS5 A1 B", "{} さん 2023年5月12日", "_{}_ 5"])
+def test_names_of_every_script_are_found_beside_figures(name: str, text: str) -> None:
+    said = pa.array([text.format(name), "nobody 5", text.format(name.replace(" ", "\u3000"))])
+    assert saying(said, [name]).to_pylist() == [True, False, True]
+    left = redact(said, [name]).texts
+    assert [name.split()[1] in one for one in left.to_pylist()] == [False] * 3
+    assert Names([name]).said(said) > 0 or "_" in text
+    assert Names([name]).said(left) == 0
+
+
+def test_a_name_in_one_word_is_found_whatever_stood_between_its_letters() -> None:
+    assert saying(pa.array(["so #annamuller", "so ann"]), ["Ann\u00b7a Müller"]).to_pylist() == [True, False]
 
 
 def test_many_names_are_found_too() -> None:

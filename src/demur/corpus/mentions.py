@@ -7,6 +7,7 @@ texts in one search.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -195,13 +196,15 @@ def _likely_together(texts: Any, spelled: Sequence[str]) -> Any:
 
 
 def _plain(name: str) -> bool:
-    """Say whether two libraries surely fold the case of all signs of a name alike."""
-    return all(sign < "\u0590" or sign.upper() == sign.lower() for sign in name)
+    """Say whether two libraries surely fold all signs of a name alike; not if one is or holds a mark."""
+    alike = (sign < "\u0590" or sign.upper() == sign.lower() for sign in name)
+    marked = (unicodedata.category(sign)[0] == "M" for sign in name)
+    return name.isascii() or (unicodedata.is_normalized("NFKD", name) and all(alike) and not any(marked))
 
 
 def _quoted(word: str) -> str:
     """Return an expression for a folded word: an apostrophe has many signs, and in one word a name has none."""
-    return "".join(sign if sign.isalnum() or sign > "\x7f" else _SIGNS.get(sign, f"\\{sign}?") for sign in word)
+    return "".join(sign if sign.isalnum() else _SIGNS.get(sign) or f"{re.escape(sign)}?" for sign in word)
 
 
 _SIGNS = {"'": "['\u2019\u2018\u02bc`\u00b4\u2032\uff07]?"}

@@ -40,9 +40,9 @@ _STEPS: dict[str, Callable[[str], Iterator[Span]]] = {
     "worded_emails": redact_mail.worded_emails,
     "handles": redact_patterns.handles,
     "accounts": redact_patterns.accounts,
+    "wallets": redact_patterns.wallets,
     "ibans": redact_numbers.ibans,
     "networks": redact_patterns.networks,
-    "wallets": redact_patterns.wallets,
     "mixed_ids": redact_numbers.mixed_ids,
     "lettered_ids": redact_numbers.lettered_ids,
     "plates": redact_places.plates,
@@ -57,7 +57,7 @@ assert tuple(_STEPS) == tuple(GATES)
 _IN_WORDS = frozenset({"urls", "emails", "worded_emails", "handles", "accounts"})
 """What may hold signs of every script and underscores; around everything else they are borders."""
 
-_WITHOUT_DIGITS = frozenset({*_IN_WORDS, "lettered_ids"})
+_WITHOUT_DIGITS = frozenset({*_IN_WORDS, "wallets", "lettered_ids"})
 """What may be found where no digit stands."""
 
 _DIGIT = re.compile("[0-9]")
@@ -191,7 +191,7 @@ def _find(text: str, seen: str, bits: int, finder: NameFinder | None, *, borders
         if len(found) > known:
             digits, known = _DIGIT.search(seen) is not None, len(found)
     if finder is not None:
-        _step(finder.spans(text), text, seen, found)
+        _step(finder.spans(text), text, _hidden(text, sorted(found)), found)  # a name may stand where borders do
     return sorted(found) if len(found) > 1 else found
 
 
@@ -217,8 +217,13 @@ def _step(spans: Iterable[Span], text: str, seen: str, found: list[Span]) -> str
     if not fresh:
         return seen
     found += fresh
+    return _hidden(seen, fresh)
+
+
+def _hidden(seen: str, spans: Sequence[Span]) -> str:
+    """Return a text or a view, sign for sign, without what stands in some spans."""
     parts, done = [], 0
-    for start, end, _ in fresh:
+    for start, end, _ in spans:
         parts += [seen[done:start], MASK * (end - start)]
         done = end
     return "".join([*parts, seen[done:]])

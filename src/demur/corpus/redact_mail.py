@@ -68,7 +68,7 @@ _DOT_REACH = 12
 
 GATE = (
     rf"(?i:[{_OPEN}]-?(?:{_NAMES}|{_WORDS}|{_SHORT})-?[{_CLOSE}]| (?:{_NAMES}|at sign) | -{{1,2}}(?:{_NAMES}|{_WORDS})-{{1,2}} |%40"
-    rf"| (?:{_WORDS}) [^ ]+(?:[.][a-z]| (?:{_LATIN_DOTS}) ))|[a-z0-9]AT[a-z]"
+    rf"| (?:{_WORDS}) [^ ]+(?:[.][^ ]| (?:{_LATIN_DOTS}) ))|[a-z0-9]AT[a-z]"
 )
 """What a text must hold before it is read for hidden addresses (RE2)."""
 

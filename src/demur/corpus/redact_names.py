@@ -34,7 +34,7 @@ _JOINED_LEAST = 8
 """Letters of a name from which it is looked for in one word."""
 
 
-_FOLDED = ((0x00, 0x3000), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
+_FOLDED = ((0x00, 0x3041), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
            (0x1D400, 0x1F200))  # fmt: skip
 """Blocks with letters that have a case or an accent, and with dashes, blanks and apostrophes."""
 
@@ -74,8 +74,9 @@ class NameFinder:
         self._automaton = ahocorasick.Automaton()
         self._pairs: set[tuple[str, str]] = set()
         self._alone: set[str] = set()
-        for form in (form for name in self.spelled for form in _forms(name)):
-            self._automaton.add_word(form, len(form))
+        joined = {one: -len(one) for one in map(_joined, self.spelled) if one}
+        for form, size in {**joined, **{form: len(form) for name in self.spelled for form in _forms(name)}}.items():
+            self._automaton.add_word(form, size)
             runs = _RUN.findall(form)
             if len(runs) > 1:
                 self._pairs.add((runs[0], runs[1]))
@@ -100,7 +101,7 @@ class NameFinder:
 
 
 def _forms(name: str) -> Iterator[str]:
-    """Yield a folded name as it may stand in a text: itself, with the genitive's s, in one word."""
+    """Yield a folded name as it may stand in a text: itself, without apostrophes, with the genitive's s."""
     yield name
     if "'" in name:
         yield name.replace("'", "")
@@ -108,10 +109,14 @@ def _forms(name: str) -> Iterator[str]:
         return
     if name[-1] not in "sxz":
         yield f"{name}s"
+
+
+def _joined(name: str) -> str:
+    """Return a folded name in one word; nothing for a handle, a short name or one of many words."""
     words = _RUN.findall(name)
     joined = "".join(words)
-    if 2 <= len(words) <= 3 and len(joined) >= _JOINED_LEAST and joined.isalpha():
-        yield joined
+    long = 2 <= len(words) <= 3 and len(joined) >= _JOINED_LEAST
+    return joined if long and joined.isalpha() and name[-1].isalpha() and not name.startswith("@") else ""
 
 
 Names = Iterable[str] | NameFinder | None
@@ -140,30 +145,27 @@ def _spellings(name: str) -> Iterator[str]:
             continue
         small = one.casefold()
         yield _spelling(one)[0].strip()
-        for ways in (_SPELLED_OUT, _DRAWN_TOGETHER):
-            if any(two in small for two in ways):
-                yield _spelling(_replaced(small, ways))[0].strip()
+        for other in (small.translate(_SPELLED_OUT), _DRAWN_TOGETHER.sub(r"\1", small)):
+            if other != small:
+                yield _spelling(other)[0].strip()
 
 
-_SPELLED_OUT = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
-_DRAWN_TOGETHER = {"ue": "u", "oe": "o"}
-"""Spellings of each other: who is called Müller is called Mueller, and the other way round."""
-
-
-def _replaced(name: str, ways: dict[str, str]) -> str:
-    for one, other in ways.items():
-        name = name.replace(one, other)
-    return name
+_SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+_DRAWN_TOGETHER = re.compile(r"(?<=[^aeiouqy\W])([uo])e(?=[^aeiouy\W])(?!l(?:[aeiouy]|\b)|mi)")
+"""Spellings of each other: who is called Müller is called Mueller, and the other way round; between consonants only,
+and not where other names end so (``Joe``, ``Manuel``, ``Noemi``)."""
 
 
 _DECORATED = re.compile(r"(?<=.)(?:[(\[{|,/@•~:]| -+ |[–—])")
 _NO_LETTER = re.compile(r"[^\w\s'’.\-]|_")
-_TITLES = frozenset(
+_BEFORE = frozenset(
     (
-        "dr prof mag ing dipl di msc bsc ba ma mba mr mrs ms herr frau sr sra mgr bc judr mudr phdr rndr doc inż lek "
-        "avv dott arch phd jr llm md univ"
+        "dr prof mag ing dipl di msc bsc mba mr mrs ms herr frau sr sra mgr bc judr mudr phdr rndr doc inż lek avv "
+        "dott arch phd univ"
     ).split()
 )
+_BEHIND = frozenset("dr prof dipl ing msc bsc mba phd jr sr llm md BA MA MS".split())
+"""Titles, by where they stand; none that is also somebody's name there, as Ba, Ma or Herr, but in capitals."""
 
 
 def _undecorated(name: str) -> str:
@@ -174,8 +176,11 @@ def _undecorated(name: str) -> str:
     """
     words = _NO_LETTER.sub(" ", _DECORATED.split(_NO_LETTER_FIRST.sub("", name))[0]).split()
     words = [word for word in words if any(map(str.isalpha, word))]
-    for place in (0, -1):
-        while len(words) > 1 and words[place].casefold().replace(".", "").split("-")[0] in _TITLES:
+    for place, titles in ((0, _BEFORE), (-1, _BEHIND)):
+        while len(words) > 1:
+            word = words[place].replace(".", "").split("-")[0]
+            if word.casefold() not in titles and (word not in titles or name.isupper()):
+                break
             words.pop(place)
     said = any(word.casefold() not in _function_words() for word in words)
     return " ".join(words) if said and any(len(word) > 2 for word in words) else ""
@@ -240,14 +245,21 @@ def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
     spelled, places = _spelling(text)
     found = []
     for last, size in finder.iter(spelled):
-        start, end = last + 1 - size, last + 1
+        start, end = last + 1 - abs(size), last + 1
         if _is_border(spelled, start) and _is_border(spelled, end):
-            found.append((start, -end))
+            written = text[places[start] : places[end]]
+            if size > 0 or spelled[start - 1 : start] in {"#", "@"} or _begins_anew(written):
+                found.append((start, -end))
     spans: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if not spans or places[start] >= spans[-1][1]:
             spans.append((places[start], places[-end]))
     return spans
+
+
+def _begins_anew(word: str) -> bool:
+    """Say whether a capital stands behind a small letter, as where names are joined; ``internet`` is anybody's."""
+    return any(before.islower() and sign.isupper() for before, sign in pairwise(word))
 
 
 def _is_border(text: str, place: int) -> bool:

@@ -300,10 +300,10 @@ def _italy(_text: str, compact: str) -> bool:
 
 
 def _ireland(_text: str, compact: str) -> bool:
-    """Check a PPS number; Malta's identity numbers, which have no check, may look alike."""
+    """Check a PPS number; Malta's identity numbers, which have no check but begin with 0, may look alike."""
     from stdnum.ie import pps
 
-    return (len(compact) == 8 and compact[7] in "MGAPLHBZ") or _stdnum(pps, compact.upper())
+    return (len(compact) == 8 and compact[0] == "0" and compact[7] in "MGAPLHBZ") or _stdnum(pps, compact.upper())
 
 
 def _spain(_text: str, compact: str) -> bool:

@@ -94,7 +94,9 @@ def _composed(text: str) -> str:
     if text.isascii():
         return text
     text = _piled().sub(r"\1", text)
-    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    return _piled().sub(r"\1", unicodedata.normalize("NFC", text))  # one mark may be two in NFC
 
 
 @lru_cache(maxsize=1)

@@ -189,7 +189,7 @@ def worded(view: str) -> Iterator[Span]:
     for run in _DIGITS.finditer(view):
         if run.start() < done or not (postcodes or _lettered(view, run.start(), run.end())):
             continue
-        start = _token_start(view, run.start())
+        start = _token_start(view, run.start(), done)
         match = _VALUE.match(view, start)
         if match is None:
             continue
@@ -216,13 +216,19 @@ def _lettered(view: str, start: int, end: int) -> bool:
     return _JOINED.match(view, end) is not None
 
 
-def _token_start(view: str, place: int) -> int:
-    """Return where the value begins whose first digit stands at a place: letters, hyphens, a short word before it."""
-    while place and (view[place - 1].isalnum() or view[place - 1] == "-"):
+def _token_start(view: str, place: int, least: int) -> int:
+    """Return where the value begins whose first digit stands at a place: letters, hyphens, a short word before it.
+
+    Args:
+        view: the folded text.
+        place: where the digit stands.
+        least: where the value before ends; this one does not begin sooner.
+    """
+    while place > least and (view[place - 1].isalnum() or view[place - 1] == "-"):
         place -= 1
     while view[place] == "-":
         place += 1
-    short = _SHORT_BEFORE.search(view, max(0, place - 5), place)
+    short = _SHORT_BEFORE.search(view, max(least, place - 5), place)
     return short.start() if short else place
 
 

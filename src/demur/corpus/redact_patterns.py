@@ -33,7 +33,7 @@ PERSONAL = (
     r"webnode\.[a-z.]{2,6}|blogg\.se|skyrock\.com|micro\.blog|write\.as|newgrounds\.com|artstation\.com|myportfolio\.com|jimdo(?:free|site)?\.com|eth"
 )
 """Sites that give each person a host of their own (also RE2)."""
-_PERSONAL_HOST = re.compile(rf"(?i:(?<![\w@.\-])[a-z0-9][a-z0-9\-]*\.(?:{PERSONAL})(?![\w\-]))")
+_PERSONAL_HOST = re.compile(rf"(?i:(?<![\w@.\-])(?!(?:www|api)\.)[a-z0-9][a-z0-9\-]*\.(?:{PERSONAL})(?![\w\-]))")
 _BARE = re.compile(r"\.(?:[A-Za-z]{2,10}|рф|бг|ею|ελ|укр|срб)(?::[0-9]+)?[/?#]")
 _PERSONAL = re.compile(rf"\.(?i:{PERSONAL})")
 _TRAILING = ".,;:!?'\u2019\u201c\u201d\u2026*_~"
@@ -64,8 +64,13 @@ _ACCOUNT = re.compile(
     r"(?P<mark> ?[:=>] ?| (?i:is|ist|is:|est|es|è|to|je) | )"
     r"(?P<name>(?:live:)?[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)(?![\w/\\]|[.@:]\w)"
 )
-_SURE_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9.]*_[A-Za-z0-9_.]+|[A-Za-z.]{3,}[0-9]{2,4}\Z|live:")
-_LIKELY_NAME = re.compile(r".*[0-9_]|[A-Za-z]{2,}\.[A-Za-z]{2,}")
+_SURE_NAME = re.compile(r"live:|[A-Za-z][A-Za-z0-9.]*_.")
+"""What is a name even without a colon before it: ``Twitter COVID19`` has none."""
+_LIKELY_NAME = re.compile(
+    rf"(?!(?i:www\.|.*\.(?:{SITES})\Z))(?!(?:[A-Z0-9.]+|[A-Z][a-z]+[0-9])\Z)"
+    r"(?:(?:\.?[A-Za-z]){3}[A-Za-z.]*[0-9]|[A-Za-z]{2,}\.[a-z]{2,})"
+)
+"""What is a name behind a colon: three letters before a figure, or a dot within; no site, ``CS2``, ``Teil2`` or ``Nein.Doch``."""
 
 _HANDLE_CUES = (
     ("u/", _REDDIT),
@@ -90,8 +95,8 @@ def urls(view: str) -> Iterator[Span]:
     done = 0
     whole: list[tuple[int, int]] = []
     for start in sorted(_url_starts(view)):
-        rest = _URL_REST.match(view, start)
-        if start < done or not rest:
+        rest = _URL_REST.match(view, start) if start >= done else None
+        if rest is None:
             continue
         done = rest.end()
         text = _closed(rest.group().rstrip(_TRAILING))
@@ -205,10 +210,11 @@ def handles(view: str) -> Iterator[Span]:
 
 
 def accounts(view: str) -> Iterator[Span]:
-    """Find names of accounts behind the name of a network: ``insta: anna.m``, ``Snapchat anna12``."""
+    """Find names of accounts behind the name of a network: ``insta: anna.may``, ``Snapchat anna_12``."""
     for match in _ACCOUNT.finditer(view):
         name = match.group("name")
-        if (_SURE_NAME if match.group("mark") == " " else _LIKELY_NAME).match(name):
+        marked = match.group("mark").strip()[-1:] in {":", "=", ">"}
+        if _SURE_NAME.match(name) or (marked and _LIKELY_NAME.match(name)):
             yield match.start("name"), match.end("name"), "HANDLE"
 
 

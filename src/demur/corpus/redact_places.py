@@ -73,9 +73,7 @@ def _any(words: Iterable[str]) -> str:
 _NUMBERED_FIRST = "rue|avenue|boulevard|bd|chemin|impasse|allée|quai|place|route|cours|triq"
 _NUMBERED_LAST = "Street|Road|Lane|Avenue|Drive|Close|Crescent|Terrace|Court|Gardens|Grove|Hill|Way|Place|Square|Mews|St|Rd|Ave|Ln|Dr"
 _NUMBER = "(?:n[ro][.]?|n[°º][.]?|№|č[.])"
-_POSTCODE = (
-    "[0-9][a-zA-Z]?,?[ \n](?:[A-Z]{1,2}-)?(?:[0-9]{5}|[0-9]{3} [0-9]{2}|[0-9]{2}-[0-9]{3}|[0-9]{4}(?: ?[A-Z]{2})?)"
-)
+_POSTCODE = "[0-9][a-zA-Z]?,?[ \n](?:[A-Z]{1,2}-)?(?:[0-9]{5}|[0-9]{3} [0-9]{2}|[0-9]{2}-[0-9]{3}|[0-9]{4} ?[A-Z]{2})"
 STREETS = (
     rf"(?i:(?:{_any([*STREET_TAILS, *_AFTER, *_BOXES])})(?:,? {_NUMBER}|,)? [0-9]|str[.][0-9]|(?:^|[ ,;:(\n])(?:{_any(_BEFORE)})(?: |$)|(?:^| )[ru][.] |"
     rf"[0-9](?: ?[a-z]{{1,3}})?,? (?:{_NUMBERED_FIRST}) )|"
@@ -93,16 +91,14 @@ _STREET_SMALL = re.compile(
     rf"(?:ul\.|ул\.|бул\.|c/|avda?\.) ?{_LITTLE}[^\W\d_]{{3,}}(?: [^\W\d_]{{2,}}){{0,3}} {_HOUSE}{_END}"
 )
 _STREET_POSTED = re.compile(
-    rf"{_NAME} {_HOUSE},?[ \n](?:[A-Z]{{1,2}}-)?(?:(?![0-9]+000 )[0-9]{{5}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|(?!19|20)[0-9]{{4}}(?: ?[A-Z]{{2}})?) "
+    rf"{_NAME} {_HOUSE},?[ \n](?:[A-Z]{{1,2}}-)?(?:(?![0-9]+000 )[0-9]{{5}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|(?!19|20)[0-9]{{4}} ?[A-Z]{{2}}) "
     rf"(?!(?:Euro|EUR|Uhr|Kilo|Meter|Stück)\b){_TOWN}(?!\w| [0-9]{{2}})"
 )
-"""A house number before a postcode and a town: the street needs no word of its own."""
+"""A house number before a postcode and a town: the street needs no word of its own. Four digits alone are no postcode: ``Kapitel 5, 1300 Seiten``."""
 _STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}(?!(?:{_CHANNELS})\b){_NAME}{_LINK}{_HOUSE}{_END}")
 _NUMBER_FIRST = re.compile(
-    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:{_NUMBERED_FIRST}) {_LITTLE}{_NAME}"
-    r"|(?i:rue|avenue|boulevard|bd|impasse|quai|chemin|allée|place) (?:de la |de l'|des |du |de )(?:[^\W\d_]+[ '-]){0,2}[^\W\d_]{3,}"
-    r"|(?i:rue|boulevard|impasse|quai) [^\W\d_]{3,}(?: [^\W\d_]{3,})?"
-    rf"|{_NAME} (?:{_NUMBERED_LAST}))(?!\w)"
+    rf"[0-9]{{1,4}}(?:(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:{_NUMBERED_FIRST}) {_LITTLE}{_NAME}|{_NAME} (?:{_NUMBERED_LAST}))"
+    r"|(?: ?(?:bis|ter))?,? (?i:rue|avenue|boulevard|bd) (?:de la |de l'|des |du |de )(?:[^\W\d_]+[ '-]){0,2}[^\W\d_]{3,})(?!\w)"
     rf"(?:,? {_TOWN})?(?:,? [0-9]{{4,5}} {_TOWN})?"
 )
 _BOX = re.compile(

@@ -100,6 +100,8 @@ FATES: Any = pa.schema(
 """A decision and what the corpus made of it; where identifiers stood in a record's normalised text. Sealed: it links
 items, persons and records."""
 
+NAMED: Any = pa.schema([FATES.field("item_id")])
+"""As much of FATES as says which items they are of."""
 
 VERDICTS: Any = pa.schema([("row", pa.int32()), ("exclusion", pa.string()), ("duplicate_of", pa.string())])
 """One row a judged allowed text: its row in the bucket; no exclusion = it is a record."""

@@ -24,6 +24,7 @@ from demur.corpus.measures import (
     FATES,
     LOOKED_AT,
     MEASURES,
+    NAMED,
     NEIGHBOURS,
     VERDICTS,
     Before,
@@ -40,7 +41,6 @@ from demur.corpus.similarity import distinct
 from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
 
-_NAMED: Any = pa.schema([FATES.field("item_id")])
 _PASSAGES_EACH = 4
 """Passages that are guarded, for each text of a corpus, about."""
 
@@ -150,7 +150,7 @@ def open_changed(looked: Looked, earlier: Before) -> list[int]:
             fates.add(was, buckets_of(was["item_id"], len(looked.texts)))
     for bucket in range(len(looked.texts)):
         rows = looked.rows(bucket)
-        other = read_bucket(looked.beside / "fates", _NAMED, bucket)["item_id"].combine_chunks()
+        other = read_bucket(looked.beside / "fates", NAMED, bucket)["item_id"].combine_chunks()
         mine = rows.filter(pc.and_(rows["beyond"], pc.is_in(rows["item_id"], other))).select(MEASURES.names)
         write_bucket(looked.beside / "carried", bucket, marked(mine))
     return sorted(changed)

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from demur.corpus.disk import CORPUS, writing
 from demur.corpus.links import LINKS
 from demur.corpus.manifest import read_manifest
-from demur.corpus.measures import FATES, MEASURES, UNBANDED, Before, as_banded, parts_of
+from demur.corpus.measures import FATES, MEASURES, NAMED, UNBANDED, Before, as_banded, parts_of
 from demur.corpus.place import PLACED, REMOVED, UNLINKED, group_of
 from demur.corpus.shard import slice_path
 from demur.corpus.spill import Spill, read_everywhere, streamed
@@ -41,7 +41,6 @@ from demur.terms.tables import LINEAGE, RECORDS
 SEALED = {"lineage": LINEAGE, "fates": pa.schema([one for one in FATES if one.name not in {"detail", "spans"}])}
 """Sealed files of a corpus that say what became of whom: kind → the columns that the verifier reads."""
 
-_NAMED: Any = pa.schema([FATES.field("item_id")])
 _OPENED = {"fates": FATES, "measures": MEASURES}
 SEPARATE: dict[str, dict[str, Callable[[Any], Any]]] = {
     "lineage": {"lineage": lambda links: links},
@@ -320,7 +319,7 @@ class _Sealing:
     @cached_property
     def _looked(self) -> Any:
         """Ids of the items that were looked at."""
-        items = [table.select(["item_id"]) for _, table in self._streamed("fates", _NAMED)]
+        items = [table for _, table in self._streamed("fates", NAMED)]
         return pa.concat_tables(items)["item_id"].combine_chunks()
 
     def _lineage(self) -> Iterator[tuple[int, Any]]:

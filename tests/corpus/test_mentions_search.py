@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demur.corpus import mentions
+from demur.corpus import mentions, redact_fold
 from demur.corpus.mentions import saying
 from demur.corpus.redact import redact
-from demur.corpus.redact_names import folded, name_finder
+from demur.corpus.redact_fold import RUN, WordSieve, folded
+from demur.corpus.redact_names import name_finder
 from demur.corpus.text import normalised
 from demur.corpus.verify_texts import Names
 
@@ -30,30 +33,52 @@ texts = st.lists(st.tuples(said_words, st.sampled_from(_GAPS)), max_size=8).map(
 
 
 @settings(max_examples=300, deadline=None)
-@given(names=names, said=st.lists(texts, max_size=6), at_once=st.sampled_from([1, 2, 400]))
-def test_all_texts_at_once_say_what_each_says(names: list[str], said: list[str], at_once: int) -> None:
+@given(names=names, said=st.lists(texts | st.none(), max_size=6), at_once=st.sampled_from([1, 2, 4_096]))
+def test_all_texts_at_once_say_what_each_says(names: list[str], said: list[str | None], at_once: int) -> None:
     finder = name_finder(names)
-    expected = [finder is not None and bool(finder.spans(text)) for text in said]
-    before, mentions._AT_ONCE = mentions._AT_ONCE, at_once
-    mentions._expressions.cache_clear()
+    expected = [finder is not None and text is not None and bool(finder.spans(text)) for text in said]
+    before, redact_fold._ROWS = redact_fold._ROWS, at_once
     try:
         assert saying(pa.array(said, pa.string()), names).to_pylist() == expected
     finally:
-        mentions._AT_ONCE = before
-        mentions._expressions.cache_clear()
+        redact_fold._ROWS = before
+
+
+@settings(max_examples=300, deadline=None)
+@given(said=st.text(max_size=12), others=st.lists(st.text(max_size=12) | texts, max_size=3), place=st.integers(0, 9))
+def test_no_word_of_any_script_passes_the_sieve(said: str, others: list[str], place: int) -> None:
+    runs = RUN.findall(folded(said))
+    row = min(place, len(others))
+    told = pa.array([*others[:row], said, *others[row:]], pa.string())
+    for pair in pairwise(runs):
+        assert WordSieve([pair], []).rows(told)[row]
+    for word in runs:
+        assert WordSieve([], [word]).rows(told)[row]
+
+
+def test_the_sieve_holds_back_what_says_none_of_the_words() -> None:
+    told = ["Anna sah Müller", "müller, anna", "Anna Mülle", "nothing", "", None, "anna\u0301", "ss s"]
+    sieve = WordSieve([("anna", "muller"), ("s", "ss")], ["annas"])
+    assert not sieve.rows(pa.array(told, pa.string())).any()
+    assert sieve.rows(pa.array(["ANNA \u0301 m\u0308uller", "Annas", "s ß", "½"])).all()
+
+
+def test_every_sign_has_a_number_that_is_no_mark() -> None:
+    values = redact_fold._values()
+    odd = {chr(point) for point in range(0x110000) if values[point] < 3}
+    assert not any(all(map(str.isalnum, folded(sign))) and folded(sign) for sign in odd)
+    assert {folded(sign) for sign in odd if values[ord(sign)] == redact_fold._MARK} == {""}
 
 
 @settings(max_examples=300, deadline=None)
 @given(names=names, said=st.lists(texts, max_size=6), cut=st.sampled_from(["", "<NAME>", "<HANDLE>", "<EMAIL>"]))
 def test_a_cut_beside_a_word_of_a_new_name_is_looked_at_again(names: list[str], said: list[str], cut: str) -> None:
     finder = name_finder(names)
-    parts = {word for name in (finder.spelled if finder else ()) for word in mentions._WORD.findall(name)}
+    parts = {word for name in (finder.spelled if finder else ()) for word in RUN.findall(name)}
     parts |= {f"{word}s" for word in parts}
     told = [f"{text} {cut}" for text in said]
-    expected = [
-        cut in {"<NAME>", "<HANDLE>"} and not parts.isdisjoint(mentions._WORD.findall(folded(text))) for text in told
-    ]
-    found = mentions._cut_by(pa.array(told, pa.string()), names, over=False, other=False)
+    expected = [cut in {"<NAME>", "<HANDLE>"} and not parts.isdisjoint(RUN.findall(folded(text))) for text in told]
+    found = mentions._cut(pa.array(told, pa.string()), mentions._Beside.of(names))
     assert found.to_pylist() == expected
 
 

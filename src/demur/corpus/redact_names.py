@@ -21,43 +21,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from demur.corpus.quality_words import FUNCTION_WORDS
+from demur.corpus.redact_fold import RUN, WordSieve, folded, folding
 from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_spans import masked
 
-_RUN = re.compile(r"[^\W_]+")
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.\-][^\W\d_]+)*")
-LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th"}
-"""Letters that are no letter with an accent, as people write them who lack them."""
-_APOSTROPHES = frozenset("'’‘ʼ`´′＇")
 _JOINED_LEAST = 8
 """Letters of a name from which it is looked for in one word."""
-
-
-_FOLDED = ((0x00, 0x3041), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
-           (0x1D400, 0x1F200))  # fmt: skip
-"""Blocks with letters that have a case or an accent, and with dashes, blanks and apostrophes."""
-
-
-def folded(text: str) -> str:
-    """Return a text as names are compared: small, without accents; dashes, underscores and all spaces are blanks."""
-    return text.translate(_folding())
-
-
-@lru_cache(maxsize=1)
-def _folding() -> dict[int, str]:
-    signs = (chr(point) for first, end in _FOLDED for point in range(first, end))
-    pairs = ((sign, _folded(sign)) for sign in signs)
-    return {ord(sign): plain for sign, plain in pairs if plain != sign}
-
-
-def _folded(sign: str) -> str:
-    if sign.isspace() or sign == "_" or unicodedata.category(sign) == "Pd":
-        return " "
-    if sign in _APOSTROPHES:
-        return "'"
-    split = unicodedata.normalize("NFKD", sign.casefold()).casefold()
-    return "".join(LETTERS.get(one, one) for one in split if not unicodedata.combining(one))
 
 
 class NameFinder:
@@ -77,16 +48,17 @@ class NameFinder:
         joined = {one: -len(one) for one in map(_joined, self.spelled) if one}
         for form, size in {**joined, **{form: len(form) for name in self.spelled for form in _forms(name)}}.items():
             self._automaton.add_word(form, size)
-            runs = _RUN.findall(form)
+            runs = RUN.findall(form)
             if len(runs) > 1:
                 self._pairs.add((runs[0], runs[1]))
             else:
                 self._alone.update(runs)
         self._automaton.make_automaton()
+        self._sieve = WordSieve(self._pairs, self._alone)
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
         """Say for each text of an Arrow array whether a name may stand in it; wider than :meth:`spans`."""
-        return np.fromiter((bool(text) and self._may_hold(text) for text in texts.to_pylist()), bool, len(texts))
+        return self._sieve.rows(texts)
 
     def spans(self, text: str) -> list[Span]:
         """Return the places of names: longest first at each start, at borders of words only, without overlap."""
@@ -96,7 +68,7 @@ class NameFinder:
 
     def _may_hold(self, text: str) -> bool:
         """Say whether the first two words of a name stand side by side: a name at borders of words begins with them."""
-        runs = _RUN.findall(folded(text))
+        runs = RUN.findall(folded(text))
         return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
 
 
@@ -113,7 +85,7 @@ def _forms(name: str) -> Iterator[str]:
 
 def _joined(name: str) -> str:
     """Return a folded name in one word; nothing for a handle, a short name or one of many words."""
-    words = _RUN.findall(name)
+    words = RUN.findall(name)
     joined = "".join(words)
     long = 2 <= len(words) <= 3 and len(joined) >= _JOINED_LEAST
     return joined if long and joined.isalpha() and name[-1].isalpha() and not name.startswith("@") else ""
@@ -229,7 +201,7 @@ def _spelling(text: str) -> tuple[str, list[int]]:
     """
     signs: list[str] = []
     places: list[int] = []
-    table = _folding()
+    table = folding()
     for place, sign in enumerate(text):
         folded_sign = table.get(ord(sign), sign)
         if sign == "." and text[place - 1 : place].isalpha() and text[place + 1 : place + 2].isalpha():

@@ -1,0 +1,164 @@
+"""Texts as names are compared, and which of many texts may say one: all of them at once, as numbers.
+
+A word is a run of letters and figures of a folded text. Its number is the sum of the numbers of its signs, so that a
+sign that folds to several (``ß``) or to nothing (an accent) counts for what it folds to, without folding a text. Other
+words of the same signs have the same number, so that what is found here has to be looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+RUN = re.compile(r"[^\W_]+")
+"""A word of a folded text."""
+_LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th"}
+"""Letters that are no letter with an accent, as people write them who lack them."""
+_APOSTROPHES = frozenset("'’‘ʼ`´′＇")
+_FOLDED = ((0x00, 0x3041), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
+           (0x1D400, 0x1F200))  # fmt: skip
+"""Blocks with letters that have a case or an accent, and with dashes, blanks and apostrophes."""
+_LETTERS_END = 0x32400
+"""No letter or figure of Unicode 16 stands behind it."""
+_ROWS = 4_096
+"""Texts that are looked at together: their numbers stay near the processor."""
+_BORDER, _MARK, _MIXED = 0, 1, 2
+"""Numbers of what is no part of a word, of what folds to nothing, and of what folds to both."""
+_SIZES = (1 << 12, 1 << 26)
+_SPARSE = 64
+"""Places of a table for each number that is looked for."""
+
+Numbers = npt.NDArray[np.uint32]
+
+
+def folded(text: str) -> str:
+    """Return a text as names are compared: small, without accents; dashes, underscores and all spaces are blanks."""
+    return text.translate(folding())
+
+
+@lru_cache(maxsize=1)
+def folding() -> dict[int, str]:
+    """Return what each sign becomes, but for those that stay."""
+    signs = (chr(point) for first, end in _FOLDED for point in range(first, end))
+    pairs = ((sign, _folded(sign)) for sign in signs)
+    return {ord(sign): plain for sign, plain in pairs if plain != sign}
+
+
+def _folded(sign: str) -> str:
+    if sign.isspace() or sign == "_" or unicodedata.category(sign) == "Pd":
+        return " "
+    if sign in _APOSTROPHES:
+        return "'"
+    split = unicodedata.normalize("NFKD", sign.casefold()).casefold()
+    return "".join(_LETTERS.get(one, one) for one in split if not unicodedata.combining(one))
+
+
+class WordSieve:
+    """Says of many texts at once which may hold a word or two words side by side; a few others pass too.
+
+    Args:
+        pairs: two words of a folded text each.
+        alone: words of a folded text.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], alone: Iterable[str]) -> None:
+        paired = [_beside(*(_numbers(word) for word in pair)) for pair in pairs]
+        self._pairs = _Among(np.array(paired, np.uint32).reshape(-1))
+        self._alone = _Among(np.array([_numbers(word)[0] for word in alone], np.uint32))
+
+    def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
+        """Say for each text of an Arrow array whether it may hold one; not for null."""
+        found = np.zeros(len(texts), bool)
+        for begin in range(0, len(texts), _ROWS):
+            some = pc.fill_null(texts.slice(begin, _ROWS), "")
+            found[begin + self._found(some)] = True
+        return found
+
+    def _found(self, texts: Any) -> npt.NDArray[np.int64]:
+        signs = _signs(texts)
+        words, starts, mixed = _words(signs)
+        hits = [mixed, starts[self._alone.places(words)], starts[self._pairs.places(_beside(words[:-1], words[1:]))]]
+        ends = np.cumsum(pc.utf8_length(texts).to_numpy() + 1)
+        return np.searchsorted(ends, np.concatenate(hits), side="right")
+
+
+class _Among:
+    """Finds a few numbers among many."""
+
+    def __init__(self, wanted: Numbers) -> None:
+        self._wanted = np.unique(wanted)
+        size = min(max(_SPARSE * len(self._wanted), _SIZES[0]), _SIZES[1])
+        self._shift = np.uint32(33 - size.bit_length())
+        self._table = np.zeros(1 << (32 - int(self._shift)), bool)
+        self._table[self._wanted >> self._shift] = True
+
+    def places(self, numbers: Numbers) -> npt.NDArray[np.int64]:
+        """Return the places of those that are wanted."""
+        places = np.flatnonzero(self._table[numbers >> self._shift])
+        found = np.searchsorted(self._wanted, numbers[places])
+        return places[self._wanted.take(found, mode="clip") == numbers[places]] if len(places) else places
+
+
+def _signs(texts: Any) -> Numbers:
+    """Return the code points of texts, a line feed behind each."""
+    lines = pa.ListArray.from_arrays(pa.array([0, len(texts) + 1], pa.int32()), pa.concat_arrays([texts, _NOTHING]))
+    joined = pc.binary_join(lines, "\n")[0].as_py()
+    return np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+
+
+_NOTHING = pa.array([""], pa.string())
+
+
+def _words(signs: Numbers) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the numbers of the words, where each begins, and where signs stand that are a part of a word and not."""
+    values = _values()[signs]
+    inside = values != _BORDER
+    starts = np.flatnonzero(inside[1:] > inside[:-1]) + 1
+    starts = np.concatenate([[0], starts]) if inside[0] else starts
+    mixed, marks = (np.flatnonzero(values == kind) for kind in (_MIXED, _MARK))
+    values[marks] = 0
+    words: Numbers = np.add.reduceat(values, starts, dtype=np.uint32) if len(starts) else values[:0]
+    if len(marks):  # a word of nothing else is none: those beside it stand side by side
+        said = np.add.reduceat(values != 0, starts, dtype=np.int32) > 0
+        words, starts = words[said], starts[said]
+    return words, starts, mixed
+
+
+def _numbers(word: str) -> Numbers:
+    """Return the number of a folded word, as an array of one."""
+    number: Numbers = _plain()[[ord(sign) for sign in word]].sum(dtype=np.uint32, keepdims=True)
+    return number
+
+
+def _beside(first: Numbers, second: Numbers) -> Numbers:
+    """Return the numbers of two words side by side."""
+    return first * np.uint32(0x9E3779B1) + second
+
+
+@lru_cache(maxsize=1)
+def _plain() -> Numbers:
+    """Return the number of each sign of a folded text."""
+    mixed = np.arange(_LETTERS_END, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(32)) * np.uint64(0xD6E8FEB86659FD93)
+    return (mixed >> np.uint64(32)).astype(np.uint32) | np.uint32(4)
+
+
+@lru_cache(maxsize=1)
+def _values() -> Numbers:
+    """Return the number of each sign of Unicode, or what it is instead."""
+    values = np.zeros(0x110000, np.uint32)
+    letters = np.array([chr(point).isalnum() for point in range(_LETTERS_END)])
+    values[:_LETTERS_END] = np.where(letters, _plain(), _BORDER)
+    for point, signs in folding().items():
+        kinds = {sign.isalnum() for sign in signs}
+        number = _plain()[[ord(sign) for sign in signs]].sum(dtype=np.uint32) if signs else _MARK
+        values[point] = _BORDER if kinds == {False} else _MIXED if len(kinds) > 1 else number
+    return values

@@ -233,8 +233,8 @@ def test_a_report_on_an_older_try_changes_nothing(service: Service) -> None:
 def test_a_complaint_stops_the_address_and_is_no_objection(service: Service) -> None:
     assert bounces.receive(service, complaint(path=mine(service))) is Became.COMPLAINED
     assert state(service) == ("waiting", "inapp")
-    asked = ["ANNA@EXAMPLE.ORG", "bob@example.org"]
-    assert stopped.stopped(service.notice, service.parts.keys, asked) == {"ANNA@EXAMPLE.ORG"}
+    asked = ["ANNA@EXAMPLE.ORG", "anna@example.org", "bob@example.org"]
+    assert stopped.stopped(service.notice, service.parts.keys, asked) == set(asked[:2])
     assert service.parts.registry.about("p1").get("objections", []) == []
 
 

@@ -42,6 +42,8 @@ def people(path: Path, *rows: dict[str, object]) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection:sqlalchemy.exc.SAWarning")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping:UserWarning")  # an index of SQLite's that is an expression
 def test_migrating_twice_is_migrating_once_and_gives_the_schema_in_code(registry: Registry, url: str) -> None:
     registry.migrate()
     engine = sa.create_engine(url)
@@ -272,6 +274,18 @@ def test_obj_09_account_handle_or_address_find_the_person(registry: Registry, tm
         (kept,) = registry.record_objections([Told("api", claim=claim)], recorded_at=T0)
         assert kept.person_id == "m:h"
     assert registry.reach(["m:h"])["m:h"].accounts == ("m:1", "m:2")
+
+
+def test_obj_09_an_address_is_found_whatever_its_capitals(registry: Registry, tmp_path: Path) -> None:
+    (early,) = registry.record_objections([Told("api", claim={"contact": "ANN@example.org"})], recorded_at=EARLY)
+    assert (early.person_id, registry.addressed()) == (None, {})
+    ann = account(1, contact="Ann@Example.org")
+    registry.import_people([people(tmp_path / "a.parquet", ann, account(2, contact="ann@example.com"))])
+    assert registry.addressed() == {early.objection_id: "m:1"}
+    for typed in ("ann@example.org", "Ann@Example.org", "aNN@EXAMPLE.ORG"):
+        (kept,) = registry.record_objections([Told("api", claim={"contact": typed})], recorded_at=T0)
+        assert kept.person_id == "m:1"
+        assert registry.find(typed) == ["m:1"]
 
 
 def test_an_objection_of_an_id_that_is_not_known_yet_counts_once_it_appears(registry: Registry, tmp_path: Path) -> None:

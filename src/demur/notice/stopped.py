@@ -33,13 +33,13 @@ def stop_address(book: NoticeBook, keys: KeyRing, address: str, why: str, at: da
 
 def stopped(book: NoticeBook, keys: KeyRing, addresses: Iterable[str]) -> set[str]:
     """Return those of the addresses that get no mail that nobody asked for."""
-    hashes = {_hash(keys, address): address for address in addresses}
-    wanted, found = list(hashes), set()
+    hashes = {address: _hash(keys, address) for address in addresses}
+    wanted, found = sorted(set(hashes.values())), set()
     with book.database.reading() as connection:
         for begin in range(0, len(wanted), _AT_ONCE):
             some = STOPPED.c.address_hash.in_(wanted[begin : begin + _AT_ONCE])
-            found |= {hashes[bytes(one)] for one in connection.scalars(sa.select(STOPPED.c.address_hash).where(some))}
-    return found
+            found |= {bytes(one) for one in connection.scalars(sa.select(STOPPED.c.address_hash).where(some))}
+    return {address for address, hashed in hashes.items() if hashed in found}
 
 
 def address_of(book: NoticeBook, what: str, number: int) -> str | None:

@@ -21,6 +21,7 @@ _INSTANTS = frozenset(
     {"valid_at", "valid_from", "valid_until", "recorded_at", "effective_at", "last_active_at", "created_from",
      "created_until"}
 )  # fmt: skip
+_AT_ONCE = 200
 _LISTS = frozenset({"kinds", "services", "countries", "people"})
 
 
@@ -80,15 +81,27 @@ def accounts_of(connection: sa.Connection, person_id: str) -> list[str]:
 
 
 def find(connection: sa.Connection, text: str) -> list[str]:
-    """Return the people who go by a text: person id, account id, handle (now or once), address (as told, or small)."""
+    """Return the people who go by a text: person id, account id, handle (now or once), address in whatever capitals."""
     accounts, profiles, contacts = schema.ACCOUNTS, schema.PROFILES, schema.CONTACTS
     same = profiles.c.account_id == accounts.c.account_id
     queries = (
         sa.select(accounts.c.person_id).where(sa.or_(accounts.c.person_id == text, accounts.c.account_id == text)),
         sa.select(accounts.c.person_id).join(profiles, same).where(profiles.c.handle_key == handle_key(text)),
-        sa.select(contacts.c.person_id).where(contacts.c.contact.in_({text, text.lower()})),
+        sa.select(contacts.c.person_id).where(sa.func.lower(contacts.c.contact) == sa.func.lower(text)),
     )
     return sorted({person for query in queries for person in connection.execute(query).scalars()})
+
+
+def on_file(connection: sa.Connection, addresses: Iterable[str]) -> set[str]:
+    """Return those of some addresses that are somebody's, in whatever capitals."""
+    table, wanted = schema.CONTACTS, sorted(addresses)
+    found: set[str] = set()
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = [sa.select(sa.literal(one).label("told")) for one in wanted[start : start + _AT_ONCE]]
+        told = sa.union_all(*some).subquery().c.told
+        same = sa.exists().where(sa.func.lower(table.c.contact) == sa.func.lower(told))
+        found.update(connection.execute(sa.select(told).where(same)).scalars())
+    return found
 
 
 def match(

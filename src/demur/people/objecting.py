@@ -253,12 +253,6 @@ def _newest(
     return dict(tuple(row) for row in connection.execute(ordered))
 
 
-def _forms(claim: Mapping[str, str]) -> set[str]:
-    """Return the forms in which the address of a claim may be on file."""
-    contact = claim.get("contact")
-    return {contact, contact.lower()} if contact else set()
-
-
 def _match(connection: sa.Connection, claim: Mapping[str, str], at: int = FOREVER) -> str | None:
     names = ("account_id", "handle", "contact")
     return lookup.match(connection, **{name: claim.get(name) for name in names}, at=at) if claim else None
@@ -409,12 +403,11 @@ class Objecting:
 
     def addressed(self) -> dict[str, str]:
         """Return waiting objection → person, where the address that it names is one human being's by now."""
-        column = schema.CONTACTS.c.contact
         with self._database.reading() as connection:
-            waiting = {row["objection_id"]: orjson.loads(row["claim"]) for row in lookup.queued(connection)}
-            told = {form for claim in waiting.values() for form in _forms(claim)}
-            known = {form for (form,) in self._database.look_up(connection, [column], column, told)}
-            found = {name: _match(connection, claim) for name, claim in waiting.items() if known & _forms(claim)}
+            claims = ((row["objection_id"], orjson.loads(row["claim"])) for row in lookup.queued(connection))
+            waiting = {name: claim for name, claim in claims if claim.get("contact")}
+            known = lookup.on_file(connection, {claim["contact"] for claim in waiting.values()})
+            found = {name: _match(connection, claim) for name, claim in waiting.items() if claim["contact"] in known}
         return {name: person for name, person in found.items() if person is not None}
 
     def with_account(self, people: Iterable[str]) -> set[str]:

@@ -11,7 +11,7 @@ import hashlib
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, func
 
 METADATA = MetaData()
 
@@ -67,8 +67,9 @@ PROFILES = _events(
 COMPROMISES = _events("compromises", "account_id", _at("valid_at", required=True), _at("valid_until"))
 """Windows in which somebody else held the account (OBJ-08)."""
 
-CONTACTS = _events("contacts", "person_id", _key("contact"), _at("valid_at"), index=("contact",))
+CONTACTS = _events("contacts", "person_id", _key("contact"), _at("valid_at"))
 """Addresses for notices and confirmations."""
+Index("ix_contacts_small", func.lower(CONTACTS.c.contact))
 
 RESIDENCES = _events(
     "residences",

@@ -47,6 +47,10 @@ class Action(StrEnum):
     """Confirming or refusing a lift that somebody else proposed."""
     WHATIF = "whatif"
     MODELS_VIEW = "models.view"
+    EXPORTS_VIEW = "exports.view"
+    """What left the house, and who got it."""
+    EXPORTS_NOTE = "exports.note"
+    """That somebody destroyed what they got."""
     PEOPLE_SEARCH = "people.search"
     """And everything about one person; every look is in the audit trail."""
     LEDGER_VIEW = "ledger.view"
@@ -60,21 +64,21 @@ _EVERYBODY = {Action.OVERVIEW, Action.CAMPAIGNS_VIEW, Action.OBJECTIONS_VIEW, Ac
 
 MATRIX: dict[Role, frozenset[Action]] = {
     Role.OPERATOR: frozenset({
-        *_EVERYBODY, Action.CAMPAIGNS_RUN, Action.MODELS_VIEW, Action.STAFF_VIEW, Action.STAFF_MANAGE,
-        Action.HOLDS_PLACE, Action.HOLDS_CONFIRM,
+        *_EVERYBODY, Action.CAMPAIGNS_RUN, Action.MODELS_VIEW, Action.EXPORTS_VIEW, Action.STAFF_VIEW,
+        Action.STAFF_MANAGE, Action.HOLDS_PLACE, Action.HOLDS_CONFIRM,
     }),
     Role.POLICY_AUTHOR: frozenset({*_EVERYBODY, Action.CAMPAIGNS_DRAFT, Action.WHATIF, Action.MODELS_VIEW}),
     Role.APPROVER: frozenset({
         *_EVERYBODY, Action.CAMPAIGNS_APPROVE, Action.WHATIF, Action.MODELS_VIEW, Action.HOLDS_CONFIRM,
     }),
     Role.DPO: frozenset(Action) - {Action.STAFF_MANAGE},
-    Role.TRAINER: frozenset({*_EVERYBODY, Action.WHATIF, Action.MODELS_VIEW}),
+    Role.TRAINER: frozenset({*_EVERYBODY, Action.WHATIF, Action.MODELS_VIEW, Action.EXPORTS_VIEW}),
     Role.AUDITOR: frozenset({
-        *_EVERYBODY, Action.MODELS_VIEW, Action.STAFF_VIEW, Action.AUDIT_VIEW,
+        *_EVERYBODY, Action.MODELS_VIEW, Action.EXPORTS_VIEW, Action.STAFF_VIEW, Action.AUDIT_VIEW,
     }),
     Role.REGULATOR: frozenset({
         Action.OVERVIEW, Action.CAMPAIGNS_VIEW, Action.OBJECTIONS_VIEW, Action.HOLDS_VIEW, Action.MODELS_VIEW,
-        Action.PEOPLE_SEARCH, Action.LEDGER_VIEW,
+        Action.EXPORTS_VIEW, Action.PEOPLE_SEARCH, Action.LEDGER_VIEW,
     }),
 }  # fmt: skip
 """What is not here is refused."""

@@ -37,8 +37,9 @@ def corpus() -> None:
 
 
 for _command in (
-    corpus_export.export, corpus_export.decisions, corpus_versions.schedule, corpus_versions.use,
-    corpus_versions.expire, corpus_versions.expired, corpus_versions.openlineage,
+    corpus_export.export, corpus_export.decisions, corpus_export.exports, corpus_export.destroyed,
+    corpus_versions.schedule, corpus_versions.use, corpus_versions.expire, corpus_versions.expired,
+    corpus_versions.openlineage,
 ):  # fmt: skip
     corpus.add_command(_command)
 

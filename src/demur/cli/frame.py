@@ -118,6 +118,13 @@ def policy_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def recipient_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that say who gets what leaves the house."""
+    command = click.option("--language", default="en", show_default=True, help="Of the letters to them.")(command)
+    told = "Who gets it: 'Name <address>'. They are written to when it may not be used any longer."
+    return click.option("--for", "to", help=told)(command)
+
+
 def learned_option(command: Callable[P, R]) -> Callable[P, R]:
     """Add ``--at`` (default: now)."""
     return click.option(

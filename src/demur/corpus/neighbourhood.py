@@ -36,7 +36,8 @@ from demur.corpus.measures import (
     marked,
     parts_of,
 )
-from demur.corpus.passages import Passages, Sieve, Windows, lengths
+from demur.corpus.passages import Passages, Windows, lengths
+from demur.corpus.sieve import Sieve
 from demur.corpus.similarity import distinct
 from demur.corpus.spill import Spill, read_bucket, write_bucket
 from demur.lineage import buckets_of
@@ -65,7 +66,8 @@ class _Bands:
     """Finds rows that share one of some band keys, which are sorted."""
 
     def __init__(self, keys: Any) -> None:
-        self._keys, self._sieve = keys, Sieve(keys)
+        self._keys, self._sieve = keys, Sieve(len(keys))
+        self._sieve.add(keys)
 
     def rows(self, bands: Any, chosen: Any) -> Any:
         """Return the numbers of the chosen rows that share a key."""
@@ -168,7 +170,7 @@ def _guards(looked: Looked, earlier: Before, sealed: list[int], allowed: range) 
     """Return a sieve of all passages that a protected text guards, or did before."""
     file = earlier.file("bands")
     most = _PASSAGES_EACH * int(file.sizes().sum()) if file is not None else 0
-    found = Sieve(np.zeros(0, np.uint64), most)
+    found = Sieve(most)
     for _, table in earlier.rows("bands", sealed):
         found.add(_windows(table, protected=True).guarded(allowed)[1])
     for table in _changed(looked):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from demur.corpus.sieve import Sieve
 from demur.corpus.similarity import WINDOW, distinct
 from demur.corpus.spill import read_bucket, write_bucket
 from demur.store import remove_tree
@@ -40,10 +41,6 @@ SAID: Any = pa.schema(
 """Texts with windows: the row in its bucket, whether it is protected, and when it was said."""
 
 _FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
-_SIEVE_BITS = 26
-"""Largest sieve in front of an exact search: 2^26 bits as bytes, 64 MiB. One that fits the caches is asked sooner."""
-_SIEVE_EACH = 64
-"""Bits of a sieve for each key: of rows with 16 bands, a quarter passes by chance."""
 _NEVER = np.int64(2**62)
 _NO_KEYS: Any = np.zeros(0, np.uint64)
 
@@ -116,35 +113,6 @@ class Windows:
         return rows, keys, self.flat[at]
 
 
-class Sieve:
-    """Says which numbers may be among some others: none of them is missed, a few others pass too.
-
-    Args:
-        keys: the numbers.
-        most: how many there will be, if more are added.
-    """
-
-    def __init__(self, keys: Any, most: int = 0) -> None:
-        size = 1 << min(_SIEVE_BITS, (_SIEVE_EACH * max(most, len(keys))).bit_length())
-        self._bits, self._low = np.zeros(size, bool), np.uint64(size - 1)
-        self.add(keys)
-
-    def add(self, keys: Any) -> None:
-        """Take more numbers in."""
-        self._bits[self._places(keys)] = True
-
-    def may(self, keys: Any) -> Any:
-        """Return which may be there, bool."""
-        return self._bits[self._places(keys)]
-
-    def among(self, keys: Any) -> Any:
-        """Return the places of those that may be there."""
-        return np.flatnonzero(self.may(keys))
-
-    def _places(self, keys: Any) -> Any:
-        return (keys & self._low).view(np.int64)
-
-
 class Passages:
     """Some passages, looked for in texts.
 
@@ -156,7 +124,8 @@ class Passages:
 
     def __init__(self, keys: Any, heads: Any, allowed: range) -> None:
         self.keys, self._allowed = keys, allowed
-        self._heads = Sieve(heads)
+        self._heads = Sieve(len(heads))
+        self._heads.add(heads)
 
     def said(self, windows: Windows) -> tuple[Any, Any]:
         """Return (row, number of the passage) of all that some texts say."""

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demur.corpus.redact import redact
+from demur.corpus.sieve import Sieve
 from demur.corpus.similarity import distinct, words
 from demur.corpus.text import normalised, own_words
 
@@ -42,8 +43,6 @@ _LIKELY = 0.2
 """Of a post's runs as it was written, handles and quotes among them, that the sieve must know; or
 ``_STREAK`` of them one after another, of a long post of which a picture shows a part."""
 _STREAK = 24
-_SIEVE_BITS = range(20, 32)
-"""At most 2^31 bits, 256 MiB: of so many texts that it gets full, more are counted and none is missed."""
 _BITS_A_RUN = 16
 _CHUNK = 2_048
 BLOCK_SIGNS = 4_000_000
@@ -87,7 +86,7 @@ def showing(
         numbers of pictures in their order, Arrow ids of posts, whether they are protected. Of a picture the first
         protected post of a block and its first ``MOST`` allowed ones by their ids: whoever shows more shows a template.
     """
-    sieve = _Sieve.of(pictures)
+    sieve = _sieve(pictures)
     for ids, texts in _together(_likely(posts, sieve)) if sieve is not None else ():
         block = _Block.of(ids, texts, known(ids), least)
         if len(block.runs):  # else all of them are nobody's
@@ -155,39 +154,18 @@ def _distinct(runs: Runs, owners: Any) -> tuple[Runs, Any]:
     return runs[fresh], owners[fresh]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sieve:
-    """Says which runs stand in some picture; a few others pass too."""
-
-    bits: Any
-    last: np.uint64
-    """Number of the last bit."""
-
-    @classmethod
-    def of(cls, pictures: Pictures) -> _Sieve | None:
-        """Return one of all pictures, or ``None`` when there is nothing in them."""
-        signs = sum(len(text) for some in pictures() for text in some if text)
-        if not signs:
-            return None
-        wanted = (signs * _BITS_A_RUN).bit_length()
-        size = 1 << min(max(wanted, _SIEVE_BITS.start), _SIEVE_BITS.stop - 1)
-        made = cls(np.zeros(size // 8, np.uint8), np.uint64(size - 1))
-        for some in pictures():
-            places = distinct(runs_of(some)[0] & made.last)
-            np.bitwise_or.at(made.bits, places >> np.uint64(3), _bit(places))
-        return made
-
-    def holds(self, runs: Runs) -> Any:
-        """Say which runs are there."""
-        places = runs & self.last
-        return (self.bits[places >> np.uint64(3)] & _bit(places)) != 0
+def _sieve(pictures: Pictures) -> Sieve | None:
+    """Return a sieve of the runs of all pictures, or ``None`` when there is nothing in them."""
+    signs = sum(len(text) for some in pictures() for text in some if text)
+    if not signs:
+        return None
+    made = Sieve(signs, each=_BITS_A_RUN)
+    for some in pictures():
+        made.add(distinct(runs_of(some)[0]))
+    return made
 
 
-def _bit(places: Runs) -> Any:
-    return np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
-
-
-def _likely(posts: Iterable[tuple[Any, Any]], sieve: _Sieve) -> Iterator[tuple[Any, Any]]:
+def _likely(posts: Iterable[tuple[Any, Any]], sieve: Sieve) -> Iterator[tuple[Any, Any]]:
     """Yield the posts that enough of stands in pictures to look closer."""
     for ids, texts in posts:
         for at in range(0, len(ids), _CHUNK):
@@ -197,9 +175,9 @@ def _likely(posts: Iterable[tuple[Any, Any]], sieve: _Sieve) -> Iterator[tuple[A
                 yield ids.slice(at, _CHUNK).take(pa.array(rows)), some.take(pa.array(rows))
 
 
-def _passing(texts: Sequence[str | None], sieve: _Sieve) -> Any:
+def _passing(texts: Sequence[str | None], sieve: Sieve) -> Any:
     runs, owners = runs_of(texts)
-    hits = sieve.holds(runs)
+    hits = sieve.may(runs)
     all_of, met = (np.bincount(some, minlength=len(texts)) for some in (owners, owners[hits]))
     found = (met > 0) & (met >= _LIKELY * all_of)
     if len(runs) > _STREAK:

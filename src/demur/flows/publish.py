@@ -20,6 +20,8 @@ from demur.corpus.croissant import Described, croissant
 from demur.corpus.decision_file import STATEMENT, write_decisions
 from demur.corpus.interchange import EXPORT, Exported, export
 from demur.errors import InputError, RefusedError
+from demur.flows import exports
+from demur.flows.exports import Given, Recipient
 from demur.flows.hold import corpus_stops, refuse, refuse_export
 from demur.flows.left import fresh, outside
 from demur.flows.parts import Parts, corpus_folder
@@ -27,6 +29,7 @@ from demur.flows.pending import refuse_unfinished, waiting_for
 from demur.intake import snapshot
 from demur.ledger import Entry, EntryKind
 from demur.store import digest_file, digest_json, write_bytes, write_json
+from demur.store.links import Links
 from demur.terms.holds import Stage
 from demur.terms.site import Site
 
@@ -43,6 +46,7 @@ def publish(
     form: str,
     site: Site,
     licences: Sequence[str] = (),
+    to: Recipient | None = None,
     clock: Callable[[], datetime],
 ) -> Exported:
     """Write a corpus for other tools into a new folder, with its Croissant description; log that it left.
@@ -54,6 +58,7 @@ def publish(
         form: ``parquet`` or ``jsonl``.
         site: who publishes.
         licences: URLs or SPDX ids; empty = none is granted.
+        to: who gets it; ``None`` = nobody is named.
         clock: the present instant.
 
     Raises:
@@ -71,15 +76,23 @@ def publish(
         described = croissant(read_manifest(folder), done, told)
         write_json(part / CROISSANT, described)
         write_bytes(part / "README.md", _card(described, done).encode())
-        write_json(part / EXPORT, done.as_json())
         refuse_leaving(parts, folder, at=at)  # what came while the files were written
-        _log(parts, "corpus", {"export": done.digest}, at, corpus=(done.corpus_id, done.corpus_digest))
+        corpus = done.corpus_id, done.corpus_digest
+        left = _left(parts, "corpus", {"export": done.digest}, at, corpus=corpus, to=to)
+        asked = {"status_url": f"{exports.link(left, site, Links(parts.keys))}/status.json"} if to else {}
+        write_json(part / EXPORT, {**done.as_json(), **asked})
         _appear(part, out)
     return done
 
 
 def publish_decisions(
-    parts: Parts, corpus_id: str | None, out: Path, *, form: str, clock: Callable[[], datetime]
+    parts: Parts,
+    corpus_id: str | None,
+    out: Path,
+    *,
+    form: str,
+    to: Recipient | None = None,
+    clock: Callable[[], datetime],
 ) -> dict[str, Any]:
     """Write what became of every item as a signed file for the platform's own pipelines; log that it left.
 
@@ -94,7 +107,7 @@ def publish_decisions(
         at = clock()
         refuse_leaving(parts, folder, at=at)
         corpus = done["corpus"], done["corpus_digest"]
-        _log(parts, "decisions", {"decisions": done["sha256"]}, at, corpus=corpus)
+        _left(parts, "decisions", {"decisions": done["sha256"]}, at, corpus=corpus, to=to)
         for name in (out.name, out.name + STATEMENT):
             (private / name).replace(out.with_name(name))
     return done
@@ -182,6 +195,16 @@ def _appear(part: Path, out: Path) -> None:
     part.rename(out)
 
 
+def _left(
+    parts: Parts, what: str, made: dict[str, str], at: datetime, *, corpus: tuple[str, str], to: Recipient | None
+) -> Given:
+    """Note an export of a corpus, with who gets it, and log it."""
+    (digest,) = made.values()
+    left = exports.give(parts, what=what, digest=digest, corpus=corpus[0], at=at, to=to)
+    _log(parts, what, made, at, corpus=corpus, to=to)
+    return left
+
+
 def _log(
     parts: Parts,
     what: str,
@@ -190,10 +213,11 @@ def _log(
     *,
     corpus: tuple[str, str] | None = None,
     reason: str | None = None,
+    to: Recipient | None = None,
 ) -> None:
     """Log a copy by its digest, with id and digest of the corpus that it is of; ``None`` = of all that was read in."""
     (digest,) = made.values()
-    facts = {"what": what, "corpus": corpus and corpus[0], "digest": digest, "reason": reason}
+    facts = {"what": what, "corpus": corpus and corpus[0], "digest": digest, "reason": reason, "to": to and to.name}
     builds = {**made, **({"corpus": corpus[1]} if corpus else {})}
     parts.log(Entry(EntryKind.EXPORT, at, f"{what}:{digest}:{iso(at)}", facts, builds))
 

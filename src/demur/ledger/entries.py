@@ -38,6 +38,7 @@ class EntryKind(StrEnum):
     VERDICT = "verdict"
     EXPORT = "export"
     REQUEST = "request"
+    RECIPIENT = "recipient"
 
 
 @dataclass(frozen=True, slots=True)

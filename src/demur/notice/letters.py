@@ -50,6 +50,8 @@ class LetterKind(StrEnum):
     UPLOADER_TOLD = "uploader_told"
     HOLD_PLACED = "hold_placed"
     """To staff."""
+    EXPORT_OVER = "export_over"
+    """To who got an export."""
 
 
 STRANGERS_A_DAY = {LetterKind.PAGE_LINK: 5, LetterKind.REQUEST_RECEIVED: 5}

@@ -29,6 +29,8 @@ class LinkPurpose(StrEnum):
     """Number of a letter: open the person's page for a while."""
     REQUEST = "request"
     """Number of a third party's request: see how it stands."""
+    EXPORT = "export"
+    """Number of an export: see whether it may still be used, and say that it is destroyed."""
 
 
 class Links:

@@ -26,6 +26,7 @@ class Workspace:
     erasures/<erasure id>/        plans, certificates                  work/        intermediate files, disposable
     media/                        files of items, by the paths that they came with (laid or linked there)
     decided/<name>/               what the next erasure's decisions stand on, sealed; may be removed
+    exports/<number>/             what left the house, who got it, and what became of it
     media_builds/<corpus id>/     media records of a corpus             media_builds/cache/  clean files by digest
     """
 

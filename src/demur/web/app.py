@@ -16,7 +16,19 @@ from demur.flows.service import Service
 from demur.web.frame import page
 from demur.web.guard import Limits, guards
 
-PAGES: tuple[str, ...] = ("objection", "inapp", "feed", "api", "home", "login", "me", "widget", "requests", "console")
+PAGES: tuple[str, ...] = (
+    "objection",
+    "inapp",
+    "feed",
+    "api",
+    "home",
+    "login",
+    "me",
+    "widget",
+    "requests",
+    "exports",
+    "console",
+)
 """Modules of this package that have ``routes() -> list[BaseRoute]``, in order."""
 
 

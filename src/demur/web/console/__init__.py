@@ -14,7 +14,8 @@ from demur.web.console.words import ROLES, ago, utc, visible
 from demur.web.frame import environment
 
 SECTIONS = (
-    "overview", "campaigns", "objections", "requests", "people", "holds", "whatif", "models", "ledger", "staff",
+    "overview", "campaigns", "objections", "requests", "people", "holds", "whatif", "models", "exports",
+    "ledger", "staff",
 )  # fmt: skip
 
 

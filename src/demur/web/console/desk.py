@@ -34,6 +34,7 @@ NAV: tuple[tuple[str, str, Action], ...] = (
     ("Holds", "/console/holds", Action.HOLDS_VIEW),
     ("What if", "/console/what-if", Action.WHATIF),
     ("Models", "/console/models", Action.MODELS_VIEW),
+    ("Exports", "/console/exports", Action.EXPORTS_VIEW),
     ("Ledger", "/console/ledger", Action.LEDGER_VIEW),
     ("Staff", "/console/staff", Action.STAFF_VIEW),
     ("Audit trail", "/console/audit", Action.AUDIT_VIEW),

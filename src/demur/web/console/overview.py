@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from demur.access import Action
 from demur.flows import office
+from demur.flows.exports import ExportState
 from demur.web.console.desk import Desk, Screen
+from demur.web.console.exports import given
 from demur.web.console.words import ago
 
 
@@ -44,6 +46,11 @@ def _todos(desk: Desk, facts: office.Overview) -> list[Todo]:
     if facts.failed_letters:
         text = f"{facts.failed_letters} letters could not be sent; check the relay in site.toml"
         found.append(Todo(text, "/console/campaigns", "Campaigns", "bad"))
+    if desk.may(Action.EXPORTS_NOTE):
+        over = sum(one.state is ExportState.OVER for one in given(desk))
+        if over:
+            text = f"{over} exports may not be used any longer, and nobody has said that they are destroyed"
+            found.append(Todo(text, "/console/exports", "Exports", "bad"))
     if facts.pending is None and desk.may(Action.MODELS_VIEW):
         text = "A corpus, a model or a policy cannot be read, so nobody knows what waits; see demur corpus verify"
         found.append(Todo(text, "/console/models", "Models", "bad"))

@@ -38,6 +38,7 @@ DONE: dict[str, str] = {
     "extended": "The deadline is extended and the person is told why.",
     "answered": "The answer is on its way.",
     "rerun": "The model was asked again; what it said is kept as evidence.",
+    "destroyed": "It is noted as destroyed; nothing more is written to who got it.",
     "added": "The account is made.",
     "changed": "The role is changed and the account's sessions are ended.",
     "disabled": "The account is closed and its sessions are ended.",

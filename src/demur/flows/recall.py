@@ -1,0 +1,72 @@
+"""Writes to who got an export that may not be used any longer: asked to destroy it, and reminded (GDPR art. 17(2), 19).
+
+One call, may be killed anywhere: a letter has a key, and an event is a file that is written once.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from demur.flows import exports
+from demur.flows.exports import ExportState, Given
+from demur.flows.service import Service
+from demur.notice import letters
+
+REMIND = timedelta(days=14)
+MOST_LETTERS = 3
+"""To one recipient about one export; then somebody here has to ask."""
+LOOK_EVERY_SECONDS = 10.0
+_LOOK_AFTER: dict[Path, float] = {}
+"""Workspace → monotonic seconds."""
+
+
+def step(service: Service) -> int:
+    """See which exports are over, and write to who got them; return how much was done, 0 = idle."""
+    root = service.parts.workspace.root
+    if time.monotonic() < _LOOK_AFTER.get(root, 0.0):
+        return 0
+    done = look(service)
+    if not done:
+        _LOOK_AFTER[root] = time.monotonic() + LOOK_EVERY_SECONDS
+    return done
+
+
+def look(service: Service) -> int:
+    """Do what ``step`` does, now."""
+    at = service.clock()
+    return sum(_looked_at(service, one, at) for one in exports.exports(service.parts.workspace))
+
+
+def _looked_at(service: Service, one: Given, at: datetime) -> int:
+    now = exports.over(service.parts, one, at)
+    if _is_due(now, at):
+        _write(service, now, at)
+        now = exports.told(service.parts, now, at)
+    return int(now != one)
+
+
+def _is_due(one: Given, at: datetime) -> bool:
+    if one.state is not ExportState.OVER or one.recipient is None or not one.recipient.address:
+        return False
+    return len(one.told_at) < MOST_LETTERS and (not one.told_at or at >= one.told_at[-1] + REMIND)
+
+
+def _write(service: Service, one: Given, at: datetime) -> None:
+    assert one.recipient is not None
+    letters.queue(
+        service.notice,
+        kind=letters.LetterKind.EXPORT_OVER,
+        key=f"export:{one.number}:{len(one.told_at) + 1}",
+        person_id=None,
+        language=one.recipient.language,
+        address=one.recipient.address,
+        facts={
+            "reference": one.reference,
+            "given_at": one.at,
+            "digest": one.digest,
+            "export_url": exports.link(one, service.site, service.links),
+        },
+        at=at,
+    )

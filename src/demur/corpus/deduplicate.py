@@ -28,11 +28,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from demur.corpus.disk import writing
 from demur.corpus.measures import VERDICTS, Before, Looked, live
@@ -52,6 +55,7 @@ LEADERS = 16
 GUARDED = 512
 """Different protected texts of one bucket that are compared with; more of them is a crowd."""
 CHUNK_PAIRS = 400_000
+CHUNK_TEXTS = 200_000
 _COMPARED = ("exclusion", "exact", "bands", "created_us", "tie", "protected", "words")
 
 COPIES: Any = pa.schema([("item_id", pa.string()), ("copy_item_id", pa.string()), ("copy_person_id", pa.string())])
@@ -309,13 +313,43 @@ def _beside(buckets: _Buckets, members: Any, chosen: Any) -> Any:
 def _verified(texts: Texts, readings: Readings, pairs: Any, threshold: float) -> Any:
     """Keep the pairs that are truly alike; a chunk at a time, so that only a chunk's texts are in memory."""
     alike = np.zeros(len(pairs), dtype=bool)
-    for start in range(0, len(pairs), CHUNK_PAIRS):
-        chunk = pairs[start : start + CHUNK_PAIRS]
-        wanted, places = np.unique(chunk, return_inverse=True)
-        left, right = places.reshape(-1, 2).T
-        strings = readings.plain(texts.bucket[wanted], texts.row[wanted])
-        alike[start : start + CHUNK_PAIRS] = jaccard_pairs(strings, left, right) >= threshold
+    ranks = distinct(pairs.reshape(-1))
+    with TemporaryFile(dir=texts.bands) as file:
+        said = _Said.of(file, texts, ranks, readings)
+        for start in range(0, len(pairs), CHUNK_PAIRS):
+            chunk = np.searchsorted(ranks, pairs[start : start + CHUNK_PAIRS])
+            wanted, places = np.unique(chunk, return_inverse=True)
+            left, right = places.reshape(-1, 2).T
+            alike[start : start + CHUNK_PAIRS] = jaccard_pairs(said.strings(wanted), left, right) >= threshold
     return pairs[alike]
+
+
+class _Said:
+    """Texts that are compared, in one file: who is alike may lie in any two buckets, and each is read once."""
+
+    def __init__(self, file: IO[bytes], begins: Any, ends: Any) -> None:
+        self._file, self._begins, self._ends = file, begins, ends
+
+    @classmethod
+    def of(cls, file: IO[bytes], texts: Texts, ranks: Any, readings: Readings) -> _Said:
+        """Write the texts of some ranks, bucket by bucket."""
+        order = np.argsort(texts.bucket[ranks], kind="stable")
+        begins, ends = np.zeros(len(ranks), np.int64), np.zeros(len(ranks), np.int64)
+        for start in range(0, len(order), CHUNK_TEXTS):
+            some = order[start : start + CHUNK_TEXTS]
+            plain = pc.fill_null(readings.plain(texts.bucket[ranks[some]], texts.row[ranks[some]]), "")
+            sizes = pc.binary_length(plain).to_numpy()
+            ends[some] = file.tell() + np.cumsum(sizes)
+            begins[some] = ends[some] - sizes
+            file.write("".join(plain.to_pylist()).encode())
+        file.flush()
+        return cls(file, begins, ends)
+
+    def strings(self, places: Any) -> list[str]:
+        """Return some texts, by their places among the ranks."""
+        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as whole:
+            spans = zip(self._begins[places].tolist(), self._ends[places].tolist(), strict=True)
+            return [whole[begin:end].decode() for begin, end in spans]
 
 
 def _judge(texts: Texts, pairs: Any, crowd: Any) -> Fates:
@@ -353,8 +387,10 @@ def _write(
     judged = np.flatnonzero(texts.judged & allowed)
     leaders = distinct(leader[judged][leader[judged] >= 0])
     led_by = pa.array(_ids(texts, readings, leaders, "item_id"), pa.string())
+    by_bucket = judged[np.argsort(texts.bucket[judged], kind="stable")]
+    edges = np.searchsorted(texts.bucket[by_bucket], np.arange(buckets + 1))
     for bucket in range(buckets):
-        mine = judged[texts.bucket[judged] == bucket]
+        mine = by_bucket[edges[bucket] : edges[bucket + 1]]
         exclusion = pa.array(names, pa.string()).take(pa.array(kind[mine], mask=kind[mine] < 0))
         led = np.searchsorted(leaders, leader[mine])
         duplicate_of = led_by.take(pa.array(led, mask=leader[mine] < 0))
@@ -405,4 +441,6 @@ def _copies(texts: Texts, fates: Fates, pairs: Any, is_record: Any) -> Any:
     ends = np.cumsum(counts)
     within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
     neighbours = np.stack([np.repeat(near[:, 1], counts), grouped[np.repeat(begins, counts) + within]], axis=1)
-    return np.unique(np.concatenate([np.stack([fates.twin_of[twins], twins], axis=1), neighbours]), axis=0)
+    found = np.concatenate([np.stack([fates.twin_of[twins], twins], axis=1), neighbours])
+    keys = distinct(found[:, 0] << 32 | found[:, 1])
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)

@@ -6,6 +6,7 @@ redacted again where it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from demur.corpus.spill import read_bucket, together
 from demur.corpus.text import CHUNK_ROWS, Gauge
 from demur.errors import BrokenError
 from demur.store import read_commit
+
+_PLAIN: Any = pa.schema([TEXTS.field("plain")])
 
 
 def bring_items(looked: Looked, compared: list[Any], source: Path) -> None:
@@ -55,37 +58,39 @@ class Readings:
         self._items = (looked.selected if _split(looked) else looked.beside) / "items"
         self._fresh = looked.fresh
 
-    def plain(self, buckets: Any, rows: Any) -> list[str | None]:
-        """Return the texts that decide what is a copy of what.
+    def plain(self, buckets: Any, rows: Any) -> Any:
+        """Return the texts that decide what is a copy of what, an Arrow string array.
 
         Args:
             buckets: number of the bucket of each.
             rows: row of each in it, as ``Looked`` counts.
         """
-        found: list[str | None] = self.final(buckets, rows)["plain"].to_pylist()
-        return found
+        return self._texts(buckets, rows, _PLAIN)["plain"].combine_chunks()
 
     def final(self, buckets: Any, rows: Any) -> Any:
         """Return the texts that become records and their spans, as TEXTS."""
+        return self._texts(buckets, rows, TEXTS)
+
+    def _texts(self, buckets: Any, rows: Any, schema: Any) -> Any:
         begins, ends = self._fresh[buckets].T
         before = (rows < begins) | (rows >= ends)
+        fresh = np.flatnonzero(~before)
         places: list[Any] = []
         tables: list[Any] = []
-        for bucket in np.unique(buckets[~before]).tolist():
-            places.append(np.flatnonzero((buckets == bucket) & ~before))
-            table = read_bucket(Path(self._looked.texts[bucket]) / "texts", TEXTS, bucket)
+        for bucket, some in _by_bucket(buckets[fresh]):
+            places.append(fresh[some])
+            table = read_bucket(Path(self._looked.texts[bucket]) / "texts", schema, bucket)
             tables.append(table.take(pa.array(rows[places[-1]] - begins[places[-1]])))
         if before.any():
             places.append(np.flatnonzero(before))
-            tables.append(self._again(buckets[before], rows[before]))
+            tables.append(self._again(buckets[before], rows[before]).select(schema.names))
         order = np.argsort(np.concatenate([np.zeros(0, np.int64), *places]))
-        return together(tables, TEXTS).take(pa.array(order))
+        return together(tables, schema).take(pa.array(order))
 
     def column(self, buckets: Any, rows: Any, name: str) -> list[Any]:
         """Return a column of the measures."""
         values = np.full(len(rows), None, dtype=object)
-        for bucket in np.unique(buckets).tolist():
-            places = np.flatnonzero(buckets == bucket)
+        for bucket, places in _by_bucket(buckets):
             column = self._looked.rows(bucket, name)[name]
             values[places] = column.take(pa.array(rows[places])).to_pylist()
         found: list[Any] = values.tolist()
@@ -95,8 +100,7 @@ class Readings:
         """Redact texts again that a corpus before has measured."""
         ids = np.full(len(rows), None, dtype=object)
         guarding: list[Any] = [pa.array([], pa.string())]
-        for bucket in np.unique(buckets).tolist():
-            places = np.flatnonzero(buckets == bucket)
+        for bucket, places in _by_bucket(buckets):
             table = self._looked.rows(bucket, "item_id", "protected").take(pa.array(rows[places]))
             ids[places] = table["item_id"].to_pylist()
             guarding += table.filter(table["protected"])["item_id"].chunks
@@ -116,3 +120,11 @@ class Readings:
     def _raw(self, ids: Any, buckets: list[int]) -> Any:
         items = (read_bucket(self._items, TEXTS_OF, bucket) for bucket in buckets)
         return together((table.filter(pc.is_in(table["item_id"], ids)) for table in items), TEXTS_OF)
+
+
+def _by_bucket(buckets: Any) -> Iterator[tuple[int, Any]]:
+    """Yield each bucket that is named, with the places where it is."""
+    order = np.argsort(buckets, kind="stable")
+    ordered = buckets[order]
+    for some in np.split(order, np.flatnonzero(np.diff(ordered)) + 1) if len(order) else ():
+        yield int(buckets[some[0]]), some

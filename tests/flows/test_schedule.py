@@ -15,6 +15,7 @@ from flow_worlds import AS_OF, LATER, Platform, item, sentence, write_dump
 
 from demur.corpus import read_manifest
 from demur.errors import ConfigError, RefusedError
+from demur.flows import expire as expiring
 from demur.flows import schedule
 from demur.flows.compare import compare, write_page
 from demur.flows.expire import records, versions
@@ -124,6 +125,25 @@ def test_versions_expire_in_the_same_round(copies: Callable[..., Platform]) -> N
 def service(here: Platform, site: Site, at: Any) -> Any:
     yield SimpleNamespace(parts=here.parts, site=site, clock=lambda: at)
     schedule._ROUNDS.clear()
+
+
+def test_an_expiry_that_was_begun_by_hand_and_killed_is_finished_without_retention(
+    copies: Callable[..., Platform], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = copies("untrained")
+    more(here)
+    schedule.run(here.parts, DAILY, clock=lambda: LATER)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(expiring, "destroy_version", die)
+        expiring.expire(here.parts, Retention(keep_versions=1), clock=lambda: LATER)
+    assert schedule._waits(here.parts, Site(), LATER)
+    done = schedule.run(here.parts, Site(), clock=lambda: LATER)
+    assert (done.built, len(done.expired)) == (None, 1)
+    assert not schedule._waits(here.parts, Site(), LATER)
 
 
 def test_the_worker_begins_a_round_when_one_is_due_and_only_then(copies: Callable[..., Platform]) -> None:

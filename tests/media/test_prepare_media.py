@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import shutil
 from pathlib import Path
 
 import media_makers as make
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from demur.errors import ConfigError, InputError
-from demur.media import Darkroom, Developed, Left, MediaRecipe, copies_of_protected, purge_media
+from demur.media import Darkroom, Developed, Left, MediaRecipe, copies_of_protected, stale_media
 from demur.media.picture import LeftOutError
 from demur.media.plainness import more_than_pixels, more_than_sound
 from demur.media.prepare import MEDIA, Results
@@ -92,10 +93,13 @@ def test_every_item_gets_a_row_and_every_result_is_kept_once(tmp_path):
     (tmp_path / "cache" / rows["a.jpg"]["clean_path"]).unlink()  # a purge that was killed
     assert stage(tmp_path, files, name="third")[1] == rows
     assert digest_file(tmp_path / "cache" / rows["a.jpg"]["clean_path"]) == rows["a.jpg"]["clean_digest"]
-    assert (
-        purge_media(tmp_path / "cache", [rows["clip.mkv"]["media_digest"]]) == 4
-    )  # three of the photo, one of the wreck
-    assert [path.suffix for path in sorted((tmp_path / "cache").rglob("*.*"))] == [".jpg", ".json", ".jpg"]
+    cache, clip = tmp_path / "cache", rows["clip.mkv"]["media_digest"]
+    (name,) = {path.parts[-3] for path in cache.glob("*/*/*")}
+    stale = stale_media(cache, {name: [clip]})
+    assert len(stale) == 4, "three of the photo, one of the wreck"
+    assert {path.name.split(".")[0] for path in set(cache.glob("*/*/*")) - {*stale}} == {clip}
+    other = shutil.copytree(cache / name, cache / ("0" * 16))
+    assert set(stale_media(cache, {name: [clip]})) == {*stale, *other.glob("*/*")}, "what older rules made"
 
 
 def test_no_name_of_a_file_stops_the_others(tmp_path):

@@ -9,7 +9,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import Context, guarded, hint, pass_context, reading, show, workers, working
-from demur.cli.look import grid, note, plain, say
+from demur.cli.look import HELD, grid, note, plain, say
 
 
 @click.command("expire", epilog="Example: demur corpus expire --keep-versions 3 --dry-run")
@@ -94,7 +94,7 @@ def expired(context: Context) -> None:
         for one in facts:
             say(f"{one['corpus']}  destroyed {one['destroyed_at']}: {one['why']}; {plain(one['files'])} files")
             for check in one["checks"]:
-                say(f"  {check['name']:<9} {'holds' if check['ok'] else 'FAILS'}  {check['detail']}")
+                say(f"  {check['name']:<9} {HELD[check['ok']]}  {check['detail']}")
             if one["left_the_house"]:
                 note(f"  {one['left_the_house']} exports of it had left the house: those copies are not destroyed")
         if not facts:

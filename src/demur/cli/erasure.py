@@ -10,7 +10,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import INSTANT, Context, guarded, hint, known_by_now, pass_context, show, workers, working
-from demur.cli.look import grid, say
+from demur.cli.look import HELD, grid, say
 
 
 @click.group(
@@ -92,7 +92,7 @@ def verify(context: Context, certificate: Path, rebuild: bool) -> None:
     with working(context, builds=rebuild) as parts:
         checks = verify_certificate(parts, certificate)
         clean = rebuild_clean(parts, at=clock.now(), workers=workers()) if rebuild else None
-    rows = [[one.name, {True: "holds", False: "FAILS", None: "not compared"}[one.ok], one.detail] for one in checks]
+    rows = [[one.name, HELD[one.ok], one.detail] for one in checks]
     holds = all(one.ok is not False for one in checks) and (clean is None or clean.equal)
     facts: dict[str, Any] = {"checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]}
     if clean is not None:

@@ -21,6 +21,9 @@ from demur.terms.progress import Progress, silent
 NOTHING = "–"
 """How an absent value is shown: neither no nor unknown is said by it."""
 
+HELD = {True: "holds", False: "FAILS", None: "not compared"}
+"""Whether a check holds, in a word."""
+
 NOBODY = "expected the id of a person, found nobody of that id; `demur people find` looks one up"
 
 

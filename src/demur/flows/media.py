@@ -40,7 +40,7 @@ from demur.lineage.sealed import bucket_of
 from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
 from demur.media.build import JUDGED, MANIFEST, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
 from demur.media.prepare import iterate
-from demur.store import Workspace, remove_tree, write_table
+from demur.store import Workspace, read_json, remove_tree, write_table
 from demur.store.stage import run_stage
 from demur.terms.manifests import SliceRef
 
@@ -297,7 +297,7 @@ def media_folder(parts: Parts, corpus: str | None = None) -> Path:
 
 
 def doomed_media(parts: Parts, stays: Sequence[Path]) -> list[Path]:
-    """Return what must go when some media builds stay: all others, and every cached file that none of them may use.
+    """Return what must go when some media builds stay: all others, and every cached file that none may use or made.
 
     An erasure lets one stay at most: nobody has looked whether somebody who left is in those of older corpora.
     """
@@ -305,11 +305,13 @@ def doomed_media(parts: Parts, stays: Sequence[Path]) -> list[Path]:
     homes = {one.parent for one in stays}
     others = [path for path in sorted(root.glob("*")) if path not in {*homes, cache_of(parts.workspace)}]
     others += [path for home in sorted(homes) for path in sorted(home.glob("*")) if path not in stays]
-    keep: set[str] = set()
+    keep: dict[str, set[str]] = {}
     for build in stays:
         fates = [one for one in _sealed(parts, build) if one["digest"]]
         gone = {one["digest"] for one in fates if one["reason"] in _MUST_GO}
-        keep |= {one["digest"] for one in fates} - gone
+        keep.setdefault(read_json(build / "manifest.json")["tools"], set()).update(
+            one["digest"] for one in fates if one["digest"] not in gone
+        )
     return [*others, *stale_media(cache_of(parts.workspace), keep)]
 
 

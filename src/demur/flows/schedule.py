@@ -79,7 +79,7 @@ def run(parts: Parts, site: Site, *, clock: Callable[[], datetime], workers: int
     if now or (due is not None and due <= clock()):
         built = build_next(parts, site.schedule, clock=clock, workers=workers)
     retention = site.retention
-    wanted = retention.keep_days or retention.keep_versions
+    wanted = retention.keep_days or retention.keep_versions or unfinished(parts)
     gone = expire(parts, retention, clock=clock).records if wanted else ()
     adopted = built is not None and current(parts.workspace).corpus == built.corpus_id
     return Ran(built, adopted, gone)
@@ -176,10 +176,12 @@ def _waits(parts: Parts, site: Site, at: datetime) -> bool:
     due = due_at(parts, site.schedule)
     if due is not None and due <= at:
         return True
+    if unfinished(parts):  # also one that was begun by hand
+        return True
     retention = site.retention
     if not (retention.keep_days or retention.keep_versions):
         return False
-    return bool(unfinished(parts)) or any(one.expires for one in rehearse(parts, retention, at=at).judged)
+    return any(one.expires for one in rehearse(parts, retention, at=at).judged)
 
 
 def wait(service: Service) -> int | None:

@@ -9,7 +9,7 @@ docs/media.md.
 from demur.media.copies import copies_of_earlier, copies_of_protected
 from demur.media.darkroom import Darkroom, Developed
 from demur.media.detect import Box, Detector
-from demur.media.prepare import MEDIA, prepare_media, purge_media, stale_media
+from demur.media.prepare import MEDIA, prepare_media, stale_media
 from demur.media.recipe import RULES, Left, MediaRecipe
 from demur.media.records import MediaRecord, read_media_slice, write_media_slice
 
@@ -26,7 +26,6 @@ __all__ = [
     "copies_of_earlier",
     "copies_of_protected",
     "prepare_media",
-    "purge_media",
     "read_media_slice",
     "stale_media",
     "write_media_slice",

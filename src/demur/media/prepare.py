@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,29 +154,17 @@ class Results:
         return self._root / self._name[:16] / digest[:2] / f"{digest}.{ending}"
 
 
-def purge_media(cache: Path, keep: Iterable[str]) -> int:
-    """Destroy every result whose file's digest is not to be kept, of every recipe; return how many files went.
+def stale_media(cache: Path, keep: Mapping[str, Collection[str]]) -> list[Path]:
+    """Return every result that is not to be kept, and what a kill left half written.
 
     Args:
         cache: folder of results.
-        keep: SHA-256 of the files that still may be used, as hex digits.
+        keep: name of results (``MediaManifest.tools``) → SHA-256 of the files that still may be used, as hex digits;
+            of all others nothing is: what older rules let through is not for newer ones.
     """
-    stale = stale_media(cache, keep)
-    for path in stale:
-        path.unlink()
-    return len(stale)
-
-
-def stale_media(cache: Path, keep: Iterable[str]) -> list[Path]:
-    """Return every result whose file's digest is not to be kept, of every recipe, and what a kill left half written.
-
-    Args:
-        cache: folder of results.
-        keep: SHA-256 of the files that still may be used, as hex digits.
-    """
-    kept = set(keep)
+    kept = {name[:16]: set(digests) for name, digests in keep.items()}
     files = [path for path in sorted(cache.glob("*/*/*")) if path.is_file()]
-    return [path for path in files if path.name.startswith(".") or path.name.split(".")[0] not in kept]
+    return [path for path in files if path.name.split(".")[0] not in kept.get(path.parts[-3], ())]
 
 
 def _row(row: dict[str, Any], root: Path, room: Darkroom, results: Results, looks: Results) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 from web_worlds import NETWORK, Live, Watch, live_site
 
 from demur.access import Subject
-from demur.flows import campaign, mine, mine_acts, mine_index, mine_papers, objected
+from demur.flows import campaign, exports, mine, mine_acts, mine_index, mine_papers, objected
+from demur.flows.exports import Recipient
 from demur.flows.mine import State, Verdict
 from demur.flows.objection import by_link, object_now
 from demur.flows.parts import current, set_current
@@ -409,6 +410,17 @@ def test_the_download_holds_everything(service: Service, client: TestClient) -> 
     assert told["recorded"]["objections"][-1]["door"] == "web"
     assert told["corpora"][0]["records"] == inventory.corpora[0].records
     assert told["remains_after_erasure"]
+    assert told["recipients"] == []
+    at, held = service.clock(), inventory.corpora[0].name
+    for corpus in (held, "0123456789abcdef"):
+        exports.give(
+            service.parts, what="corpus", digest="ab" * 32, corpus=corpus, at=at, to=Recipient("Acme", "a@x.io")
+        )
+    told = orjson.loads(client.get("/me/download.json").content)
+    assert [(one["corpus"], one["holds_something_of_yours"]) for one in told["recipients"]] == [
+        (held, True), ("0123456789abcdef", None),
+    ]  # fmt: skip
+    assert b"a@x.io" not in client.get("/me/download.json").content
     page = client.get("/me/download.html").text
     assert all(line.item_id in page for line in inventory.lines)
     assert "<script" not in page

@@ -12,7 +12,8 @@ from typing import Any
 
 from demur.clock import iso
 from demur.errors import InputError
-from demur.flows.mine import inventory_of, people_of, spans_of, standing_of, within
+from demur.flows.exports import ExportState, exports, seen
+from demur.flows.mine import Inventory, inventory_of, people_of, spans_of, standing_of, within
 from demur.flows.people import blind
 from demur.flows.proof import proof
 from demur.flows.readable import readable
@@ -110,6 +111,7 @@ def everything(service: Service, person: str) -> dict[str, Any]:
         "models": inventory and [_plain(_members(one)) for one in inventory.models],
         "media_builds": inventory and [_plain(_members(one)) for one in inventory.media],
         "records_from_others_items": inventory and inventory.elsewhere,
+        "recipients": inventory and readable(lambda: recipients_of(service, inventory)),
         "notices": readable(lambda: proofs_of(service, person)),
         "certificates": readable(lambda: certificates_of(service, person)),
     }
@@ -134,6 +136,23 @@ def everything(service: Service, person: str) -> dict[str, Any]:
             "certificates, which name nobody",
         ],
     }  # fmt: skip
+
+
+def recipients_of(service: Service, inventory: Inventory) -> list[dict[str, Any]]:
+    """Return who got exports of corpora that hold something of the person, or that may have (GDPR art. 15(1)(c)).
+
+    Of a version that is destroyed nobody can tell any more whom it held.
+    """
+    space = service.parts.workspace
+    theirs = {one.name for one in inventory.corpora}
+    return [
+        {
+            "recipient": one.recipient.name if one.recipient else None, "what": one.what, "at": iso(one.at),
+            "corpus": one.corpus, "holds_something_of_yours": one.corpus in theirs or None, "state": one.state.value,
+        }
+        for one in (seen(service.parts, one, service.clock()) for one in exports(space))
+        if one.corpus in theirs or one.state is not ExportState.IN_USE
+    ]  # fmt: skip
 
 
 def _members(one: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
 import pyarrow as pa
@@ -56,6 +57,36 @@ def test_no_word_of_any_script_passes_the_sieve(said: str, others: list[str], pl
         assert WordSieve([], [word]).rows(told)[row]
 
 
+@pytest.mark.parametrize("place", ["before", "behind", "between"])
+def test_a_name_ends_beside_every_sign_that_is_no_letter(place: str) -> None:
+    signs = [chr(point) for point in redact_fold.folding() if not chr(point).isalnum()]
+    signs = [sign for sign in signs if not unicodedata.combining(sign) and sign.isprintable()]
+    assert {"\u2122", "\u24b6", "\uff3f", "_"} <= {*signs}
+    form = {
+        "before": "so {}Anna M\u00fcller ja",
+        "behind": "so Anna M\u00fcller{} ja",
+        "between": "so Anna{}M\u00fcller ja",
+    }[place]
+    said = pa.array([form.format(sign) for sign in signs], pa.string())
+    found = saying(said, ["Anna M\u00fcller"]).to_pylist()
+    missed = [sign for sign, hit in zip(signs, found, strict=True) if not hit]
+    if place == "between":
+        assert "_" not in missed
+        assert "\uff3f" not in missed
+    else:
+        assert missed == []
+    left = normalised(redact(said, ["Anna M\u00fcller"]).texts)
+    assert Names(["Anna M\u00fcller"]).said(pa.array(left, pa.string())) == 0
+
+
+@pytest.mark.parametrize("most", [1, 40])
+def test_texts_of_any_length_are_looked_at_in_pieces(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redact_fold, "_BYTES", most)
+    said = [None, "x" * 90, "so Anna M\u00fcller", "", None, "Anna M\u00fcller " * 9, "nobody"]
+    told = pa.array(["before", *said], pa.string()).slice(1)
+    assert saying(told, ["Anna M\u00fcller"]).to_pylist() == [False, False, True, False, False, True, False]
+
+
 def test_the_sieve_holds_back_what_says_none_of_the_words() -> None:
     told = ["Anna sah Müller", "müller, anna", "Anna Mülle", "nothing", "", None, "anna\u0301", "ss s"]
     sieve = WordSieve([("anna", "muller"), ("s", "ss")], ["annas"])
@@ -66,7 +97,9 @@ def test_the_sieve_holds_back_what_says_none_of_the_words() -> None:
 def test_every_sign_has_a_number_that_is_no_mark() -> None:
     values = redact_fold._values()
     odd = {chr(point) for point in range(0x110000) if values[point] < 3}
-    assert not any(all(map(str.isalnum, folded(sign))) and folded(sign) for sign in odd)
+    assert not any(sign.isalnum() and folded(sign) and all(map(str.isalnum, folded(sign))) for sign in odd)
+    emblems = {sign for sign in odd if any(map(str.isalnum, folded(sign)))}
+    assert {values[ord(sign)] for sign in emblems} == {redact_fold._MIXED}
     assert {folded(sign) for sign in odd if values[ord(sign)] == redact_fold._MARK} == {""}
 
 

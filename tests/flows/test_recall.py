@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,8 +19,9 @@ from flow_worlds import LATER, Platform
 from starlette.testclient import TestClient
 
 from demur.cli import main
-from demur.errors import InputError
+from demur.errors import BrokenError, InputError, RefusedError
 from demur.flows import exports, letters, recall
+from demur.flows import publish as publishing
 from demur.flows.exports import ExportState, Recipient, recipient_of
 from demur.flows.publish import publish, publish_decisions
 from demur.flows.service import Service
@@ -65,7 +67,9 @@ def leave(here: Platform, out: Path, to: Recipient | None = ACME) -> Any:
 
 def queued(service: Service) -> list[Any]:
     with service.notice.database.reading() as connection:
-        return list(connection.execute(sa.text("SELECT kind, address, facts FROM notice_letters ORDER BY number")))
+        return list(
+            connection.execute(sa.text("SELECT kind, address, state, facts FROM notice_letters ORDER BY number"))
+        )
 
 
 def kinds(here: Platform) -> list[str]:
@@ -73,10 +77,18 @@ def kinds(here: Platform) -> list[str]:
         return [read_leaf(ledger.entry(index))["kind"] for index in range(ledger.size)]
 
 
-def one_of(here: Platform, number: int = 1) -> exports.Given:
-    found = exports.export(here.space, number)
-    assert found is not None
-    return found
+def all_of(here: Platform) -> list[exports.Given]:
+    found = exports.exports(here.space)
+    assert found.unreadable == []
+    return found.given
+
+
+def one_of(here: Platform) -> exports.Given:
+    return all_of(here)[0]
+
+
+def state(here: Platform, one: exports.Given | None = None) -> ExportState:
+    return exports.seen(here.parts, one or one_of(here), LATER).state
 
 
 def test_tpd_09_who_got_a_corpus_is_told_when_somebody_left_it_and_says_that_it_is_destroyed(
@@ -88,6 +100,7 @@ def test_tpd_09_who_got_a_corpus_is_told_when_somebody_left_it_and_says_that_it_
     assert client.get(asked).json()["may_be_used"] is True
     assert recall.look(service) == 0
     plain.object("olga")
+    assert client.get(asked).json() == client.get(asked).json() | {"state": "waits", "may_be_used": False}
     assert recall.look(service) == 0, "its version stands here still"
     plain.erase()
     now = client.get(asked).json()
@@ -103,7 +116,9 @@ def test_tpd_09_who_got_a_corpus_is_told_when_somebody_left_it_and_says_that_it_
     body: Any = mail.get_body(("plain",))
     assert done.digest in body.get_content().replace("\n", "")
     (link,) = set(re.findall(r"https://agora\.example/export/[\w-]+", body.get_content()))
-    assert f"{link}/status.json" == asked
+    assert asked.startswith("https://agora.example/export-status/")
+    assert client.post(asked).status_code == 405
+    assert client.get(asked.replace("export-status", "export")).status_code == 403, "who has the files has no button"
     page = client.get(link)
     assert "destroy" in page.text
     assert "Acme" not in page.text, "links are passed on"
@@ -114,7 +129,8 @@ def test_tpd_09_who_got_a_corpus_is_told_when_somebody_left_it_and_says_that_it_
     assert (ended.state, ended.destroyed_at) == (ExportState.DESTROYED, LATER)
     assert ended.recipient == replace(ACME, address="")
     clock.at += timedelta(days=60)
-    assert recall.look(service) == 0
+    assert [recall.look(service) for _ in range(2)] == [1, 0]
+    assert [one.address for one in queued(service)] == [""], "it was theirs"
     client.post(link)
     assert one_of(plain) == ended, "once"
     assert [kind for kind in kinds(plain) if kind in {"export", "recipient"}] == ["export", "recipient", "recipient"]
@@ -131,36 +147,51 @@ def test_who_does_not_answer_is_reminded_and_then_stands_on_the_list(
         told.append(recall.look(service))
         clock.at += timedelta(days=2)
     assert sum(told) == len(queued(service)) == recall.MOST_LETTERS
+    assert len({one.facts for one in queued(service)}) == 1
     assert [day * 2 for day, count in enumerate(told) if count] == [0, 14, 28]
     assert one_of(plain).state is ExportState.OVER
 
 
+@pytest.mark.parametrize("place", ["over", "queue", "queued", "logged", "written"])
 def test_a_kill_anywhere_sends_one_letter_and_logs_it_once(
-    plain: Platform, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    plain: Platform, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
 ) -> None:
     leave(plain, tmp_path / "out")
     plain.object("olga")
     plain.erase()
-    before = kinds(plain).count("recipient")
-    for killed_at in range(3):
-        writes = 0
 
-        def dying(path: Path, value: Any, at: int = killed_at) -> None:
-            nonlocal writes
-            writes += 1
-            if writes > at:
-                raise KeyboardInterrupt
-            write_json(path, value)
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
 
-        monkeypatch.setattr(exports, "write_json", dying)
-        if killed_at < 2:
-            with pytest.raises(KeyboardInterrupt):
-                recall.look(service)
-    monkeypatch.setattr(exports, "write_json", write_json)
+    def then_die(real: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **named: (real(*given, **named), die())
+
+    ways: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+        "over": (exports, "write_json", die),
+        "queue": (recall.letters, "queue", die),
+        "queued": (recall.letters, "queue", then_die(recall.letters.queue)),
+        "logged": (exports, "_log", then_die(exports._log)),
+        "written": (exports, "_read", _after_writing(exports._read)),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(*ways[place])
+        with pytest.raises(KeyboardInterrupt):
+            recall.look(service)
     recall.look(service)
+    assert recall.look(service) == 0
     assert len(queued(service)) == 1
-    assert kinds(plain).count("recipient") == before + 1
-    assert len(one_of(plain).told_at) == 1
+    assert kinds(plain).count("recipient") == 1
+    assert len(one_of(plain).written_at) == 1
+
+
+def _after_writing(real: Callable[..., Any]) -> Callable[..., Any]:
+    def read(folder: Path) -> Any:
+        found = real(folder)
+        if found.written_at:
+            raise KeyboardInterrupt
+        return found
+
+    return read
 
 
 def test_what_was_refused_or_left_for_nobody_is_told_to_nobody(
@@ -174,10 +205,9 @@ def test_what_was_refused_or_left_for_nobody_is_told_to_nobody(
     with pytest.raises(Exception, match="may not leave"):
         leave(plain, tmp_path / "third")
     plain.erase()
-    found = exports.exports(plain.space)
-    assert [one.what for one in found] == ["corpus", "corpus", "decisions"]
+    assert [one.what for one in all_of(plain)] == ["corpus", "corpus", "decisions"]
     assert recall.look(service) == 3
-    assert {one.state for one in exports.exports(plain.space)} == {ExportState.OVER}
+    assert {one.state for one in all_of(plain)} == {ExportState.OVER}
     assert len(queued(service)) == 1
 
 
@@ -187,7 +217,94 @@ def test_another_export_of_the_newer_version_stays(plain: Platform, service: Ser
     plain.erase()
     leave(plain, tmp_path / "newer")
     recall.look(service)
-    assert [one.state for one in exports.exports(plain.space)] == [ExportState.OVER, ExportState.IN_USE]
+    assert [one.state for one in all_of(plain)] == [ExportState.OVER, ExportState.IN_USE]
+    assert exports.standing(plain.parts, one_of(plain))["replaced_by"] == all_of(plain)[1].corpus
+
+
+def test_decisions_are_over_with_the_next_ones_although_the_records_are_the_same(
+    plain: Platform, service: Service, tmp_path: Path
+) -> None:
+    leave(plain, tmp_path / "out")
+    publish_decisions(plain.parts, None, tmp_path / "d.parquet", form="parquet", to=ACME, clock=lambda: BEFORE)
+    before = all_of(plain)[1].narrowed_at
+    name = one_of(plain).corpus
+    manifest = plain.space.corpora / name / "manifest.json"
+    told = read_json(manifest)
+    told["inputs"]["narrowed_at"] = "2026-06-09T00:00:00Z"
+    write_json(manifest, told)
+    assert before != "2026-06-09T00:00:00Z"
+    assert [state(plain, one) for one in all_of(plain)] == [ExportState.IN_USE, ExportState.OVER]
+
+
+def test_a_version_that_is_away_without_a_word_is_not_over(plain: Platform, service: Service, tmp_path: Path) -> None:
+    leave(plain, tmp_path / "out")
+    folder = plain.space.corpora / one_of(plain).corpus
+    folder.rename(tmp_path / "not mounted")
+    assert state(plain) is ExportState.WAITS
+    assert recall.look(service) == 0
+    (tmp_path / "not mounted").rename(folder)
+    assert state(plain) is ExportState.IN_USE
+    assert queued(service) == []
+
+
+def test_what_may_still_be_used_is_not_noted_as_destroyed(plain: Platform, service: Service, tmp_path: Path) -> None:
+    leave(plain, tmp_path / "out")
+    client = TestClient(build_app(service), base_url=SITE.origin, follow_redirects=False)
+    link = exports.page_link(one_of(plain), service.site, service.links)
+    assert "You may use it" in client.post(link).text
+    with pytest.raises(RefusedError, match="not over"):
+        exports.destroyed(plain.parts, one_of(plain).number, by="Ann", at=LATER)
+    assert one_of(plain).recipient == ACME
+
+
+def test_a_damaged_export_hides_no_other(plain: Platform, service: Service, tmp_path: Path) -> None:
+    leave(plain, tmp_path / "out")
+    leave(plain, tmp_path / "other")
+    first, second = all_of(plain)
+    folder = plain.space.root / "exports"
+    (folder / str(first.number) / "given.json").write_bytes(b"{")
+    (folder / "1.bak").mkdir()
+    plain.object("olga")
+    plain.erase()
+    with pytest.raises(BrokenError, match=str(first.number)):
+        recall.look(service)
+    assert len(queued(service)) == 1
+    found = exports.exports(plain.space)
+    assert (found.unreadable, [one.number for one in found.given]) == ([str(first.number)], [second.number])
+
+
+def test_an_export_that_failed_never_left(plain: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "_appear", full)
+        with pytest.raises(OSError, match="no space"):
+            leave(plain, tmp_path / "out")
+    assert all_of(plain) == []
+    leave(plain, tmp_path / "out")
+    assert len(all_of(plain)) == 1
+
+
+def test_an_older_backup_gives_no_number_out_again(plain: Platform, tmp_path: Path) -> None:
+    leave(plain, tmp_path / "out")
+    lost = one_of(plain).number
+    shutil.rmtree(plain.space.root / "exports")
+    publish(plain.parts, None, tmp_path / "b", form="parquet", site=SITE, clock=lambda: BEFORE + timedelta(seconds=9))
+    assert one_of(plain).number > lost
+
+
+def test_a_letter_that_waits_is_not_sent_once_it_is_destroyed(
+    plain: Platform, service: Service, tmp_path: Path
+) -> None:
+    leave(plain, tmp_path / "out")
+    plain.object("olga")
+    plain.erase()
+    recall.look(service)
+    exports.destroyed(plain.parts, one_of(plain).number, by="Ann, by telephone", at=LATER)
+    assert recall.look(service) == 1
+    assert [(one.address, one.state) for one in queued(service)] == [("", "failed")]
+    assert letters.step(service) == 0
 
 
 @pytest.mark.parametrize(
@@ -202,7 +319,7 @@ def test_a_recipient_is_a_name_an_address_or_both(told: str, expected: Recipient
     assert recipient_of(told) == expected
 
 
-@pytest.mark.parametrize("told", ["", "  ", "Acme <data@>", "a@b c", "x@y.example\r\nBcc: z@y.example"])
+@pytest.mark.parametrize("told", ["", "  ", "Acme <data@>", "Acme <>", "a@b c", "x@y.example\r\nBcc: z@y.example"])
 def test_a_recipient_that_no_mail_reaches_is_refused(told: str) -> None:
     with pytest.raises(InputError, match="recipient"):
         recipient_of(told)
@@ -213,11 +330,11 @@ def test_a_language_that_no_letter_has_is_refused() -> None:
         recipient_of("Acme", "tlh")
 
 
-@pytest.mark.parametrize("path", ["/export/{}", "/export/{}/status.json"])
-def test_a_forged_link_shows_nothing(service: Service, path: str) -> None:
+@pytest.mark.parametrize(("path", "purpose"), [("/export/", "EXPORT"), ("/export-status/", "EXPORT_STATUS")])
+def test_a_forged_link_shows_nothing(service: Service, path: str, purpose: str) -> None:
     client = TestClient(build_app(service), base_url=SITE.origin, follow_redirects=False)
-    assert client.get(path.format("A" * 32)).status_code == 403
-    assert client.get(path.format(service.links.token(LinkPurpose.EXPORT, 7))).status_code == 403
+    assert client.get(path + "A" * 32).status_code == 403
+    assert client.get(path + service.links.token(LinkPurpose[purpose], 7)).status_code == 403
     assert client.post("/export/" + "A" * 32).status_code == 403
 
 
@@ -231,6 +348,6 @@ def test_the_commands_list_what_left_and_note_that_it_is_destroyed(plain: Platfo
 
     assert "Acme Labs" in run("exports", "--open").output
     assert run("destroyed", "X-9", "--by", "Ann").exit_code == 2
-    assert run("destroyed", "x-00001", "--by", "Ann, by telephone").exit_code == 0
+    assert run("destroyed", one_of(plain).reference.lower(), "--by", "Ann, by telephone").exit_code == 0
     assert "Nothing that left waits" in run("exports", "--open").output
     assert "Ann, by telephone" in run("exports").output

@@ -286,6 +286,14 @@ def test_obj_09_an_address_is_found_whatever_its_capitals(registry: Registry, tm
         (kept,) = registry.record_objections([Told("api", claim={"contact": typed})], recorded_at=T0)
         assert kept.person_id == "m:1"
         assert registry.find(typed) == ["m:1"]
+    odd = account(3, contact="Jos\u00c9@M\u00dcLLER.example"), account(4, contact="jos\u00e9@m\u00fcller.example")
+    registry.import_people(
+        [people(tmp_path / "b.parquet", *odd), people(tmp_path / "c.parquet", account(5, contact="ann@example.ORG"))]
+    )
+    assert registry.find("Jos\u00c9@M\u00dcLLER.example") == ["m:3"], "the very same"
+    assert registry.find("Jos\u00c9@M\u00fcller.EXAMPLE") == ["m:4"], "small in Python"
+    assert registry.find("ann@EXAMPLE.org") == ["m:1", "m:5"], "nobody's for certain"
+    assert registry.find("ann@example.ORG") == ["m:5"]
 
 
 def test_an_objection_of_an_id_that_is_not_known_yet_counts_once_it_appears(registry: Registry, tmp_path: Path) -> None:

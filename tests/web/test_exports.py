@@ -5,25 +5,37 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
 import pytest
 from test_console_pages import page_of
 
+from demur.clock import iso
+from demur.corpus import read_manifest
 from demur.flows import exports
 from demur.flows.exports import ExportState, Given, Recipient
 from demur.flows.parts import current
 from demur.flows.service import Service
 from demur.i18n import phrase, phrase_languages
 
+GONE = "0123456789abcdef"
 ACME = Recipient("Acme <b>Labs</b>", "data@acme.example", "de")
 
 
 def given(service: Service, *, stands: bool = False, to: Recipient | None = ACME) -> Given:
-    corpus = str(current(service.parts.workspace).corpus) if stands else "0123456789abcdef"
-    return exports.give(service.parts, what="corpus", digest="ab" * 32, corpus=corpus, at=service.clock(), to=to)
+    space = service.parts.workspace
+    here = str(current(space).corpus)
+    inputs = read_manifest(space.corpora / here).inputs
+    corpus = here if stands else GONE
+    log = space.erasures / "e-1" / "purge" / "destroyed.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(orjson.dumps({"what": f"corpora/{GONE}/manifest.json", "at": iso(service.clock())}) + b"\n")
+    return exports.give(
+        service.parts, what="corpus", digest="ab" * 32, corpus=corpus, inputs=inputs, at=service.clock(), to=to
+    )
 
 
 def path(service: Service, one: Given) -> str:
-    return exports.link(one, service.site, service.links).removeprefix(service.site.origin)
+    return exports.page_link(one, service.site, service.links).removeprefix(service.site.origin)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -39,7 +51,7 @@ def test_the_button_by_keyboard_and_without_scripts(live: Any, scheme: str) -> N
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"lang=de"))
     assert page.locator("form[method=post]").count() == 0
-    assert exports.exports(live.service.parts.workspace)[0].state is ExportState.DESTROYED
+    assert exports.exports(live.service.parts.workspace).given[0].state is ExportState.DESTROYED
     with_scripts = live.page(width=320, scheme=scheme)
     for shown in (one, given(live.service), given(live.service, stands=True)):
         with_scripts.goto(path(live.service, shown))
@@ -53,7 +65,7 @@ def test_the_page_speaks_every_language_and_names_nobody(client: Any, service: S
         assert phrase("export.title", language, reference=one.reference) in told
         assert "Acme" not in told
         assert "acme" not in told
-        assert ('method="post"' in told) is (one.corpus == "0123456789abcdef")
+        assert ('method="post"' in told) is (one.corpus == GONE)
 
 
 def test_the_office_sees_what_left_and_notes_what_is_destroyed(live: Any) -> None:
@@ -72,5 +84,5 @@ def test_the_office_sees_what_left_and_notes_what_is_destroyed(live: Any) -> Non
     page.wait_for_url(re.compile("done=destroyed"))
     assert "By hand, by telephone" in page.inner_text("table")
     assert page.locator("section.card").count() == 2
-    states = [one.state for one in exports.exports(service.parts.workspace)]
+    states = [one.state for one in exports.exports(service.parts.workspace).given]
     assert states.count(ExportState.DESTROYED) == 1

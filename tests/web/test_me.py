@@ -19,6 +19,8 @@ from starlette.testclient import TestClient
 from web_worlds import NETWORK, Live, Watch, live_site
 
 from demur.access import Subject
+from demur.clock import iso
+from demur.corpus import read_manifest
 from demur.flows import campaign, exports, mine, mine_acts, mine_index, mine_papers, objected
 from demur.flows.exports import Recipient
 from demur.flows.mine import State, Verdict
@@ -411,14 +413,18 @@ def test_the_download_holds_everything(service: Service, client: TestClient) -> 
     assert told["corpora"][0]["records"] == inventory.corpora[0].records
     assert told["remains_after_erasure"]
     assert told["recipients"] == []
-    at, held = service.clock(), inventory.corpora[0].name
-    for corpus in (held, "0123456789abcdef"):
-        exports.give(
-            service.parts, what="corpus", digest="ab" * 32, corpus=corpus, at=at, to=Recipient("Acme", "a@x.io")
-        )
+    held, acme = inventory.corpora[0].name, Recipient("Acme", "a@x.io")
+    inputs = read_manifest(service.parts.workspace.corpora / held).inputs
+    log = service.parts.workspace.erasures / "e-1" / "purge" / "destroyed.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    gone = "0123456789abcdef"
+    log.write_bytes(orjson.dumps({"what": f"corpora/{gone}/manifest.json", "at": iso(service.clock())}) + b"\n")
+    for corpus in (held, gone):
+        facts: dict[str, Any] = {"what": "corpus", "digest": "ab" * 32, "corpus": corpus, "inputs": inputs}
+        exports.give(service.parts, **facts, at=service.clock(), to=acme)
     told = orjson.loads(client.get("/me/download.json").content)
     assert [(one["corpus"], one["holds_something_of_yours"]) for one in told["recipients"]] == [
-        (held, True), ("0123456789abcdef", None),
+        (held, True), (gone, None),
     ]  # fmt: skip
     assert b"a@x.io" not in client.get("/me/download.json").content
     page = client.get("/me/download.html").text

@@ -8,7 +8,7 @@ import click
 
 from demur import clock
 from demur.cli.frame import Context, guarded, hint, pass_context, reading, recipient_options, show, working
-from demur.cli.look import grid, plain, say
+from demur.cli.look import grid, note, plain, say
 
 _FORMS = click.Choice(["parquet", "jsonl"])
 
@@ -82,10 +82,11 @@ def decisions(context: Context, corpus_id: str | None, out: Path, form: str, to:
     """
     from demur.flows.exports import recipient_of
     from demur.flows.publish import publish_decisions
+    from demur.flows.site import read_site
 
     with working(context) as parts:
-        who = recipient_of(to, language) if to else None
-        done = publish_decisions(parts, corpus_id, out, form=form, to=who, clock=clock.now)
+        site, who = read_site(context.workspace), recipient_of(to, language) if to else None
+        done = publish_decisions(parts, corpus_id, out, form=form, site=site, to=who, clock=clock.now)
     facts = {"decisions": str(out), **done}
     show(context, facts, lambda: say(f"{plain(done['rows'])} items, {plain(done['use'])} may be used: {out}"))
 
@@ -99,11 +100,13 @@ def exports(context: Context, only_open: bool) -> None:
     from demur.flows import exports as flow
 
     with reading(context) as parts:
-        now = clock.now()
-        found = [flow.seen(parts, one, now) for one in flow.exports(context.workspace)]
+        now, left = clock.now(), flow.exports(context.workspace)
+        found = [flow.seen(parts, one, now) for one in left.given]
     found = [one for one in found if not only_open or one.state is flow.ExportState.OVER]
 
     def text() -> None:
+        if left.unreadable:
+            note(f"these cannot be read, so nobody knows whether they may be used: {', '.join(left.unreadable)}")
         if not found:
             say("Nothing that left waits to be destroyed." if only_open else "Nothing has left the house.")
             return
@@ -111,17 +114,17 @@ def exports(context: Context, only_open: bool) -> None:
             [
                 one.reference, one.state.value.replace("_", " "), one.what, f"{one.at:%Y-%m-%d}",
                 one.recipient.name if one.recipient else "nobody named",
-                f"{one.told_at[-1]:%Y-%m-%d}" if one.told_at else "–",
+                f"{one.written_at[-1]:%Y-%m-%d}" if one.written_at else "–",
                 f"{one.destroyed_at:%Y-%m-%d} ({one.destroyed_by})" if one.destroyed_at else "–",
             ]
             for one in found
         ]  # fmt: skip
-        grid(["export", "state", "what", "left", "to", "last told", "destroyed"], rows)
+        grid(["export", "state", "what", "left", "to", "last letter", "destroyed"], rows)
 
-    show(context, {"exports": [one.as_json() for one in found]}, text)
+    show(context, {"exports": [one.as_json() for one in found], "unreadable": left.unreadable}, text)
 
 
-@click.command("destroyed", epilog="Example: demur corpus destroyed X-00001 --by 'Ann Roe, by telephone'")
+@click.command("destroyed", epilog="Example: demur corpus destroyed X-1795478400 --by 'Ann Roe, by telephone'")
 @click.argument("reference")
 @click.option("--by", required=True, help="Who said so, and how.")
 @pass_context
@@ -132,5 +135,5 @@ def destroyed(context: Context, reference: str, by: str) -> None:
 
     with reading(context) as parts:
         one = flow.by_reference(context.workspace, reference)
-        done = flow.destroyed(parts, one, by=by, at=clock.now())
+        done = flow.destroyed(parts, one.number, by=by, at=clock.now())
     show(context, done.as_json(), lambda: say(f"{done.reference} is noted as destroyed"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,12 +26,12 @@ _APOSTROPHES = frozenset("'’‘ʼ`´′＇")
 _FOLDED = ((0x00, 0x3041), (0xA640, 0xAC00), (0xFB00, 0x10600), (0x11000, 0x12000), (0x16E00, 0x17000),
            (0x1D400, 0x1F200))  # fmt: skip
 """Blocks with letters that have a case or an accent, and with dashes, blanks and apostrophes."""
-_LETTERS_END = 0x32400
-"""No letter or figure of Unicode 16 stands behind it."""
-_ROWS = 4_096
-"""Texts that are looked at together: their numbers stay near the processor."""
+_LETTERS_END = 0x40000
+"""No letter or figure stands behind it, in Unicode 17."""
+_ROWS, _BYTES = 4_096, 4_000_000
+"""Texts that are looked at together, as far as there are no longer ones: their numbers stay near the processor."""
 _BORDER, _MARK, _MIXED = 0, 1, 2
-"""Numbers of what is no part of a word, of what folds to nothing, and of what folds to both."""
+"""Numbers of what is no part of a word, of what folds to nothing, and of what has to be looked at."""
 _SIZES = (1 << 12, 1 << 26)
 _SPARSE = 64
 """Places of a table for each number that is looked for."""
@@ -57,8 +57,27 @@ def _folded(sign: str) -> str:
         return " "
     if sign in _APOSTROPHES:
         return "'"
-    split = unicodedata.normalize("NFKD", sign.casefold()).casefold()
+    split = unicodedata.normalize("NFKD", sign.casefold()).casefold().replace("_", " ")
     return "".join(_LETTERS.get(one, one) for one in split if not unicodedata.combining(one))
+
+
+def apart(text: str) -> str:
+    """Return a folded text in which signs that stand for letters, as ``™``, are blanks: a name may end beside one.
+
+    >>> folded("Müller™ ⒶⓂ"), apart("Müller™ ⒶⓂ")
+    ('mullertm am', 'muller    ')
+    """
+    return text.translate(_folding_apart())
+
+
+@lru_cache(maxsize=1)
+def _folding_apart() -> dict[int, str]:
+    return {point: " " if _is_emblem(point, plain) else plain for point, plain in folding().items()}
+
+
+def _is_emblem(point: int, plain: str) -> bool:
+    """Say whether a sign is no letter and no figure, and is compared as some."""
+    return not chr(point).isalnum() and any(map(str.isalnum, plain))
 
 
 class WordSieve:
@@ -70,16 +89,15 @@ class WordSieve:
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]], alone: Iterable[str]) -> None:
-        paired = [_beside(*(_numbers(word) for word in pair)) for pair in pairs]
-        self._pairs = _Among(np.array(paired, np.uint32).reshape(-1))
-        self._alone = _Among(np.array([_numbers(word)[0] for word in alone], np.uint32))
+        told = list(pairs)
+        self._pairs = _Among(_beside(*(_numbers([pair[place] for pair in told]) for place in (0, 1))))
+        self._alone = _Among(_numbers(list(alone)))
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
-        """Say for each text of an Arrow array whether it may hold one; not for null."""
+        """Say for each text of an Arrow string array, of one chunk, whether it may hold one; not for null."""
         found = np.zeros(len(texts), bool)
-        for begin in range(0, len(texts), _ROWS):
-            some = pc.fill_null(texts.slice(begin, _ROWS), "")
-            found[begin + self._found(some)] = True
+        for begin, rows in _pieces(texts):
+            found[begin + self._found(pc.fill_null(texts.slice(begin, rows), ""))] = True
         return found
 
     def _found(self, texts: Any) -> npt.NDArray[np.int64]:
@@ -107,6 +125,17 @@ class _Among:
         return places[self._wanted.take(found, mode="clip") == numbers[places]] if len(places) else places
 
 
+def _pieces(texts: Any) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of some texts begin, and how many texts each has: one at least."""
+    ends = np.cumsum(pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    begin = 0
+    while begin < len(ends):
+        held = ends[begin - 1] if begin else 0
+        rows = min(_ROWS, max(1, int(np.searchsorted(ends, held + _BYTES, "right")) - begin))
+        yield begin, rows
+        begin += rows
+
+
 def _signs(texts: Any) -> Numbers:
     """Return the code points of texts, a line feed behind each."""
     lines = pa.ListArray.from_arrays(pa.array([0, len(texts) + 1], pa.int32()), pa.concat_arrays([texts, _NOTHING]))
@@ -132,10 +161,14 @@ def _words(signs: Numbers) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[
     return words, starts, mixed
 
 
-def _numbers(word: str) -> Numbers:
-    """Return the number of a folded word, as an array of one."""
-    number: Numbers = _plain()[[ord(sign) for sign in word]].sum(dtype=np.uint32, keepdims=True)
-    return number
+def _numbers(words: Sequence[str]) -> Numbers:
+    """Return the numbers of folded words."""
+    if not words:
+        return np.zeros(0, np.uint32)
+    sizes = np.fromiter(map(len, words), np.int64, len(words))
+    signs = _plain()[np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)]
+    numbers: Numbers = np.add.reduceat(signs, np.cumsum(sizes) - sizes, dtype=np.uint32)
+    return numbers
 
 
 def _beside(first: Numbers, second: Numbers) -> Numbers:
@@ -160,5 +193,6 @@ def _values() -> Numbers:
     for point, signs in folding().items():
         kinds = {sign.isalnum() for sign in signs}
         number = _plain()[[ord(sign) for sign in signs]].sum(dtype=np.uint32) if signs else _MARK
-        values[point] = _BORDER if kinds == {False} else _MIXED if len(kinds) > 1 else number
+        looked_at = len(kinds) > 1 or _is_emblem(point, signs)
+        values[point] = _BORDER if kinds == {False} else _MIXED if looked_at else number
     return values

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from demur.corpus.quality_words import FUNCTION_WORDS
-from demur.corpus.redact_fold import RUN, WordSieve, folded, folding
+from demur.corpus.redact_fold import RUN, WordSieve, apart, folded, folding
 from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_patterns import Span
 from demur.corpus.redact_spans import masked
@@ -68,7 +68,10 @@ class NameFinder:
 
     def _may_hold(self, text: str) -> bool:
         """Say whether the first two words of a name stand side by side: a name at borders of words begins with them."""
-        runs = RUN.findall(folded(text))
+        spelled = {folded(text), apart(text)}
+        return any(self._begins_in(RUN.findall(one)) for one in spelled)
+
+    def _begins_in(self, runs: list[str]) -> bool:
         return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
 
 
@@ -218,7 +221,7 @@ def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
     found = []
     for last, size in finder.iter(spelled):
         start, end = last + 1 - abs(size), last + 1
-        if _is_border(spelled, start) and _is_border(spelled, end):
+        if all(_is_border(spelled, place) or _is_border_of(text, places, place) for place in (start, end)):
             written = text[places[start] : places[end]]
             if size > 0 or spelled[start - 1 : start] in {"#", "@"} or _begins_anew(written):
                 found.append((start, -end))
@@ -238,6 +241,11 @@ def _is_border(text: str, place: int) -> bool:
     if place in {0, len(text)}:
         return True
     return not (_in_word(text[place - 1]) and _in_word(text[place]))
+
+
+def _is_border_of(text: str, places: list[int], place: int) -> bool:
+    """Say the same of the text as it was written: what stands for letters there, as ``™``, is none."""
+    return not (_in_word(text[places[place - 1]]) and _in_word(text[places[place]]))
 
 
 def _in_word(sign: str) -> bool:

@@ -40,7 +40,7 @@ from demur.lineage.sealed import bucket_of
 from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
 from demur.media.build import JUDGED, MANIFEST, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
 from demur.media.prepare import iterate
-from demur.store import Workspace, read_json, remove_tree, write_table
+from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
 from demur.terms.manifests import SliceRef
 
@@ -309,7 +309,7 @@ def doomed_media(parts: Parts, stays: Sequence[Path]) -> list[Path]:
     for build in stays:
         fates = [one for one in _sealed(parts, build) if one["digest"]]
         gone = {one["digest"] for one in fates if one["reason"] in _MUST_GO}
-        keep.setdefault(read_json(build / "manifest.json")["tools"], set()).update(
+        keep.setdefault(read_media_manifest(build).tools, set()).update(
             one["digest"] for one in fates if one["digest"] not in gone
         )
     return [*others, *stale_media(cache_of(parts.workspace), keep)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from demur.clock import iso
 from demur.errors import InputError
-from demur.flows.exports import ExportState, exports, seen
+from demur.flows.exports import exports, seen
 from demur.flows.mine import Inventory, inventory_of, people_of, spans_of, standing_of, within
 from demur.flows.people import blind
 from demur.flows.proof import proof
@@ -150,8 +150,8 @@ def recipients_of(service: Service, inventory: Inventory) -> list[dict[str, Any]
             "recipient": one.recipient.name if one.recipient else None, "what": one.what, "at": iso(one.at),
             "corpus": one.corpus, "holds_something_of_yours": one.corpus in theirs or None, "state": one.state.value,
         }
-        for one in (seen(service.parts, one, service.clock()) for one in exports(space))
-        if one.corpus in theirs or one.state is not ExportState.IN_USE
+        for one in (seen(service.parts, one, service.clock()) for one in exports(space).given)
+        if one.corpus in theirs or one.over_at is not None
     ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ of a copy that is not there, never the other way round.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,10 @@ def publish(
         write_json(part / CROISSANT, described)
         write_bytes(part / "README.md", _card(described, done).encode())
         refuse_leaving(parts, folder, at=at)  # what came while the files were written
-        corpus = done.corpus_id, done.corpus_digest
-        left = _left(parts, "corpus", {"export": done.digest}, at, corpus=corpus, to=to)
-        asked = {"status_url": f"{exports.link(left, site, Links(parts.keys))}/status.json"} if to else {}
-        write_json(part / EXPORT, {**done.as_json(), **asked})
-        _appear(part, out)
+        with _leaving(parts, folder, "corpus", {"export": done.digest}, at, to) as left:
+            asked = {"status_url": exports.status_link(left, site, Links(parts.keys))} if to else {}
+            write_json(part / EXPORT, {**done.as_json(), **asked})
+            _appear(part, out)
     return done
 
 
@@ -91,10 +91,20 @@ def publish_decisions(
     out: Path,
     *,
     form: str,
+    site: Site | None = None,
     to: Recipient | None = None,
     clock: Callable[[], datetime],
 ) -> dict[str, Any]:
     """Write what became of every item as a signed file for the platform's own pipelines; log that it left.
+
+    Args:
+        parts: the workspace, alone.
+        corpus_id: which; ``None`` = the current one.
+        out: the file.
+        form: ``parquet`` or ``jsonl``.
+        site: whose programs are asked whether it may still be used.
+        to: who gets it; ``None`` = nobody is named.
+        clock: the present instant.
 
     Raises:
         RefusedError: as for ``publish``; nothing is left behind.
@@ -106,11 +116,11 @@ def publish_decisions(
         done = write_decisions(folder, private / out.name, keys=parts.keys, form=form)
         at = clock()
         refuse_leaving(parts, folder, at=at)
-        corpus = done["corpus"], done["corpus_digest"]
-        _left(parts, "decisions", {"decisions": done["sha256"]}, at, corpus=corpus, to=to)
-        for name in (out.name, out.name + STATEMENT):
-            (private / name).replace(out.with_name(name))
-    return done
+        with _leaving(parts, folder, "decisions", {"decisions": done["sha256"]}, at, to) as left:
+            for name in (out.name, out.name + STATEMENT):
+                (private / name).replace(out.with_name(name))
+    asked = {"status_url": exports.status_link(left, site, Links(parts.keys))} if to and site else {}
+    return {**done, **asked}
 
 
 def publish_tables(
@@ -195,14 +205,19 @@ def _appear(part: Path, out: Path) -> None:
     part.rename(out)
 
 
-def _left(
-    parts: Parts, what: str, made: dict[str, str], at: datetime, *, corpus: tuple[str, str], to: Recipient | None
-) -> Given:
-    """Note an export of a corpus, with who gets it, and log it."""
-    (digest,) = made.values()
-    left = exports.give(parts, what=what, digest=digest, corpus=corpus[0], at=at, to=to)
-    _log(parts, what, made, at, corpus=corpus, to=to)
-    return left
+@contextmanager
+def _leaving(
+    parts: Parts, folder: Path, what: str, made: dict[str, str], at: datetime, to: Recipient | None
+) -> Iterator[Given]:
+    """Note an export of a corpus with who gets it, and log it, before it appears; what fails then has never left."""
+    manifest, (digest,) = read_manifest(folder), made.values()
+    left = exports.give(parts, what=what, digest=digest, corpus=folder.name, inputs=manifest.inputs, at=at, to=to)
+    try:
+        _log(parts, what, made, at, corpus=(folder.name, manifest.digest), to=to)
+        yield left
+    except BaseException:
+        exports.never_left(parts, left, at)
+        raise
 
 
 def _log(

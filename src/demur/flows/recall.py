@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from demur.errors import BrokenError
 from demur.flows import exports
 from demur.flows.exports import ExportState, Given
 from demur.flows.service import Service
@@ -34,23 +35,37 @@ def step(service: Service) -> int:
 
 
 def look(service: Service) -> int:
-    """Do what ``step`` does, now."""
-    at = service.clock()
-    return sum(_looked_at(service, one, at) for one in exports.exports(service.parts.workspace))
+    """Do what ``step`` does, now.
+
+    Raises:
+        BrokenError: some exports cannot be read; the others are looked at.
+    """
+    found, space = exports.exports(service.parts.workspace), service.parts.workspace
+    ended = [one for one in found.given if one.state is ExportState.DESTROYED]
+    done = letters.drop(service.notice, [one.letter(number + 1) for one in ended for number in range(MOST_LETTERS)])
+    for number in (one.number for one in found.given if one.state is not ExportState.DESTROYED):
+        with exports.alone(space, number) as one:
+            done += _looked_at(service, one, service.clock())
+    if found.unreadable:
+        named = ", ".join(found.unreadable[:5])
+        raise BrokenError(f"expected whole folders of exports, found damaged ones: {named}; restore them from a backup")
+    return done
 
 
 def _looked_at(service: Service, one: Given, at: datetime) -> int:
     now = exports.over(service.parts, one, at)
-    if _is_due(now, at):
-        _write(service, now, at)
-        now = exports.told(service.parts, now, at)
-    return int(now != one)
+    noted = now.over_at != one.over_at
+    if not _is_due(now, at):
+        return int(noted)
+    _write(service, now, at)
+    exports.written(service.parts, now, at)
+    return 1
 
 
 def _is_due(one: Given, at: datetime) -> bool:
     if one.state is not ExportState.OVER or one.recipient is None or not one.recipient.address:
         return False
-    return len(one.told_at) < MOST_LETTERS and (not one.told_at or at >= one.told_at[-1] + REMIND)
+    return len(one.written_at) < MOST_LETTERS and (not one.written_at or at >= one.written_at[-1] + REMIND)
 
 
 def _write(service: Service, one: Given, at: datetime) -> None:
@@ -58,7 +73,7 @@ def _write(service: Service, one: Given, at: datetime) -> None:
     letters.queue(
         service.notice,
         kind=letters.LetterKind.EXPORT_OVER,
-        key=f"export:{one.number}:{len(one.told_at) + 1}",
+        key=one.letter(len(one.written_at) + 1),
         person_id=None,
         language=one.recipient.language,
         address=one.recipient.address,
@@ -66,7 +81,7 @@ def _write(service: Service, one: Given, at: datetime) -> None:
             "reference": one.reference,
             "given_at": one.at,
             "digest": one.digest,
-            "export_url": exports.link(one, service.site, service.links),
+            "export_url": exports.page_link(one, service.site, service.links),
         },
         at=at,
     )

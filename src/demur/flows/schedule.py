@@ -116,6 +116,8 @@ def adopt(parts: Parts, corpus_id: str) -> str | None:
     refuse_unfinished(parts)
     folder = corpus_folder(parts.workspace, corpus_id)
     read_manifest(folder)
+    if folder.name in {one.name[:16] for one in unfinished(parts)}:
+        raise RefusedError(f"the corpus {folder.name} has expired, and its destruction was begun; use another version")
     if waiting_for(parts, folder):
         raise RefusedError(
             f"the corpus {corpus_id} may not become the current one: objections, holds, corrections or deletions"

@@ -237,6 +237,26 @@ def known(book: NoticeBook, keys: Collection[str]) -> set[str]:
         return set(connection.scalars(sa.select(LETTERS.c.letter_key).where(LETTERS.c.letter_key.in_(sorted(keys)))))
 
 
+def drop(book: NoticeBook, keys: Collection[str]) -> int:
+    """Send no more of some letters, by their keys, and empty their addresses; return how many still had one."""
+    theirs = (LETTERS.c.letter_key.in_(sorted(keys)), LETTERS.c.address != "")
+    with book.database.reading() as connection:
+        found = connection.scalars(sa.select(LETTERS.c.number).where(*theirs)).all() if keys else ()
+    if found:
+        mine = LETTERS.c.number.in_(found)
+        with book.database.writing() as connection:
+            connection.execute(sa.update(LETTERS).where(mine, LETTERS.c.state == "waiting").values(state="failed"))
+            connection.execute(sa.update(LETTERS).where(mine).values(address=""))
+    return len(found)
+
+
+def came_back(book: NoticeBook, keys: Collection[str]) -> set[str]:
+    """Return those of some keys whose letter came back, or was given up."""
+    failed = sa.select(LETTERS.c.letter_key).where(LETTERS.c.letter_key.in_(sorted(keys)), LETTERS.c.state == "failed")
+    with book.database.reading() as connection:
+        return set(connection.scalars(failed)) if keys else set()
+
+
 def forget(book: NoticeBook, at: datetime, *, rows: int = 500) -> int:
     """Empty address and personal facts of letters that ended more than ``KEPT`` ago; return how many.
 

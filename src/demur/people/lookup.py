@@ -5,6 +5,7 @@ Point queries only; the standing of everybody is streams.py's work.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,6 @@ _INSTANTS = frozenset(
     {"valid_at", "valid_from", "valid_until", "recorded_at", "effective_at", "last_active_at", "created_from",
      "created_until"}
 )  # fmt: skip
-_AT_ONCE = 200
 _LISTS = frozenset({"kinds", "services", "countries", "people"})
 
 
@@ -80,6 +80,18 @@ def accounts_of(connection: sa.Connection, person_id: str) -> list[str]:
     return sorted(set(connection.execute(sa.select(table.c.account_id).where(table.c.person_id.in_(owners))).scalars()))
 
 
+def _small(column: Any, text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a column holds an address in whatever capitals.
+
+    Both databases fold the letters of ASCII in a column, and no others; so what is looked for is folded here.
+    """
+    forms = {text.translate(_SMALL), text.lower().translate(_SMALL)}
+    return sa.func.lower(column).in_(sorted(forms))
+
+
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
 def find(connection: sa.Connection, text: str) -> list[str]:
     """Return the people who go by a text: person id, account id, handle (now or once), address in whatever capitals."""
     accounts, profiles, contacts = schema.ACCOUNTS, schema.PROFILES, schema.CONTACTS
@@ -87,21 +99,21 @@ def find(connection: sa.Connection, text: str) -> list[str]:
     queries = (
         sa.select(accounts.c.person_id).where(sa.or_(accounts.c.person_id == text, accounts.c.account_id == text)),
         sa.select(accounts.c.person_id).join(profiles, same).where(profiles.c.handle_key == handle_key(text)),
-        sa.select(contacts.c.person_id).where(sa.func.lower(contacts.c.contact) == sa.func.lower(text)),
     )
-    return sorted({person for query in queries for person in connection.execute(query).scalars()})
+    found = {person for query in queries for person in connection.execute(query).scalars()}
+    written = connection.execute(
+        sa.select(contacts.c.person_id, contacts.c.contact).where(_small(contacts.c.contact, text))
+    ).all()
+    exact = {person for person, contact in written if contact == text}
+    return sorted(found | (exact or {person for person, _ in written}))
 
 
 def on_file(connection: sa.Connection, addresses: Iterable[str]) -> set[str]:
     """Return those of some addresses that are somebody's, in whatever capitals."""
-    table, wanted = schema.CONTACTS, sorted(addresses)
-    found: set[str] = set()
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = [sa.select(sa.literal(one).label("told")) for one in wanted[start : start + _AT_ONCE]]
-        told = sa.union_all(*some).subquery().c.told
-        same = sa.exists().where(sa.func.lower(table.c.contact) == sa.func.lower(told))
-        found.update(connection.execute(sa.select(told).where(same)).scalars())
-    return found
+    column = schema.CONTACTS.c.contact
+    return {
+        one for one in addresses if connection.execute(sa.select(column).where(_small(column, one)).limit(1)).first()
+    }
 
 
 def match(

@@ -31,6 +31,8 @@ class LinkPurpose(StrEnum):
     """Number of a third party's request: see how it stands."""
     EXPORT = "export"
     """Number of an export: see whether it may still be used, and say that it is destroyed."""
+    EXPORT_STATUS = "export-status"
+    """The same, to see only: it travels with the data."""
 
 
 class Links:

@@ -58,7 +58,10 @@ ROOMY: tuple[tuple[str, int], ...] = (
     ("/console/", 24 * 2**20),
 )
 """Paths where more is sent than a form: lists, pictures."""
-LINKS = {"o": LinkPurpose.OBJECT, "p": LinkPurpose.PAGE, "u": LinkPurpose.UNDO}
+LINKS = {
+    "o": LinkPurpose.OBJECT, "p": LinkPurpose.PAGE, "u": LinkPurpose.UNDO, "export": LinkPurpose.EXPORT,
+    "export-status": LinkPurpose.EXPORT_STATUS,
+}  # fmt: skip
 """First segment → purpose of the link that the second one may be."""
 COOKIE = "demur"
 """Part of the name of every cookie of ours."""

@@ -47,7 +47,11 @@ def _todos(desk: Desk, facts: office.Overview) -> list[Todo]:
         text = f"{facts.failed_letters} letters could not be sent; check the relay in site.toml"
         found.append(Todo(text, "/console/campaigns", "Campaigns", "bad"))
     if desk.may(Action.EXPORTS_NOTE):
-        over = sum(one.state is ExportState.OVER for one in given(desk))
+        left, unreadable = given(desk)
+        if unreadable:
+            text = f"{len(unreadable)} exports cannot be read, so nobody knows whether they may be used"
+            found.append(Todo(text, "/console/exports", "Exports", "bad"))
+        over = sum(one.state is ExportState.OVER for one in left)
         if over:
             text = f"{over} exports may not be used any longer, and nobody has said that they are destroyed"
             found.append(Todo(text, "/console/exports", "Exports", "bad"))

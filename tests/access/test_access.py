@@ -43,6 +43,8 @@ WHO_MAY = {
     "holds.confirm": "operator approver dpo",
     "whatif": "policy_author approver dpo trainer",
     "models.view": "operator policy_author approver dpo trainer auditor regulator",
+    "exports.view": "operator dpo trainer auditor regulator",
+    "exports.note": "dpo",
     "people.search": "dpo regulator",
     "ledger.view": "operator policy_author approver dpo trainer auditor regulator",
     "staff.view": "operator dpo auditor",

@@ -6,9 +6,11 @@ All of a person's records in a region lie in one shard and one slice, so one era
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+import numpy as np
 
 from demur.store.keys import mac_of, prefixed
 from demur.terms.manifests import SliceRef
@@ -36,10 +38,17 @@ class Placement:
         >>> Placement(b"p" * 32, b"r" * 32, 4, 2).slice_of("de", "x:1")
         SliceRef(region='de', shard=2, slice=1)
         """
-        mac = _mac(self.placement)(prefixed(region, person))
-        shard = int.from_bytes(mac[:8], "big") % self.shards
-        part = int.from_bytes(mac[8:16], "big") % self.slices
+        ((shard, part),) = self.places_of([(region, person)])
         return SliceRef(region=region, shard=shard, slice=part)
+
+    def places_of(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Return shard and slice of many (region, person)."""
+        mac, heads = _mac(self.placement), {region: prefixed(region) for region, _ in pairs}
+        named = ((heads[region], person.encode()) for region, person in pairs)
+        macs = b"".join([mac(head + len(raw).to_bytes(8, "big") + raw)[:16] for head, raw in named])
+        halves = np.frombuffer(macs, ">u8").reshape(-1, 2)
+        shards, slices = halves[:, 0] % np.uint64(self.shards), halves[:, 1] % np.uint64(self.slices)
+        return list(zip(shards.tolist(), slices.tolist(), strict=True))
 
     def record_id(self, item: str) -> str:
         """Return the opaque id of the record of an item: 32 hex digits that say nothing without the key."""

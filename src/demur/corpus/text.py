@@ -324,15 +324,13 @@ class Gauge:
     def _places(self, persons: Any, regions: Any, macs: list[bytes], chosen: Any) -> dict[str, Any]:
         """Return shard, slice and record id of chosen rows; where a person's records lie is worked out once."""
         rows = np.flatnonzero(chosen)
-        found = [column.take(pa.array(rows)).to_pylist() for column in (regions, persons)]
+        regions, persons = (column.take(pa.array(rows)).to_pylist() for column in (regions, persons))
+        pairs = [(region or "", person) for region, person in zip(regions, persons, strict=True)]
         if len(self.placed) > MOST_PLACED:
             self.placed.clear()
-        places = []
-        for at in zip(*found, strict=True):
-            if at not in self.placed:
-                ref = self.placement.slice_of(at[0] or "", at[1])
-                self.placed[at] = ref.shard, ref.slice
-            places.append(self.placed[at])
+        fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self.placed]
+        self.placed.update(zip(fresh, self.placement.places_of(fresh), strict=True))
+        places = [self.placed[pair] for pair in pairs]
         where = _scattered(len(macs), rows)
         shards, slices = np.array(places, np.int32).reshape(-1, 2).T
         records = [macs[row][:16].hex() for row in rows.tolist()]

@@ -51,6 +51,12 @@ FACTS: dict[LetterKind, dict[str, Any]] = {
         "status_url": "https://a.example/r/x",
     },
     LetterKind.UPLOADER_TOLD: {"item": "a photo of 3 May 2024", "done": "It is not used."},
+    LetterKind.EXPORT_OVER: {
+        "reference": "X-1795478400",
+        "given_at": "2026-03-01T12:00:00Z",
+        "digest": "ab" * 32,
+        "export_url": "https://privacy.agora.example/export/x",
+    },
     LetterKind.HOLD_PLACED: {
         "hold": "h1",
         "authority_name": "DPC",

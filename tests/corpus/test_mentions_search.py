@@ -79,6 +79,11 @@ def test_a_name_ends_beside_every_sign_that_is_no_letter(place: str) -> None:
     assert Names(["Anna M\u00fcller"]).said(pa.array(left, pa.string())) == 0
 
 
+def test_a_name_of_signs_that_stand_for_letters_is_found_beside_another() -> None:
+    said = pa.array(["\u24b6nna M\u00fcller\u24b6", "\u2122\u24b6nna M\u00fcller", "\u24b6nna M\u00fcll\u2122"])
+    assert saying(said, ["Anna M\u00fcller"]).to_pylist() == [True, True, False]
+
+
 @pytest.mark.parametrize("most", [1, 40])
 def test_texts_of_any_length_are_looked_at_in_pieces(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redact_fold, "_BYTES", most)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import Before
-from demur.corpus.redact_fold import RUN, WordSieve, folded
+from demur.corpus.redact_fold import RUN, WordSieve, apart, folded
 from demur.corpus.redact_names import Names, name_finder
 from demur.lineage import Suppressed
 from demur.store import KeyRing, digest_json
@@ -121,7 +121,8 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
     found = np.zeros(len(texts), bool)
     rows = np.flatnonzero(hits.to_numpy(zero_copy_only=False))
     for row in rows[beside.sieve.rows(texts.take(pa.array(rows)))].tolist():
-        found[row] = not beside.words.isdisjoint(RUN.findall(folded(texts[row].as_py())))
+        text = texts[row].as_py()
+        found[row] = not beside.words.isdisjoint(RUN.findall(folded(text)) + RUN.findall(apart(text)))
     return pa.array(found)
 
 

@@ -67,12 +67,14 @@ class NameFinder:
         return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton)]
 
     def _may_hold(self, text: str) -> bool:
-        """Say whether the first two words of a name stand side by side: a name at borders of words begins with them."""
-        spelled = {folded(text), apart(text)}
-        return any(self._begins_in(RUN.findall(one)) for one in spelled)
+        """Say whether the first two words of a name stand side by side: a name at borders of words begins with them.
 
-    def _begins_in(self, runs: list[str]) -> bool:
-        return not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
+        Where a sign stands for letters, as ``™``, words may end before it or not: such texts are always looked at.
+        """
+        spelled = folded(text)
+        runs = RUN.findall(spelled)
+        beside = not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
+        return beside or spelled != apart(text)
 
 
 def _forms(name: str) -> Iterator[str]:

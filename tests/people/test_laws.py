@@ -193,6 +193,32 @@ def test_an_objection_or_compromise_more_never_ends_an_objection(
         assert set(after[person]["consent_purposes"]) <= set(row["consent_purposes"])
 
 
+LINK = _event("link", person_id=PEOPLE, other_person_id=PEOPLE, valid_at=INSTANTS)
+
+
+@LAW
+@given(history=HISTORIES, links=st.lists(LINK, min_size=1, max_size=3), back=TAKEN_BACK)
+def test_a_link_that_is_told_later_ends_nobodys_objection(
+    fresh: Fresh, tmp_path: Path, history: list[Event], links: list[Event], back: list[Event]
+) -> None:
+    registry = fresh()
+    record(registry, [*history, *back])
+
+    def in_force(name: str) -> dict[str, dict[str, Any]]:
+        registry.export(tmp_path / name, as_of=T0 + timedelta(days=10), known_at=T0 + timedelta(days=10))
+        return {row["person_id"]: row for row in rows(tmp_path / name, "standing") if row["objected"]}
+
+    before = in_force("before")
+    said = {person: {one.event_id for one in registry.objections_of(person)} for person in ("m:p", "m:q", "m:r")}
+    record(registry, [link | {"recorded_at": _at(9)} for link in links])
+    after = in_force("after")
+    assert before.keys() <= after.keys()
+    for person, row in before.items():
+        assert all(_covers(after[person][name], row[name]) for name in ("objected_kinds", "objected_services"))
+    for person, events in said.items():
+        assert events <= {one.event_id for one in registry.objections_of(person)}
+
+
 @LAW
 @given(
     history=st.lists(EVENTS, max_size=6) | HISTORIES,

@@ -318,6 +318,26 @@ def test_withdrawing_twice_is_withdrawing_once(service: Service, client: TestCli
     assert acts.count(Act.WITHDRAW.value) == 1
 
 
+def test_a_withdrawal_is_told_to_every_address_of_linked_ids(service: Service, client: TestClient) -> None:
+    person = hint(usable(service))
+    told: list[dict[str, Any]] = [
+        {"type": "contact", "person_id": name, "contact": contact}
+        for name, contact in (
+            ("w:2", "second@agora.example"),
+            ("w:3", "Second@Agora.example"),
+            ("w:4", "4@agora.example"),
+        )
+    ]
+    told += [{"type": "link", "person_id": person, "other_person_id": name} for name in ("w:2", "w:3")]
+    assert not service.parts.registry.record_events(told, recorded_at=service.clock()).faulty
+    mine_acts.object_from_page(service, person)
+    csrf = logged_in(service, client, person)
+    assert client.post("/me/withdraw", data={"csrf": csrf}).status_code == 303
+    names = (person, "w:2", "w:3", "w:4")
+    sent = [(name, one.kind) for name in names for one in letters.of_person(service.notice, name)]
+    assert [name for name, kind in sent if kind is LetterKind.WITHDRAWAL_CONFIRMED] == [person, "w:2"]
+
+
 def test_each_of_a_family_that_shares_an_address_gets_a_link_whatever_the_case(service: Service) -> None:
     told: list[dict[str, Any]] = [
         {"type": "account", "account_id": f"f:{name}", "person_id": f"f:{name}"} for name in ("ma", "pa", "pa2")

@@ -166,6 +166,7 @@ def _parts_of(parts: Parts, folder: Path, kind: str, wanted: Sequence[str]) -> C
 def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> int:
     """Queue the confirmation of each new objection or withdrawal to the address on file; return how many are new.
 
+    A withdrawal is told to every address of linked ids, since one may be linked by mistake and somebody else's.
     Where a corpus or a model cannot be read, it leads to the own page instead of saying what was used before.
     Who objected to everything gets no notice any more that has not gone out.
     """
@@ -184,6 +185,9 @@ def queue_letters(service: Service, done: Sequence[Done], *, at: datetime) -> in
         if to.contact is not None:
             theirs = None if used is None else [used[each] for each in to.people if each in used]
             queued.append(_letter(one, to, to.contact, theirs, by_itself=by_itself))
+        for person, contact in to.others if one.kept.act is Act.WITHDRAW else ():
+            letter = _letter(one, to, contact, None, by_itself=by_itself)
+            queued.append(replace(letter, key=f"{letter.key}:{person}", person_id=person))
     return sum(number is not None for number in letters.queue_all(service.notice, queued, at))
 
 

@@ -234,7 +234,7 @@ def _one(dossier: Dossier, group: Sequence[str], contact: tuple[str | None, bool
     if not owned:
         return None
     windows = [window for holding in dossier.holdings for window in compromise_windows(holding.compromises, view)]
-    objection = _objections(dossier.objections, windows, view)
+    objection = _objections(dossier, windows, view)
     everything = objection.objected and objection.kinds is None and objection.services is None
     kinds = tuple(objection.kinds or ()) if objection.objected and objection.services is None else ()
     born_on, conflict = _age(dossier.ages, view)

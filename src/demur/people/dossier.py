@@ -1,4 +1,4 @@
-"""What the rules read: everything about one person, and from where one looks. Types only, pure.
+"""What the rules read: everything about one person, and from where one looks. Pure.
 
 Rows come as tuples of the columns that streams.py selects; the last one is always ``recorded_at``. Instants are
 microseconds, dates are days (instants.py).
@@ -6,7 +6,7 @@ microseconds, dates are days (instants.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ Row = tuple[Any, ...]
 Episode = tuple[str | None, int, int]
 """Country, begin, end (exclusive)."""
 Window = tuple[int, int]
+Near = Mapping[str, Sequence[tuple[str, int]]]
+"""Id → the ids that were told to be the same human being, each with when that was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,24 @@ class Dossier:
     notices: list[Row] = field(default_factory=list)
     """campaign_id, channel, state, valid_at, recorded_at."""
     objections: list[Row] = field(default_factory=list)
-    """objection_id, act, kinds, services, door, valid_at, recorded_at."""
+    """person_id (of the id that said it), objection_id, act, kinds, services, door, valid_at, recorded_at."""
     consents: list[Row] = field(default_factory=list)
     """purpose, act, valid_at, recorded_at."""
+    near: Near = field(default_factory=dict)
+    """Of linked ids."""
 
     @property
     def known(self) -> bool:
         """Whether anything is recorded about the person."""
         facts = (self.holdings, self.residences, self.ages, self.notices, self.objections, self.consents)
         return any(facts)
+
+
+def one_by(told: Near, person: str, at: int) -> set[str]:
+    """Return the ids that were known to be one with an id at an instant, by what holds of them; itself among them."""
+    group, waiting = {person}, [person]
+    while waiting:
+        new = {other for other, recorded_at in told.get(waiting.pop(), ()) if recorded_at <= at} - group
+        group |= new
+        waiting.extend(new)
+    return group

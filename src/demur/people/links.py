@@ -6,14 +6,14 @@ Ids in one group stand for one human being: an objection by one covers all (PPL-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from demur.people import schema
-from demur.people.dossier import View
+from demur.people.dossier import View, one_by
 from demur.people.instants import FOREVER
 
 LINK = "link"
@@ -28,6 +28,8 @@ class Links:
     base: dict[str, frozenset[str]] = field(default_factory=dict)
     entangled: set[str] = field(default_factory=set)
     """People who need a look-up of their own."""
+    near: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    """Which ids are one by a word on just these two, and when that was recorded."""
     unclaimed: set[str] = field(default_factory=set)
     """Accounts about which something is recorded, but not whose they are."""
 
@@ -44,10 +46,11 @@ def read_links(connection: sa.Connection, view: View) -> Links:
     """Return all groups known by ``known_at``, in memory: a name for each linked id, shared or unclaimed account."""
     found = Links()
     early, late = _told(connection, view)
-    for person, other, is_late in (*_shared(connection, view, found), *_claimed_later(connection, view)):
-        (late if is_late else early).append((person, other))
+    for pair in (*_shared(connection, view, found), *_claimed_later(connection, view)):
+        (late if pair[2] > view.base else early).append(pair)
     found.base = {person: frozenset(group) for person, group in _groups(early).items()}
     found.now = _groups([*early, *late])
+    found.near = near([*early, *late])
     found.entangled.update(found.now)
     for table in (schema.PROFILES, schema.COMPROMISES):
         found.unclaimed.update(str(account) for account in connection.execute(_unclaimed(table, view)).scalars())
@@ -55,27 +58,49 @@ def read_links(connection: sa.Connection, view: View) -> Links:
     return found
 
 
-_Pairs = list[tuple[str, str]]
+_Pairs = list[tuple[str, str, int]]
+"""Two ids, and when it was recorded that they are one."""
+
+
+def near(pairs: Iterable[tuple[str, str, int]]) -> dict[str, list[tuple[str, int]]]:
+    """Return the pairs by either id."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for one, other, recorded_at in pairs:
+        found.setdefault(one, []).append((other, recorded_at))
+        found.setdefault(other, []).append((one, recorded_at))
+    return found
+
+
+def one_since(words: Sequence[tuple[int, int, bool]]) -> int | None:
+    """Return when it was recorded that two ids are one, ``None`` if the last word says that they are not.
+
+    Args:
+        words: since when, recorded when, whether they are one; at one instant they are.
+    """
+    since: int | None = None
+    for _, recorded_at, is_one in sorted(words):
+        since = None if not is_one else recorded_at if since is None else min(since, recorded_at)
+    return since
 
 
 def _told(connection: sa.Connection, view: View) -> tuple[_Pairs, _Pairs]:
     """The last word at base on a pair holds; a late link is added, a late unlink changes nothing."""
     table = schema.LINKS
     query = sa.select(table.c.person_id, table.c.other_person_id, table.c.act, table.c.valid_at, table.c.recorded_at)
-    last: dict[tuple[str, str], tuple[int, int, bool]] = {}
+    words: dict[tuple[str, str], list[tuple[int, int, bool]]] = {}
     late: _Pairs = []
     for person, other, act, valid_at, recorded_at in connection.execute(
         query.where(table.c.recorded_at <= view.known_at)
     ):
         if recorded_at <= view.base and valid_at <= view.as_of:
-            told = (valid_at, recorded_at, act == LINK)  # at one instant the link wins
-            last[person, other] = max(last.get((person, other), told), told)
+            words.setdefault((person, other), []).append((valid_at, recorded_at, act == LINK))
         elif act == LINK:
-            late.append((person, other))
-    return [pair for pair, (*_, is_link) in last.items() if is_link], late
+            late.append((person, other, recorded_at))
+    since = {pair: one_since(told) for pair, told in words.items()}
+    return [(*pair, recorded_at) for pair, recorded_at in since.items() if recorded_at is not None], late
 
 
-def _shared(connection: sa.Connection, view: View, found: Links) -> Iterable[tuple[str, str, bool]]:
+def _shared(connection: sa.Connection, view: View, found: Links) -> Iterable[tuple[str, str, int]]:
     """Accounts with several claims. Two owners from the same instant on are taken for one human being."""
     table = schema.ACCOUNTS
     known = table.c.recorded_at <= view.known_at
@@ -90,7 +115,7 @@ def _shared(connection: sa.Connection, view: View, found: Links) -> Iterable[tup
     for owners in claims.values():
         told = sorted((recorded_at, person) for person, recorded_at in owners.items())
         for recorded_at, person in told[1:]:
-            yield told[0][1], person, recorded_at > view.base
+            yield told[0][1], person, recorded_at
 
 
 def claimed_later(objected: sa.ColumnElement[bool], known_at: int = FOREVER, base: int = FOREVER) -> sa.Select[Any]:
@@ -110,14 +135,14 @@ def claimed_later(objected: sa.ColumnElement[bool], known_at: int = FOREVER, bas
     return sa.select(schema.ACCOUNTS).where(objected, accounts.valid_at.is_(None), known, ~person)
 
 
-def _claimed_later(connection: sa.Connection, view: View) -> Iterable[tuple[str, str, bool]]:
+def _claimed_later(connection: sa.Connection, view: View) -> Iterable[tuple[str, str, int]]:
     """Accounts under whose own id somebody objected before it was told whose they are: from always on, that one's."""
     objections = schema.OBJECTIONS.c
     said = sa.select(objections.person_id, sa.func.min(objections.recorded_at).label("first"))
     first = said.where(objections.recorded_at <= view.known_at).group_by(objections.person_id).subquery().c
     query = claimed_later(schema.ACCOUNTS.c.account_id == first.person_id, view.known_at, view.base)
     for row in connection.execute(query.add_columns(first.first)):
-        yield row.account_id, row.person_id, max(row.first, row.recorded_at) > view.base
+        yield row.account_id, row.person_id, max(row.first, row.recorded_at)
 
 
 def _unclaimed(table: sa.Table, view: View) -> sa.Select[tuple[str]]:
@@ -126,21 +151,12 @@ def _unclaimed(table: sa.Table, view: View) -> sa.Select[tuple[str]]:
     return sa.select(table.c.account_id).where(table.c.recorded_at <= view.known_at, ~claim).distinct()
 
 
-def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _groups(pairs: Iterable[tuple[str, str, int]]) -> dict[str, list[str]]:
     """Connected groups of the pairs, by member."""
-    near: dict[str, set[str]] = {}
-    for one, other in pairs:
-        near.setdefault(one, set()).add(other)
-        near.setdefault(other, set()).add(one)
+    told = near(pairs)
     groups: dict[str, list[str]] = {}
-    for start in near:
-        if start in groups:
-            continue
-        group, waiting = {start}, [start]
-        while waiting:
-            new = near[waiting.pop()] - group
-            group |= new
-            waiting.extend(new)
-        members = sorted(group)
-        groups.update(dict.fromkeys(members, members))
+    for start in told:
+        if start not in groups:
+            members = sorted(one_by(told, start, FOREVER))
+            groups.update(dict.fromkeys(members, members))
     return groups

@@ -15,7 +15,7 @@ from demur.clock import from_micros
 from demur.people import schema
 from demur.people.events import handle_key
 from demur.people.instants import FOREVER, day
-from demur.people.links import LINK, claimed_later
+from demur.people.links import LINK, claimed_later, near, one_since
 from demur.terms.people import Act
 
 _INSTANTS = frozenset(
@@ -38,32 +38,46 @@ def ever_linked(connection: sa.Connection, person_id: str) -> list[str]:
     return _group(connection, person_id, lambda told: any(word[-1] for word in told))
 
 
+def nearby(connection: sa.Connection, group: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    """Return which of the ids of :func:`linked` are one by a word on just these two, and when that was recorded."""
+    pairs: list[tuple[str, str, int]] = []
+    for person in group if len(group) > 1 else ():
+        since = {other: one_since(words) for other, words in _told(connection, person).items() if person < other}
+        pairs += [(person, other, recorded) for other, recorded in since.items() if recorded is not None]
+        pairs += [(row.account_id, row.person_id, row.recorded_at) for row in _own_names(connection, person)]
+    return near(pairs)
+
+
 _Words = list[tuple[int, int, bool]]
 """What was told of a pair: since when, learnt when, whether they are one."""
 
 
 def _group(connection: sa.Connection, person_id: str, is_one: Callable[[_Words], bool]) -> list[str]:
-    table = schema.LINKS
     group, waiting = {person_id}, [person_id]
     while waiting:
         person = waiting.pop()
-        about = sa.or_(table.c.person_id == person, table.c.other_person_id == person)
-        told: dict[str, _Words] = {}
-        for row in connection.execute(sa.select(table).where(about)):
-            other = row.other_person_id if row.person_id == person else row.person_id
-            told.setdefault(other, []).append((row.valid_at, row.recorded_at, row.act == LINK))
-        new = {other for other, words in told.items() if is_one(words)}
-        new.update(_own_names(connection, person))
+        new = {other for other, words in _told(connection, person).items() if is_one(words)}
+        new.update(one for row in _own_names(connection, person) for one in (row.account_id, row.person_id))
         waiting.extend(new - group)
         group |= new
     return sorted(group)
 
 
-def _own_names(connection: sa.Connection, person: str) -> Iterator[str]:
+def _told(connection: sa.Connection, person: str) -> dict[str, _Words]:
+    """Return what was told of a person's id and others."""
+    table = schema.LINKS
+    about = sa.or_(table.c.person_id == person, table.c.other_person_id == person)
+    told: dict[str, _Words] = {}
+    for row in connection.execute(sa.select(table).where(about)):
+        other = row.other_person_id if row.person_id == person else row.person_id
+        told.setdefault(other, []).append((row.valid_at, row.recorded_at, row.act == LINK))
+    return told
+
+
+def _own_names(connection: sa.Connection, person: str) -> Iterator[Any]:
     """Yield accounts of a person under whose own ids somebody objected, and the other way round (links.py)."""
     for query in _OWN_NAMES:
-        for row in connection.execute(query, {"person": person}):
-            yield from (row.account_id, row.person_id)
+        yield from connection.execute(query, {"person": person})
 
 
 _OBJECTED = sa.exists().where(schema.OBJECTIONS.c.person_id == schema.ACCOUNTS.c.account_id)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from demur.clock import from_micros, micros
 from demur.errors import InputError
 from demur.people import lookup, schema
+from demur.people.dossier import Near, one_by
 from demur.people.events import DOORS, OPEN_DOORS, objection_row
 from demur.people.instants import ALWAYS, FOREVER
 from demur.people.standing import covers, takes_back
@@ -77,6 +78,8 @@ class Reach:
     """Every account of theirs, of all linked ids."""
     people: tuple[str, ...]
     """The person's id and all that are linked to it."""
+    others: tuple[tuple[str, str], ...]
+    """Linked ids with another newest address, and that."""
 
 
 def record_batch(
@@ -121,13 +124,13 @@ def record_batch(
     return kept
 
 
-def _new(one: Told, read: dict[str, Any], told_before: list[Row], at: int) -> Row:
+def _new(one: Told, read: dict[str, Any], acts: _Acts, at: int) -> Row:
     """Return the row of an objection that does not stand yet, and put it to what was told before."""
     if one.said_at is None:  # said after whatever was taken back by now
-        taken_back = [row[7] for row in told_before if row[3] == Act.WITHDRAW]
+        taken_back = [row[7] for row in acts.rows if row[3] == Act.WITHDRAW]
         read["valid_at"] = max([read["valid_at"], *(then + 1 for then in taken_back)])
     row = schema.event(*objection_row(read), recorded_at=at)
-    told_before.append(row)
+    acts.rows.append(row)
     return row
 
 
@@ -232,13 +235,19 @@ def reach(database: Timeline, connection: sa.Connection, people: Iterable[str]) 
     found: dict[str, Reach] = {}
     for person, group in groups.items():
         own = (person, *(one for one in group if one != person))
+        addresses: dict[str, tuple[str, str]] = {}
+        for one in own:
+            if one in contacts:
+                addresses.setdefault(contacts[one].casefold(), (one, contacts[one]))
+        told_at = tuple(addresses.values())
         mine = sorted({account for one in group for account in accounts.get(one, ())})
         found[person] = Reach(
-            next((contacts[one] for one in own if one in contacts), None),
+            told_at[0][1] if told_at else None,
             next((spoken[account] for account in mine if account in spoken), None),
             next((countries[one] for one in own if countries.get(one)), None),
             tuple(mine),
             own,
+            told_at[1:],
         )
     return found
 
@@ -261,6 +270,15 @@ def _match(connection: sa.Connection, claim: Mapping[str, str], at: int = FOREVE
 _Group = tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    """What a group ever said."""
+
+    rows: list[Row]
+    near: Near
+    """Which of its ids were told to be one, and when."""
+
+
 def _groups(database: Timeline, connection: sa.Connection, people: set[str]) -> dict[str, _Group]:
     """Return each person's linked ids, sorted; five questions for everybody who is linked to nobody."""
     links, accounts, said = schema.LINKS.c, schema.ACCOUNTS.c, schema.OBJECTIONS.c
@@ -275,17 +293,21 @@ def _groups(database: Timeline, connection: sa.Connection, people: set[str]) -> 
     return {one: tuple(lookup.linked(connection, one)) if one in linked else (one,) for one in people}
 
 
-def _acts(database: Timeline, connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, list[Row]]:
+def _acts(database: Timeline, connection: sa.Connection, groups: Mapping[str, _Group]) -> dict[_Group, _Acts]:
     """Return what each group ever said, in order."""
     table = schema.OBJECTIONS
     of = {member: group for group in groups.values() for member in group}
-    found: dict[_Group, list[Row]] = {group: [] for group in groups.values()}
+    said: dict[_Group, list[Row]] = {group: [] for group in groups.values()}
     for row in database.look_up(connection, list(table.columns), table.c.person_id, of):
-        found[of[row[0]]].append(tuple(row))
-    for group, acts in found.items():
+        said[of[row[0]]].append(tuple(row))
+    found: dict[_Group, _Acts] = {}
+    for group, acts in said.items():
+        rows, near = acts, {}
         if any(row[3] == Act.WITHDRAW for row in acts):
             windows = _compromises(connection, group)
-            found[group] = [row for row in acts if row[3] == Act.OBJECT or not any(a <= row[7] < b for a, b in windows)]
+            rows = [row for row in acts if row[3] == Act.OBJECT or not any(a <= row[7] < b for a, b in windows)]
+            near = lookup.nearby(connection, group)
+        found[group] = _Acts(rows, near)
     return found
 
 
@@ -307,26 +329,32 @@ def _compromises(connection: sa.Connection, group: _Group) -> list[tuple[int, in
     return [(begin, FOREVER if end is None else end) for begin, end in connection.execute(query)]
 
 
-def _left(acts: Sequence[Row]) -> list[Row]:
-    """Return the objections that no later withdrawal covers."""
+def _left(acts: _Acts) -> list[Row]:
+    """Return the objections that no later withdrawal takes back."""
     standing: list[Row] = []
-    for row in sorted(acts, key=lambda row: (row[7], row[8], row[3] == Act.OBJECT, row[2])):
+    for row in sorted(acts.rows, key=lambda row: (row[7], row[8], row[3] == Act.OBJECT, row[2])):
         if row[3] == Act.OBJECT:
             standing.append(row)
         else:
-            standing = [one for one in standing if not takes_back(row[2:], one[2:])]
+            mine = one_by(acts.near, row[0], row[8])
+            standing = [one for one in standing if not takes_back(_told(row), _told(one), mine)]
     return standing
 
 
-def _standing(acts: Sequence[Row], read: Mapping[str, Any], *, until: int) -> Row | None:
+def _told(row: Row) -> Row:
+    """Return an event without its id, as the rules read it."""
+    return (row[0], *row[2:])
+
+
+def _standing(acts: _Acts, read: Mapping[str, Any], *, until: int) -> Row | None:
     """Return the first objection of the same id in force that says as much; for a closed door one by a closed door.
 
     What holds from a later instant on is no repeat. One of a linked id neither: the two may turn out to be different
     people. A withdrawal counts whatever its instant: the clock may have gone back since.
     """
-    begun = [row for row in acts if row[3] == Act.WITHDRAW or row[7] <= until]
+    begun = [row for row in acts.rows if row[3] == Act.WITHDRAW or row[7] <= until]
     closed = read["door"] not in OPEN_DOORS
-    for row in _left(begun) if begun else ():
+    for row in _left(_Acts(begun, acts.near)) if begun else ():
         same = row[0] == read["person_id"] and not (closed and row[6] in OPEN_DOORS)
         if same and covers(row[4], read["kinds"]) and covers(row[5], read["services"]):
             return row

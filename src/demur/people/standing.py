@@ -7,10 +7,10 @@ An event is *late* when ``recorded_at > base``. Each rule below says what it doe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from demur.people.dossier import CampaignView, Dossier, Episode, Row, View, Window
+from demur.people.dossier import CampaignView, Dossier, Episode, Row, View, Window, one_by
 from demur.people.epochs import account_rows, compromise_windows, profile_facts
 from demur.people.events import OPEN_DOORS
 from demur.people.instants import ALWAYS, FOREVER
@@ -46,7 +46,7 @@ def standing_of(dossier: Dossier, view: View) -> Rows:
     born_on, age_conflict = _age(dossier.ages, view)
     known, late = _episodes(dossier.residences, view)
     notice = _notices(dossier.notices, view)
-    objection = _objections(dossier.objections, windows, view)
+    objection = _objections(dossier, windows, view)
     signal, language, last_active_at = profile_facts(dossier.holdings, view)
     row = (
         person,
@@ -336,46 +336,53 @@ class _Objection(NamedTuple):
     rows: Sequence[Row] = ()
 
 
-def _objections(objections: Sequence[Row], windows: list[Window], view: View) -> _Objection:
+def _objections(dossier: Dossier, windows: list[Window], view: View) -> _Objection:
     """An objection counts whenever it was said; a withdrawal only by ``as_of``, known at base, outside a compromise.
 
     What is left of the objections after the withdrawals adds up.
     """
-    if not objections:
+    if not dossier.objections:
         return _Objection()
     acts = [
-        row for row in objections
-        if row[1] == _OBJECT
-        or (row[5] <= view.as_of and row[6] <= view.base and not any(a <= row[5] < b for a, b in windows))
+        row for row in dossier.objections
+        if row[2] == _OBJECT
+        or (row[6] <= view.as_of and row[7] <= view.base and not any(a <= row[6] < b for a, b in windows))
     ]  # fmt: skip
-    acts.sort(key=lambda row: (row[5], row[6], row[1] == _OBJECT, row[0]))
+    acts.sort(key=lambda row: (row[6], row[7], row[2] == _OBJECT, row[1], row[0]))
     standing: list[Row] = []
     withdrawn_at: int | None = None
     for row in acts:
-        if row[1] == _OBJECT:
+        if row[2] == _OBJECT:
             standing.append(row)
             continue
-        left = [made for made in standing if not takes_back(row, made)]
+        mine = one_by(dossier.near, row[0], row[7])
+        left = [made for made in standing if not takes_back(row, made, mine)]
         if len(left) < len(standing):
-            withdrawn_at = row[5]
+            withdrawn_at = row[6]
         standing = left
-    rows = [(row[0], row[1], unlisted(row[2]), unlisted(row[3]), *row[4:]) for row in acts]
+    rows = [(*row[1:3], unlisted(row[3]), unlisted(row[4]), *row[5:]) for row in acts]
     return _Objection(
         objected=bool(standing),
-        kinds=_union(row[2] for row in standing),
-        services=_union(row[3] for row in standing),
+        kinds=_union(row[3] for row in standing),
+        services=_union(row[4] for row in standing),
         withdrawn_at=withdrawn_at,
         rows=rows,
     )
 
 
-def takes_back(withdrawal: Row, made: Row) -> bool:
+def takes_back(withdrawal: Row, made: Row, mine: Collection[str]) -> bool:
     """Tell whether a withdrawal takes back an objection before it: its scope covers it, and its door was as good.
 
     Whoever has a forwarded mail can take back what came by such a mail, and never what the person said themselves.
+
+    Args:
+        withdrawal: as in ``Dossier.objections``.
+        made: an objection, likewise.
+        mine: ids that were known to be the same human being when the withdrawal was recorded. A link that is told
+            later, perhaps by mistake, takes nobody's no away.
     """
-    door = withdrawal[4] not in OPEN_DOORS or made[4] in OPEN_DOORS
-    return door and covers(withdrawal[2], made[2]) and covers(withdrawal[3], made[3])
+    door = withdrawal[5] not in OPEN_DOORS or made[5] in OPEN_DOORS
+    return door and made[0] in mine and covers(withdrawal[3], made[3]) and covers(withdrawal[4], made[4])
 
 
 def covers(wide: str | None, narrow: str | None) -> bool:

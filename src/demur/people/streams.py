@@ -33,7 +33,7 @@ _BY_PERSON: dict[str, tuple[sa.Table, tuple[str, ...]]] = {
     "notices": (schema.NOTICES, ("campaign_id", "channel", "state", "valid_at", "recorded_at")),
     "objections": (
         schema.OBJECTIONS,
-        ("objection_id", "act", "kinds", "services", "door", "valid_at", "recorded_at"),
+        ("person_id", "objection_id", "act", "kinds", "services", "door", "valid_at", "recorded_at"),
     ),
     "consents": (schema.CONSENTS, ("purpose", "act", "valid_at", "recorded_at")),
 }
@@ -141,8 +141,9 @@ def entangled(connection: sa.Connection, view: View, links: Links, persons: Sequ
     }
     accounts = _holdings(connection, view, links, members)
     for person in persons:
-        dossier = Dossier(person)
-        for member in links.group(person):
+        group = links.group(person)
+        dossier = Dossier(person, near={member: links.near[member] for member in group if member in links.near})
+        for member in group:
             shift = links.is_late(person, member)
             for name, rows in tables.items():
                 getattr(dossier, name).extend(_late(row, view, shift) for row in rows.get(member, ()))

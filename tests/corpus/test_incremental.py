@@ -253,6 +253,9 @@ OVERLAPPING = [
     ("Anna Maria", "MARIA  SCHMIDT"),
     ("Bob Builder", "ANNA maria"),
     ("Bob Builder", "Schmidt Weiss"),
+    ("Anna Nováková", "Marie Anna"),
+    ("Marie Anna", "Anna Nováková"),
+    ("Jan Novák", "Anna Nováková"),
 ]
 
 
@@ -264,6 +267,7 @@ def test_a_name_that_begins_or_ends_in_one_taken_out_before_is_found(tmp_path: P
     texts = (
         "thank you Anna Maria Schmidt Weiß for the bread",
         "Anna\nMaria was here with Schmidt WEISS today and sang",
+        "včera jsme viděli Marii Annu Novákovou a Jana Nováka na trhu v Brně",
     )
     for number, text in enumerate(texts):
         world.item(f"i:{number}", "writer", text)

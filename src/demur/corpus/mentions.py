@@ -5,6 +5,7 @@ Names have no index on purpose: it would be one of everybody who was ever mentio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ class _Beside:
 
     words: frozenset[str]
     sieve: WordSieve
+    is_part: Callable[[str], bool]
+    """Says whether a word may be one of them in another case."""
 
     @classmethod
     def of(cls, names: list[str]) -> _Beside:
@@ -105,7 +108,8 @@ class _Beside:
         finder = name_finder(names)
         words = {word for name in finder.spelled for word in RUN.findall(name)} if finder else set()
         words |= {f"{word}s" for word in words}
-        return cls(frozenset(words), WordSieve((), words))
+        begun = finder.cases.stems if finder else ()
+        return cls(frozenset(words), WordSieve((), words, begun), finder.cases.is_part if finder else bool)
 
 
 def _cut(texts: Any, beside: _Beside | None) -> Any:
@@ -122,7 +126,8 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
     rows = np.flatnonzero(hits.to_numpy(zero_copy_only=False))
     for row in rows[beside.sieve.rows(texts.take(pa.array(rows)))].tolist():
         text = texts[row].as_py()
-        found[row] = not beside.words.isdisjoint(RUN.findall(folded(text)) + RUN.findall(apart(text)))
+        runs = {*RUN.findall(folded(text)), *RUN.findall(apart(text))}
+        found[row] = not beside.words.isdisjoint(runs) or any(map(beside.is_part, runs))
     return pa.array(found)
 
 

@@ -33,6 +33,9 @@ _ROWS, _BYTES = 4_096, 4_000_000
 _BORDER, _MARK, _MIXED = 0, 1, 2
 """Numbers of what is no part of a word, of what folds to nothing, and of what has to be looked at."""
 _SIZES = (1 << 12, 1 << 26)
+_ASCII = 0x7F
+LONGEST = 4
+"""Letters of a beginning, at most."""
 _SPARSE = 64
 """Places of a table for each number that is looked for."""
 
@@ -86,12 +89,28 @@ class WordSieve:
     Args:
         pairs: two words of a folded text each.
         alone: words of a folded text.
+        begun: what one word begins with, or two side by side: ``LONGEST`` letters each, at most.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]], alone: Iterable[str]) -> None:
+    def __init__(
+        self, pairs: Iterable[tuple[str, str]], alone: Iterable[str], begun: Iterable[tuple[str, ...]] = ()
+    ) -> None:
         told = list(pairs)
         self._pairs = _Among(_beside(*(_numbers([pair[place] for pair in told]) for place in (0, 1))))
         self._alone = _Among(_numbers(list(alone)))
+        by_size: dict[tuple[int, ...], list[tuple[str, ...]]] = {}
+        for one in begun:
+            by_size.setdefault(tuple(map(len, one)), []).append(one)
+        self._first = {
+            size: _Among(_numbers([one[0] for sizes, some in by_size.items() if sizes[0] == size for one in some]))
+            for size in sorted({sizes[0] for sizes in by_size})
+        }
+        self._begun = {
+            sizes: _Among(_beside(*(_numbers([one[place] for one in some]) for place in (0, 1))))
+            for sizes, some in sorted(by_size.items())
+            if len(sizes) > 1
+        }
+        self._single = frozenset(sizes[0] for sizes in by_size if len(sizes) == 1)
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
         """Say for each text of an Arrow string array, of one chunk, whether it may hold one; not for null."""
@@ -101,11 +120,23 @@ class WordSieve:
         return found
 
     def _found(self, texts: Any) -> npt.NDArray[np.int64]:
-        signs = _signs(texts)
-        words, starts, mixed = _words(signs)
+        words, starts, mixed, letters = _words(_signs(texts))
         hits = [mixed, starts[self._alone.places(words)], starts[self._pairs.places(_beside(words[:-1], words[1:]))]]
+        hits += [starts[some] for some in self._beginning(letters)]
         ends = np.cumsum(pc.utf8_length(texts).to_numpy() + 1)
         return np.searchsorted(ends, np.concatenate(hits), side="right")
+
+    def _beginning(self, letters: _Letters) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield the places of words that begin as one that is looked for, and those before one that does."""
+        for size, first in self._first.items():
+            found = first.places(letters.beginning(size))
+            if size in self._single:
+                yield found
+            found = found[: np.searchsorted(found, len(letters.starts) - 1)]
+            one = letters.beginning(size)[found]
+            for (here, there), both in self._begun.items():
+                if here == size:
+                    yield found[both.places(_beside(one, letters.beginning(there)[found + 1]))]
 
 
 class _Among:
@@ -146,8 +177,52 @@ def _signs(texts: Any) -> Numbers:
 _NOTHING = pa.array([""], pa.string())
 
 
-def _words(signs: Numbers) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the numbers of the words, where each begins, and where signs stand that are a part of a word and not."""
+class _Letters:
+    """The letters that words begin with.
+
+    Args:
+        values: number of each letter, nothing where there is none.
+        starts: where a word begins.
+    """
+
+    def __init__(self, values: Numbers, starts: npt.NDArray[np.int64]) -> None:
+        self._values, self.starts = values, starts
+        self._known: dict[int, Numbers] = {}
+
+    def beginning(self, size: int) -> Numbers:
+        """Return the numbers of so many first letters; anything for a word that has fewer."""
+        if size not in self._known:
+            before = self.beginning(size - 1) if size > 1 else np.uint32(0)
+            self._known[size] = before + self._values.take(self.starts + (size - 1), mode="clip")
+        return self._known[size]
+
+    def spell_out(self, signs: Numbers) -> None:
+        """Put in the letters of words with signs that stand for several (``ß``), or for none, as an accent."""
+        high = np.flatnonzero(signs > _ASCII)
+        others = high[_sizes()[signs[high]] != 1]
+        few = np.unique(np.searchsorted(self.starts, others, side="right") - 1)
+        few = few[few >= 0]
+        if not len(few):
+            return
+        lengths = np.append(self.starts[1:], len(signs))[few] - self.starts[few]
+        begins = np.cumsum(lengths) - lengths
+        here = np.arange(int(lengths.sum())) + np.repeat(self.starts[few] - begins, lengths)
+        told = signs[here]
+        sizes = _sizes()[told].astype(np.int64)
+        at = np.cumsum(sizes) - sizes
+        letters = np.repeat(self._values[here], sizes)
+        for place in np.flatnonzero(sizes > 1).tolist():
+            letters[at[place] : at[place] + sizes[place]] = _several()[int(told[place])]
+        spelled = _Letters(letters, at[begins])
+        for size in range(1, LONGEST + 1):
+            self.beginning(size)[few] = spelled.beginning(size)
+
+
+def _words(signs: Numbers) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[np.int64], _Letters]:
+    """Return the numbers of the words, where each begins, where signs stand that are a part of a word and not, letters.
+
+    Those are of as many words, whether a sign stands for one letter, several or none.
+    """
     values = _values()[signs]
     inside = values != _BORDER
     starts = np.flatnonzero(inside[1:] > inside[:-1]) + 1
@@ -158,7 +233,9 @@ def _words(signs: Numbers) -> tuple[Numbers, npt.NDArray[np.int64], npt.NDArray[
     if len(marks):  # a word of nothing else is none: those beside it stand side by side
         said = np.add.reduceat(values != 0, starts, dtype=np.int32) > 0
         words, starts = words[said], starts[said]
-    return words, starts, mixed
+    letters = _Letters(values, starts)
+    letters.spell_out(signs)
+    return words, starts, mixed, letters
 
 
 def _numbers(words: Sequence[str]) -> Numbers:
@@ -182,6 +259,23 @@ def _plain() -> Numbers:
     mixed = np.arange(_LETTERS_END, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ mixed >> np.uint64(32)) * np.uint64(0xD6E8FEB86659FD93)
     return (mixed >> np.uint64(32)).astype(np.uint32) | np.uint32(4)
+
+
+@lru_cache(maxsize=1)
+def _several() -> dict[int, Numbers]:
+    """Return the numbers of the letters of each sign that stands for several."""
+    found = {point: [ord(sign) for sign in signs if sign.isalnum()] for point, signs in folding().items()}
+    return {point: _plain()[letters] for point, letters in found.items() if len(letters) > 1}
+
+
+@lru_cache(maxsize=1)
+def _sizes() -> npt.NDArray[np.uint8]:
+    """Return how many letters each sign of Unicode stands for; one for what is no part of a word."""
+    sizes = np.ones(0x110000, np.uint8)
+    sizes[_values() == _MARK] = 0
+    for point, letters in _several().items():
+        sizes[point] = len(letters)
+    return sizes
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,9 @@
 
 Only full names (two words or more) and handles are looked for: a single word is anybody's. Matching folds case,
 accents, dashes and apostrophes, makes runs of space one and respects borders of words. A name is also found with the
-genitive's s, in one word (``#AnnaMüller``, ``anna.müller``), with ``ue`` for ``ü``, and without what decorates it on a
-profile. It doesn't guess cases of other languages, nicknames or misspellings (docs/redaction.md).
+genitive's s, in one word (``#AnnaMüller``, ``anna.müller``), with ``ue`` for ``ü``, without what decorates it on a
+profile, in the cases of other languages and with the family name first (redact_cases.py). It doesn't guess nicknames or
+misspellings (docs/redaction.md).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from demur.corpus.quality_words import FUNCTION_WORDS
+from demur.corpus.redact_cases import CaseFinder
 from demur.corpus.redact_fold import RUN, WordSieve, apart, folded, folding
 from demur.corpus.redact_normal import normalise
 from demur.corpus.redact_patterns import Span
@@ -54,7 +56,8 @@ class NameFinder:
             else:
                 self._alone.update(runs)
         self._automaton.make_automaton()
-        self._sieve = WordSieve(self._pairs, self._alone)
+        self.cases = CaseFinder(tuple(RUN.findall(name)) for name in self.spelled if not name.startswith("@"))
+        self._sieve = WordSieve(self._pairs, self._alone, self.cases.beginnings)
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
         """Say for each text of an Arrow array whether a name may stand in it; wider than :meth:`spans`."""
@@ -64,7 +67,7 @@ class NameFinder:
         """Return the places of names: longest first at each start, at borders of words only, without overlap."""
         if not self._may_hold(text):
             return []
-        return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton)]
+        return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton, self.cases)]
 
     def _may_hold(self, text: str) -> bool:
         """Say whether the first two words of a name stand side by side: a name at borders of words begins with them.
@@ -74,7 +77,7 @@ class NameFinder:
         spelled = folded(text)
         runs = RUN.findall(spelled)
         beside = not self._pairs.isdisjoint(pairwise(runs)) or not self._alone.isdisjoint(runs)
-        return beside or spelled != apart(text)
+        return beside or self.cases.may_hold(runs) or spelled != apart(text)
 
 
 def _forms(name: str) -> Iterator[str]:
@@ -121,10 +124,10 @@ def _spellings(name: str) -> Iterator[str]:
         if not (one.startswith("@") or len(_NAME_WORD.findall(one)) >= 2):
             continue
         small = one.casefold()
-        yield _spelling(one)[0].strip()
+        yield _spelled(one)
         for other in (small.translate(_SPELLED_OUT), _DRAWN_TOGETHER.sub(r"\1", small)):
             if other != small:
-                yield _spelling(other)[0].strip()
+                yield _spelled(other)
 
 
 _SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
@@ -199,6 +202,13 @@ def contains_names(texts: Any, names: Names) -> Any:
     return pa.array(found, pa.bool_())
 
 
+def _spelled(name: str) -> str:
+    """Return a name folded as texts are."""
+    plain = folded(name)
+    whole = plain if "." not in name and "  " not in plain else _spelling(name)[0]
+    return whole.strip()
+
+
 def _spelling(text: str) -> tuple[str, list[int]]:
     """Return the text folded, spaces made one, with the place in the text of each sign; one more for the end.
 
@@ -218,7 +228,7 @@ def _spelling(text: str) -> tuple[str, list[int]]:
     return "".join(signs), [*places, len(text)]
 
 
-def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
+def _name_spans(text: str, finder: Any, cases: CaseFinder) -> list[tuple[int, int]]:
     spelled, places = _spelling(text)
     found = []
     for last, size in finder.iter(spelled):
@@ -227,6 +237,7 @@ def _name_spans(text: str, finder: Any) -> list[tuple[int, int]]:
             written = text[places[start] : places[end]]
             if size > 0 or spelled[start - 1 : start] in {"#", "@"} or _begins_anew(written):
                 found.append((start, -end))
+    found += [(start, -end) for start, end in cases.spans(spelled, lambda place: text[places[place]])]
     spans: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if not spans or places[start] >= spans[-1][1]:

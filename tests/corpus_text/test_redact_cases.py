@@ -1,0 +1,122 @@
+"""Names of objectors are found as sentences change them, and nobody else's in their place."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from demur.corpus import mentions
+from demur.corpus.mentions import saying
+from demur.corpus.redact import redact
+from demur.corpus.redact_cases import LAST, MEN, WOMEN
+from demur.corpus.redact_names import name_finder
+
+FOUND = {
+    "Anna Nováková": "Anny Novákové; Anně Novákové; Annu Novákovou; Annou Novákovou; Anny Novákovej; anny novakove",
+    "Marie Svobodová": "Marii Svobodové; Marií Svobodovou",
+    "Jan Novák": "Jana Nováka; Janu Novákovi; Janem Novákem; Janovi Novákovi",
+    "Petr Marek": "Petra Marka; Petrem Markem",
+    "Tomáš Černý": "Tomáše Černého; Tomášem Černým",
+    "Jan Svoboda": "Jana Svobody; Janem Svobodou",
+    "Anna Kowalska": "Anny Kowalskiej; Annie Kowalskiej; Annę Kowalską; Anną Kowalską",
+    "Jan Kowalski": "Jana Kowalskiego; Janowi Kowalskiemu; Janem Kowalskim",
+    "Paweł Nowak": "Pawła Nowaka; Pawłem Nowakiem",
+    "Monika Nowak-Kowalska": "Moniki Nowak-Kowalskiej",
+    "Maria Müller": "Marii Müller; Marię Müller; Marią Müller",
+    "Marko Horvat": "Marka Horvata; Markom Horvatom",
+    "Luka Horvat": "Luke Horvata",
+    "Ivan Horvatić": "Ivana Horvatića; Ivanom Horvatićem",
+    "Jonas Petraitis": "Jono Petraičio; Jonui Petraičiui; Joną Petraitį",
+    "Ona Petraitienė": "Onos Petraitienės; Onai Petraitienei; Oną Petraitienę",
+    "Jānis Bērziņš": "Jāņa Bērziņa; Jānim Bērziņam",
+    "Anna Bērziņa": "Annas Bērziņas; Annai Bērziņai; Annu Bērziņu",
+    "Γιώργος Παπαδόπουλος": "Γιώργου Παπαδόπουλου; Γιώργο Παπαδόπουλο",
+    "Μαρία Παπαδοπούλου": "Μαρίας Παπαδοπούλου",
+    "Elena Popescu": "Elenei Popescu",
+    "Maria Ionescu": "Mariei Ionescu",
+    "Anna Virtanen": "Anna Virtasen; Anna Virtaselle; Anna Virtasesta",
+    "Kari Koski": "Kari Kosken; Kari Koskelle",
+    "Aino Mäkelä": "Aino Mäkelän; Aino Mäkelältä",
+    "Anna Tamm": "Anna Tammele; Anna Tammega",
+    "Kovács Anna": "Kovács Annának; Kovács Annát; Kovács Annával; Anna Kováccsal; Kovács Annáról",
+    "Nagy Péter": "Nagy Péterrel; Péter Naggyal; Nagy Péternek",
+    "Anna Müller": "Müller Anna; MÜLLER Anna; Müller, Anna; Müller,  Anna; Mueller Anna",
+    "Anna Maria Berg": "Berg, Anna Maria; Berg Anna Maria",
+    "山田 太郎": "太郎 山田",
+}
+"""Names → what is said of the same people."""
+
+OTHERS = {
+    "Anna Maria": "Anne Marie; Ann Marie",
+    "Maria Rossi": "Mario Rossi; Marie Rossi",
+    "Martin Braun": "Martina Braun; Martin Brauner",
+    "Marco Ross": "Marco Rossi; Marco Rossini",
+    "Anna Schmid": "Anna Schmidt; Anna Schmitz",
+    "Jan Nowak": "Jana Nowak; Jana Nowakowa; Jan Nowakowski",
+    "Anna Müller": "Anne Müller; Annie Müller; Ann Müller; Hanna Müller; Anna, Müller; Müller. Anna; müller anna",
+    "Sie Haben": "haben Sie; haben sie",
+    "Carlo Conte": "Carla Conte; Carlo Conti",
+    "Paul Ba": "Paul Bano",
+}  # fmt: skip
+"""Names → what is said of others."""
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, one) for name, told in FOUND.items() for one in told.split("; ")])
+def test_a_name_goes_in_other_cases_and_turned(name: str, said: str) -> None:
+    texts = pa.array([f"so {said}, řekl", f"{said}", f"({said})", f"_{said}_", f"{said}!\n{said}"])
+    assert saying(texts, [name]).to_pylist() == [True] * len(texts)
+    left = redact(texts, [name]).texts.to_pylist()
+    assert left == ["so <NAME>, řekl", "<NAME>", "(<NAME>)", "_<NAME>_", "<NAME>!\n<NAME>"]
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, one) for name, told in OTHERS.items() for one in told.split("; ")])
+def test_names_of_others_stay(name: str, said: str) -> None:
+    texts = pa.array([f"so {said}, ja", said])
+    assert redact(texts, [name]).texts.to_pylist() == texts.to_pylist()
+
+
+def test_the_tables_change_no_word_to_itself_and_know_what_stays() -> None:
+    for table in (WOMEN, MEN, LAST):
+        for word in ("anna", "jan", "marek", "novakova", "kowalski", "virtanen", "kovacs", "jonas", "μαρια", "ναγυ"):
+            assert not table.ending(word, word)
+            stays = word[: table.keeps(word)]
+            assert not any(table.ending(word, f"{stays[:-1]}x{ending}") for ending in ("a", "u", "em"))
+
+
+_WORDS = st.sampled_from("Anna Marek Weiß Jan Nováková Kowalski Γιώργος Straße Łuk Virtanen Kovács Hélène Nagy".split())  # noqa: SIM905
+_ENDINGS = st.sampled_from(["", "a", "y", "ovi", "em", "\u0301", "ß", "sen", "csal", "t", "u\u0301", "ες", "\u0303a"])
+_SAID = st.lists(
+    st.tuples(_WORDS, st.integers(0, 3), _ENDINGS).map(lambda one: one[0][: len(one[0]) - one[1]] + one[2]), max_size=6
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    names=st.lists(st.lists(_WORDS, min_size=2, max_size=3).map(" ".join), min_size=1, max_size=4),
+    said=st.lists(st.tuples(_SAID, st.sampled_from([" ", "-", ", ", "'", " \u0301", "."])), max_size=5),
+)
+def test_all_texts_at_once_say_what_each_says(names: list[str], said: list[tuple[list[str], str]]) -> None:
+    finder = name_finder(names)
+    assert finder is not None
+    texts = [gap.join(words) for words, gap in said]
+    found = [bool(finder.spans(text)) for text in texts]
+    assert saying(pa.array(texts, pa.string()), names).to_pylist() == found
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    first=st.lists(st.lists(_WORDS, min_size=2, max_size=3).map(" ".join), min_size=1, max_size=2),
+    then=st.lists(_WORDS, min_size=2, max_size=3).map(" ".join),
+    said=_SAID,
+    gap=st.sampled_from([" ", "-", ", ", "'", "."]),
+)
+def test_a_record_that_a_new_name_changes_is_looked_at_again(
+    first: list[str], then: str, said: list[str], gap: str
+) -> None:
+    text = pa.array([gap.join(said)], pa.string())
+    record = redact(text, first).texts
+    if redact(text, [*first, then]).texts != record:
+        again = mentions._cut(record, mentions._Beside.of([then]))
+        assert saying(record, [then])[0].as_py() or again[0].as_py()

@@ -179,7 +179,7 @@ def test_what_a_killed_export_left_outside_the_workspace_goes_with_the_next_comm
 
 
 def test_the_worker_leaves_a_build_for_an_hour(tmp_path, monkeypatch):
-    monkeypatch.setattr(left, "LOOK_EVERY_SECONDS", 3_600.0)
+    monkeypatch.setattr(left.LOOK, "seconds", 3_600.0)
     space = Workspace(tmp_path / "home")
     files = [run_folder(space) / one for one in ("corpus-1/select/rows", "corpus-2/text/FAULT.json", "decided-1/rows")]
     for path in files:
@@ -190,10 +190,10 @@ def test_the_worker_leaves_a_build_for_an_hour(tmp_path, monkeypatch):
     old = now().timestamp() - 2 * left.REST_SECONDS
     for path in run_folder(space).rglob("*"):
         os.utime(path, (old, old))
-    left._LOOK_AGAIN.clear()
+    left.LOOK.forget()
     assert left.step(_service(space)) == 1
     assert [path.exists() for path in files] == [False, True, False], "what failed is still to be told"
-    left._LOOK_AGAIN.clear()
+    left.LOOK.forget()
     assert left.step(_service(space)) == 0
 
 

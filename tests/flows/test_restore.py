@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from demur.clock import iso, parse
 from demur.errors import BrokenError
+from demur.flows import hold
 from demur.flows.erase import pending
 from demur.flows.hold import lift_hold, place_hold
 from demur.flows.objected import log_kept
@@ -22,7 +24,7 @@ from demur.flows.restore import MARK, lags, reapply
 from demur.ledger import Entry, EntryKind, Ledger
 from demur.people.schema import METADATA
 from demur.store import Workspace
-from demur.wiring import open_parts
+from demur.wiring import open_parts, open_service
 
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
 PEOPLE = ("s:a", "s:b", "s:c")
@@ -61,6 +63,36 @@ def _forget(space, since=None):
 
 def _hold(parts, name, at, **scope):
     place_hold(parts, name, {"authority": "DPC", "instrument": "letter", **scope}, at=at)
+
+
+def test_a_hold_of_a_process_that_was_killed_before_the_ledger_knew_is_logged_by_the_worker(space, monkeypatch):
+    scope = {"countries": ["DE"], "stages": ["sending"], "deadline_at": LATER, "text": "stop", "created_from": AS_OF}
+    facts = []
+    for name in ("whole", "killed"):
+        with open_parts(space) as parts, monkeypatch.context() as killed:
+            if name == "killed":
+                killed.setattr(type(parts), "log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            for act in (
+                lambda parts=parts, name=name: _hold(parts, name, AS_OF, **scope),
+                lambda parts=parts, name=name: lift_hold(parts, name, by=["Ann", "Bea"], reason="done", at=LATER),
+            ):
+                with contextlib.suppress(KeyboardInterrupt):
+                    act()
+    with open_service(space) as service:
+        parts = service.parts
+        hold.LOOK.forget()
+        assert hold.step(service) == 2
+        hold.LOOK.forget()
+        assert hold.step(service) == 0
+        with Ledger.open(space.ledger, parts.keys) as ledger:
+            facts = [ledger.opening(index).facts for index in range(ledger.size)]
+        before = _events(parts)
+    told = [{**one, "hold": "h"} for one in facts if "hold" in one]
+    assert len(told) == 4
+    assert told[:2] == told[2:]
+    _forget(space)
+    with open_parts(space) as parts:
+        assert _events(parts) == before
 
 
 def test_what_came_after_the_backup_is_in_force_when_the_workspace_is_opened(space):

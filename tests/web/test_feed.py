@@ -61,7 +61,7 @@ def test_another_key_opens_nothing(service: Service, client: Any, path: str) -> 
 def test_a_worker_reads_what_waits_and_waits_while_somebody_else_writes(
     service: Service, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(feed.LOOK, "seconds", 0.0)
     assert feed.step(service) == 0
     client.post("/api/feed/forum", content=orjson.dumps(GOOD), headers=headers(service))
     with service.parts.workspace.lock():

@@ -108,8 +108,8 @@ class _Beside:
         finder = name_finder(names)
         words = {word for name in finder.spelled for word in RUN.findall(name)} if finder else set()
         words |= {f"{word}s" for word in words}
-        begun = finder.cases.stems if finder else ()
-        return cls(frozenset(words), WordSieve((), words, begun), finder.cases.is_part if finder else bool)
+        begun, is_part = (finder.cases.stems, finder.cases.is_part) if finder else ([], words.__contains__)
+        return cls(frozenset(words), WordSieve((), words, begun), is_part)
 
 
 def _cut(texts: Any, beside: _Beside | None) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import os
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from demur.errors import InputError, RefusedError
 from demur.flows.left import alone, fresh
+from demur.flows.pace import Pace
 from demur.flows.parts import Parts
 from demur.flows.service import Service
 from demur.intake import IntakeReport, intake
@@ -26,9 +26,8 @@ from demur.store import KeyRing, Workspace
 
 MAX_WAITING = 1_000_000
 """Batches in the queue; more are turned away until they have been read."""
-LOOK_EVERY_SECONDS = 5.0
+LOOK = Pace(5.0)
 """A worker looks into the queue so often."""
-_LOOK_AGAIN: dict[str, float] = {}
 _TABLES = ("items", "people")
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -136,9 +135,9 @@ def pull(
 def step(service: Service) -> int:
     """Read what waits, as a step of ``demur work``: return how many segments; 0 while somebody else is writing."""
     parts, url = service.parts, service.parts.workspace.database_url("feed")
-    if time.monotonic() < _LOOK_AGAIN.get(url, 0.0):
+    if not LOOK.due(url):
         return 0
-    _LOOK_AGAIN[url] = time.monotonic() + LOOK_EVERY_SECONDS
+    LOOK.rest(url)
     with FeedQueue(url) as queue:
         if not queue.waiting():
             return 0

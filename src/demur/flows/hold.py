@@ -16,14 +16,19 @@ from typing import Any
 from demur.clock import iso, parse
 from demur.corpus import read_manifest
 from demur.errors import InputError, RefusedError
+from demur.flows.pace import Pace
 from demur.flows.parts import Parts
+from demur.flows.service import Service
 from demur.flows.slice import known_share
-from demur.ledger import Entry, EntryKind
+from demur.ledger import Entry, EntryKind, Ledger
 from demur.policy.countries import members, set_names
 from demur.policy.resolve import KNOWN
 from demur.requests.deadlines import holidays_of, zone_of
 from demur.terms.holds import PlacedHold, Stage
 from demur.training import read_model
+
+LOOK = Pace(60.0)
+"""How often a worker looks whether every hold is in the ledger."""
 
 # Placing and lifting -------------------------------------------------------------------------------------------------
 
@@ -44,9 +49,9 @@ def place_hold(parts: Parts, hold_id: str, scope: Mapping[str, Any], *, at: date
         name: iso(value) if isinstance(value, datetime) else value for name, value in scope.items() if value is not None
     }
     said = {**plain, "valid_at": iso(parse(plain["valid_at"]) if "valid_at" in plain else at)}
-    parts.registry.record({**said, "type": "hold", "act": "place", "hold_id": hold_id}, recorded_at=at)
-    facts = {**said, "hold": hold_id, "act": "place", "recorded_at": iso(at)}
-    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"place:{hold_id}:{said['valid_at']}", facts))
+    event = {**said, "act": "place", "hold_id": hold_id}
+    parts.registry.record({**event, "type": "hold"}, recorded_at=at)
+    (index,) = parts.log(_entry({**event, "recorded_at": iso(at)}))
     return index
 
 
@@ -66,10 +71,35 @@ def lift_hold(
             "expected a hold that is in force, found one that is not; `demur hold list --all` says since when"
         )
     parts.registry.lift_hold(hold_id, by=by, reason=reason, recorded_at=at, renotice_at=renotice_at)
-    facts = {"hold": hold_id, "act": "lift", "by": list(by), "reason": reason, "recorded_at": iso(at),
-             "renotice_at": None if renotice_at is None else iso(renotice_at)}  # fmt: skip
-    (index,) = parts.log(Entry(EntryKind.HOLD, at, f"lift:{hold_id}:{iso(at)}", facts))
+    event = {"hold_id": hold_id, "act": "lift", "by": list(by), "instrument": reason, "recorded_at": iso(at)}
+    (index,) = parts.log(_entry(event | ({} if renotice_at is None else {"renotice_at": iso(renotice_at)})))
     return index
+
+
+def step(service: Service) -> int:
+    """Log the holds and lifts that the registry knows and the ledger does not; return how many.
+
+    A process may be killed between the two, and some come with imports; after a restore the ledger alone knows them.
+    """
+    parts = service.parts
+    if not LOOK.due(parts.workspace.root):
+        return 0
+    LOOK.rest(parts.workspace.root)
+    entries = [_entry(event) for event in parts.registry.hold_events()]
+    with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
+        missing = [one for one in entries if ledger.find(one.kind, one.key) is None]
+    parts.log(*missing)
+    return len(missing)
+
+
+def _entry(event: Mapping[str, Any]) -> Entry:
+    """Return the ledger's entry of a hold or a lift: the same whoever makes it."""
+    name, act, at = event["hold_id"], event["act"], event["recorded_at"]
+    if act == "place":
+        facts = {word: value for word, value in event.items() if word != "hold_id"} | {"hold": name}
+        return Entry(EntryKind.HOLD, parse(at), f"place:{name}:{event['valid_at']}", facts)
+    told = {"by": event["by"], "reason": event["instrument"], "renotice_at": event.get("renotice_at")}
+    return Entry(EntryKind.HOLD, parse(at), f"lift:{name}:{at}", {"hold": name, "act": act, "recorded_at": at, **told})
 
 
 def find_hold(parts: Parts, hold_id: str) -> PlacedHold:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demur.errors import RefusedError
+from demur.flows.pace import Pace
 from demur.store import Workspace, digest_bytes, remove_tree, write_bytes
 from demur.store.apart import apart, place_of
 from demur.store.stage import living
@@ -37,10 +38,9 @@ FAULT = "FAULT.json"
 """What a stage that failed says of it; no text, no person. It stays, for ``flows/openlineage.py`` tells it."""
 REST_SECONDS = 3_600.0
 """A build that was killed so long ago is not gone on with: the worker removes it."""
-LOOK_EVERY_SECONDS = 60.0
+LOOK = Pace(60.0)
 DYING_SECONDS = 60.0
 """So long the stages of a killed command may go on; a cluster ends them when who asked is gone."""
-_LOOK_AGAIN: dict[Path, float] = {}
 _FORMER = ("corpus-*", "decided-*", "mine-*", "media", "media-*", "export", "feed", "rehearsal", "clean*")
 """Where runs worked before there was ``work/run/``."""
 _STAYS = ("beside", "requests", ".requests.lock")
@@ -155,9 +155,9 @@ def clear_all(space: Workspace) -> None:
 def step(service: Service) -> int:
     """Remove what killed runs left, as a step of ``demur work``; 0 while somebody works."""
     space = service.parts.workspace
-    if time.monotonic() < _LOOK_AGAIN.get(space.root, 0.0):
+    if not LOOK.due(space.root):
         return 0
-    _LOOK_AGAIN[space.root] = time.monotonic() + LOOK_EVERY_SECONDS
+    LOOK.rest(space.root)
     since = service.clock().timestamp() - REST_SECONDS
     try:
         old = all(path.stat().st_mtime < since for build in _of_runs(space) for path in build.rglob("*"))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from demur.errors import OutsideError
+from demur.flows.pace import Pace
 from demur.flows.service import Service
 from demur.notice import channels, letters
 from demur.notice.stationery import write
@@ -22,10 +21,8 @@ ROWS = 50
 """Letters a step; a relay takes them in well under a second."""
 SECONDS = 20.0
 """Longest wait for the relay; what has no result by then is tried again, with the same Message-ID."""
-FORGET_EVERY_SECONDS = 3_600.0
+FORGET = Pace(3_600.0)
 """How often old letters are looked for once there are none."""
-_FORGET_AFTER: dict[Path, float] = {}
-"""Workspace → monotonic seconds."""
 
 
 def step(service: Service) -> int:
@@ -69,11 +66,11 @@ def forget(service: Service) -> int:
 
 def _forget_sometimes(service: Service) -> int:
     root = service.parts.workspace.root
-    if time.monotonic() < _FORGET_AFTER.get(root, 0.0):
+    if not FORGET.due(root):
         return 0
     done = forget(service)
     if not done:
-        _FORGET_AFTER[root] = time.monotonic() + FORGET_EVERY_SECONDS
+        FORGET.rest(root)
     return done
 
 

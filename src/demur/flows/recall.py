@@ -5,32 +5,30 @@ One call, may be killed anywhere: a letter has a key, and an event is a file tha
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from demur.errors import BrokenError
 from demur.flows import exports
 from demur.flows.exports import ExportState, Given
+from demur.flows.pace import Pace
 from demur.flows.service import Service
 from demur.notice import letters
 
 REMIND = timedelta(days=14)
 MOST_LETTERS = 3
 """To one recipient about one export; then somebody here has to ask."""
-LOOK_EVERY_SECONDS = 10.0
-_LOOK_AFTER: dict[Path, float] = {}
-"""Workspace → monotonic seconds."""
+LOOK = Pace(10.0)
+"""How often it looks while there is nothing to do."""
 
 
 def step(service: Service) -> int:
     """See which exports are over, and write to who got them; return how much was done, 0 = idle."""
     root = service.parts.workspace.root
-    if time.monotonic() < _LOOK_AFTER.get(root, 0.0):
+    if not LOOK.due(root):
         return 0
     done = look(service)
     if not done:
-        _LOOK_AFTER[root] = time.monotonic() + LOOK_EVERY_SECONDS
+        LOOK.rest(root)
     return done
 
 

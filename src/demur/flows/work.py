@@ -16,6 +16,7 @@ from demur.flows import (
     campaign,
     enrol,
     feed,
+    hold,
     honour,
     inapp,
     left,
@@ -38,6 +39,7 @@ SHARED: Mapping[str, Step] = {"letters": letters.step, "send": send.step, "in-ap
 
 ALONE: Mapping[str, Step] = {
     "objections": objected.step,
+    "holds": hold.step,
     "honour": honour.step,
     "feed": feed.step,
     "campaigns": campaign.step,

@@ -20,6 +20,7 @@ from demur.terms.people import Act
 
 _SCOPE = ("countries", "services", "kinds", "created_from", "created_until", "purpose", "campaign_id", "authority")
 _ALL = frozenset(Stage)
+_LISTED = frozenset({"countries", "services", "kinds", "people", "stages"})
 _GONE_OUT = ("sent", "delivered")
 
 
@@ -117,6 +118,21 @@ class Stopping:
         lifts = [row for row in rows if row.act == Act.LIFT]
         return [_placed(row, lifts) for row in rows if row.act != Act.LIFT]
 
+    def hold_events(self) -> list[dict[str, Any]]:
+        """Return every word on a hold as an event of an import has it, oldest first; what was not said is absent."""
+        names = [str(one.name) for one in schema.HOLDS.columns if one.name != "event_id"]
+        query = sa.select(*(schema.HOLDS.c[name] for name in names))
+        with self._database.reading() as connection:
+            rows = list(connection.execute(query.order_by(schema.HOLDS.c.recorded_at, schema.HOLDS.c.event_id)))
+        return [
+            {
+                "by" if name == "people" else name: _plain(name, value)
+                for name, value in zip(names, row, strict=True)
+                if value is not None
+            }
+            for row in rows
+        ]
+
     def campaign_purposes(self, campaign_id: str) -> frozenset[str]:
         """Return the purposes that a campaign ever announced; empty = nobody knows it yet."""
         query = sa.select(schema.CAMPAIGNS.c.purpose).where(schema.CAMPAIGNS.c.campaign_id == campaign_id)
@@ -204,6 +220,13 @@ def _lift(row: Any, lifts: Sequence[Any]) -> Lift | None:
     first = min(ends, key=lambda lift: (lift.valid_at, lift.event_id))
     by = tuple(schema.unlisted(first.people) or ())
     return Lift(by, first.instrument, from_micros(first.valid_at), _at(first.renotice_at))
+
+
+def _plain(name: str, stored: Any) -> Any:
+    """Return a stored value as events have it."""
+    if isinstance(stored, int):
+        return iso(from_micros(stored))
+    return list(schema.unlisted(stored) or ()) if name in _LISTED else stored
 
 
 def _set(stored: str | None) -> frozenset[str]:

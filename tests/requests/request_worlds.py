@@ -11,7 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from flow_worlds import AS_OF, LATER, POLICY, Platform, in_process, item, items, sentence, write_dump
 
-from demur.corpus import similarity
+from demur.corpus import mentions, similarity
 from demur.flows import request as flow
 from demur.flows.matching import match_all
 from demur.flows.service import Service
@@ -26,7 +26,7 @@ __all__ = ["AS_OF", "LATER", "POLICY", "in_process"]
 RARE = "Xaverine Quistorp-Blumentritt"
 COMMON = "Anna Müller"
 WORDS = "the grey heron waited by the frozen mill while my grandmother counted seven silver buttons"
-SAME = Similarity(similarity.jaccard_pairs, similarity.words)
+SAME = Similarity(similarity.jaccard_pairs, similarity.words, mentions.said_in)
 
 
 class Watch:

@@ -41,6 +41,25 @@ def test_a_copy_of_a_few_words_is_looked_at_by_somebody():
     assert not hits(table("good morning", "good"), texts=("good",))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Zora Quorlova", "viděli jsme Zoru Quorlovou včera"),
+        ("Zora Quorl", "Quorl, Zora: eine Notiz"),
+        ("Zora Quörl", "gestern war Zora Quoerls Geburtstag"),
+        ("Zora Quorl", "so schön #ZoraQuorl"),
+        ("Kvorl Zóra", "Kvorl Zórának adtam"),
+    ],
+)
+def test_a_name_in_another_case_order_or_spelling_is_looked_at_by_somebody(name, text):
+    found = hits(table("nobody here", text, f"and {name} too"), names=(name,))
+    assert {item: (one.rule, one.certain) for item, one in found.items()} == {
+        "s:1": (Rule.NAME, False),
+        "s:2": (Rule.NAME, True),
+    }
+    assert found["s:1"].snippet == text
+
+
 @pytest.mark.parametrize("text", ["met @xav_q today", "(@XAV_Q)", "hello @xav_q!"])
 def test_a_handle_is_found_with_its_borders(text):
     found = hits(table(text, "not @xav_quist", "xav_q", "mail me@xav_q2"), handles=("@Xav_Q",))
@@ -77,7 +96,7 @@ def test_links_name_items_and_are_found_in_texts():
 
 
 def test_names_are_found_whole_with_accents_and_case_folded():
-    items = table(f"met {RARE}.", "XAVERINE   QUISTORP-BLUMENTRITT", "Xaverine Quistorp-Blumentritts", "Xaverine")
+    items = table(f"met {RARE}.", "XAVERINE   QUISTORP-BLUMENTRITT", "Xaverine Quistorp-Blumentrittson", "Xaverine")
     found = hits(items, names=(RARE, "Xaverine"))
     assert sorted(found) == ["s:0", "s:1"]
     assert RARE.casefold() in found["s:0"].snippet

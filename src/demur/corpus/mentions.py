@@ -5,7 +5,7 @@ Names have no index on purpose: it would be one of everybody who was ever mentio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,11 +134,18 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
 def saying(texts: Any, names: Names) -> Any:
     """Say which texts hold one of the names; an Arrow boolean array."""
     found = np.zeros(len(texts), bool)
-    finder = name_finder(names)
-    if finder is not None:
-        for row in np.flatnonzero(finder.rows(texts)).tolist():
-            found[row] = bool(finder.spans(texts[row].as_py()))
+    found[[row for row, *_ in said_in(texts, names)]] = True
     return pa.array(found)
+
+
+def said_in(texts: Any, names: Names) -> Iterator[tuple[int, int, int]]:
+    """Yield (text, start, end) of the first of the names in each text that holds one."""
+    finder = name_finder(names)
+    if finder is None:
+        return
+    for row in np.flatnonzero(finder.rows(texts)).tolist():
+        for start, end, _ in finder.spans(texts[row].as_py())[:1]:
+            yield row, start, end
 
 
 def _column(path: Path, name: str) -> Any:

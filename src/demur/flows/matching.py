@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from demur.corpus import similarity
+from demur.corpus import mentions, similarity
 from demur.flows.service import Service
 from demur.intake import snapshot, state_digest
 from demur.requests import (
@@ -46,7 +46,7 @@ FAILED_SECONDS, MOST_FAILED_SECONDS = 600.0, 6 * 3600.0
 """A request whose search failed waits so long, so that it keeps nobody else waiting; each time twice as long."""
 _FAILED: dict[Path, dict[int, tuple[float, float]]] = {}
 """Workspace → request → monotonic seconds until which it waits, and how long it waits."""
-_SAME_COPY = Similarity(similarity.jaccard_pairs, similarity.words)
+_SAME = Similarity(similarity.jaccard_pairs, similarity.words, mentions.said_in)
 
 
 def match_some(service: Service, *, seconds: float = SECONDS) -> int:
@@ -91,7 +91,7 @@ def _search(service: Service, number: int, *, until: float) -> int:
     names = _names(wanted, folder)
     read = 0
     for place in range(book.place(number)[1], len(parts)):
-        matcher = Matcher(wanted, _SAME_COPY, names.is_rare, _pictures(service))
+        matcher = Matcher(wanted, _SAME, names.is_rare, _pictures(service))
         hits = [hit for batch in _batches(parts[place], COLUMNS) for hit in matcher.batch(batch)]
         seen = matcher.searched
         book.found(number, hits, parts_done=place + 1, searched=seen.items, pictures=seen.unseen_pictures)

@@ -25,6 +25,8 @@ NEAR = 0.5
 """Jaccard similarity of words and pairs of words from which a text is proposed."""
 SURE = 0.8
 """From here on it is the same text but for a word or two."""
+OTHERWISE = 0.9
+"""Score of a name in another case, order or spelling."""
 COPY_WORDS = 6
 """Shorter texts belong to nobody: a copy of one is looked at by somebody."""
 PHONE_DIGITS, SURE_DIGITS = 7, 9
@@ -45,11 +47,13 @@ An apostrophe joins what many languages put before and after a name (d'Ana, Ana'
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """How copied text is found; the flow hands in the corpus' own measure, so that both mean the same by a copy."""
+    """How copied text and names are found; the flow hands in the corpus' own measures, so that both mean the same."""
 
     pairs: Callable[[Any, Sequence[int], Sequence[int]], npt.NDArray[np.float64]]
     """Similarity of pairs of rows of a text column: words and pairs of neighbours shared, over all of both."""
     words: Callable[[str], Sequence[str]]
+    names: Callable[[Any, Sequence[str]], Iterator[tuple[int, int, int]]]
+    """Row, start and end where texts say a name in whatever case, order or spelling."""
 
 
 @dataclass(slots=True)
@@ -190,7 +194,7 @@ class Matcher:
         for address in self.wanted.emails:
             yield from seen.bordered(fold(address), Rule.EMAIL, certain=True)
         for name in self.wanted.names:
-            yield from self._named(fold(name), seen)
+            yield from self._named(name, seen)
         for text in self._texts():
             yield from self._copies(text, seen)
         if self.wanted.picture:
@@ -251,9 +255,19 @@ class Matcher:
                         break
 
     def _named(self, name: str, seen: _Texts) -> Iterator[_Row]:
-        """A single word is anybody's and is not looked for; the answer says so."""
-        if len(name.split()) >= 2:
-            yield from seen.bordered(name, Rule.NAME, certain=self.rare(name))
+        """A single word is anybody's and is not looked for; the answer says so.
+
+        In another case, order or spelling it may be another person's: somebody looks at that.
+        """
+        asked, found = fold(name), set()
+        if len(asked.split()) < 2:
+            return
+        for hit in seen.bordered(asked, Rule.NAME, certain=self.rare(asked)):
+            found.add(hit[0])
+            yield hit
+        for place, start, end in self.similarity.names(seen.texts, [name]):
+            if place not in found:
+                yield place, Rule.NAME, OTHERWISE, False, _around(seen.texts[place].as_py(), start, end)
 
     def _copies(self, text: str, seen: _Texts) -> Iterator[_Row]:
         needle, size = fold(text), len(self.similarity.words(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -93,6 +94,49 @@ def test_a_hold_of_a_process_that_was_killed_before_the_ledger_knew_is_logged_by
     _forget(space)
     with open_parts(space) as parts:
         assert _events(parts) == before
+
+
+_H = {"type": "hold", "hold_id": "h", "authority": "DPC", "instrument": "letter"}
+_LIFT = {"act": "lift", "by": ["Ann", "Bea"]}
+IMPORTED = {
+    "a lift that begins later": [
+        {"act": "place", "valid_at": iso(AS_OF)},
+        {**_LIFT, "valid_at": "2026-08-30T00:00:00Z"},
+    ],
+    "a lift of an order": [
+        {"act": "place", "nature": "order", "valid_at": iso(AS_OF)},
+        {**_LIFT, "valid_at": iso(LATER)},
+    ],
+    "two placings of one instant": [
+        {"act": "place", "countries": [one], "valid_at": iso(AS_OF)} for one in ("DE", "FR")
+    ],
+    "twice": [{"act": "place", "valid_at": iso(AS_OF)}, {"act": "place", "valid_at": iso(LATER)}],
+}
+
+
+@pytest.mark.parametrize("told", IMPORTED.values(), ids=IMPORTED)
+@pytest.mark.parametrize("looked", [False, True])
+def test_imported_holds_are_logged_once_and_stand_as_they_were_told(space, told, looked):
+    with open_service(space) as service:
+        done = service.parts.registry.record_events([{**_H, **one} for one in told], recorded_at=LATER)
+        assert not done.faulty
+        if looked:
+            service.parts.registry.look(LATER + timedelta(days=1))
+            _hold(service.parts, "other", LATER)
+            lift_hold(service.parts, "other", by=["Ann", "Bea"], reason="done", at=LATER)
+        before, rows = service.parts.registry.holds(), _events(service.parts)
+        hold.LOOK.forget()
+        assert hold.step(service) == len(told) - sum(one.get("nature") == "order" for one in told)
+    for _ in range(2):
+        with open_service(space) as service:
+            hold.LOOK.forget()
+            assert hold.step(service) == 0
+            assert (service.parts.registry.holds(), _events(service.parts)) == (before, rows)
+    _forget(space)
+    with open_parts(space) as parts:
+        assert [replace(one, recorded_at=LATER) for one in parts.registry.holds()] == [
+            replace(one, recorded_at=LATER) for one in before
+        ]
 
 
 def test_what_came_after_the_backup_is_in_force_when_the_workspace_is_opened(space):

@@ -81,7 +81,7 @@ def mentioning(
     finder, beside = name_finder(fresh), None if over or other else _Beside.of(fresh)
     for path in (corpus / one.path for one in read_manifest(corpus).slices if one.records):
         texts = _column(path, "text")
-        hits = pc.or_(saying(texts, finder), _cut(texts, beside))
+        hits = pc.or_(saying(texts, finder, wide=True), _cut(texts, beside))
         if cut:
             hits = pc.or_(hits, pc.not_equal(pa.array(cut.cut(texts.to_pylist()), pa.string()), texts))
         if pc.any(hits).as_py():
@@ -108,8 +108,10 @@ class _Beside:
         finder = name_finder(names)
         words = {word for name in finder.spelled for word in RUN.findall(name)} if finder else set()
         words |= {f"{word}s" for word in words}
-        begun, is_part = (finder.cases.stems, finder.cases.is_part) if finder else ([], words.__contains__)
-        return cls(frozenset(words), WordSieve((), words, begun), is_part)
+        if finder is None:
+            return cls(frozenset(), WordSieve((), ()), words.__contains__)
+        sieve = WordSieve((), words, finder.cases.stems, finder.cases.short)
+        return cls(frozenset(words), sieve, finder.cases.is_part)
 
 
 def _cut(texts: Any, beside: _Beside | None) -> Any:
@@ -128,23 +130,27 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
         text = texts[row].as_py()
         runs = {*RUN.findall(folded(text)), *RUN.findall(apart(text))}
         found[row] = not beside.words.isdisjoint(runs) or any(map(beside.is_part, runs))
-    return pa.array(found)
+    return pc.or_(pa.array(found), pc.match_substring_regex(texts, _TOUCHING))
 
 
-def saying(texts: Any, names: Names) -> Any:
-    """Say which texts hold one of the names; an Arrow boolean array."""
+_TOUCHING = r"<NAME>[^\pL\pN<]{0,4}(<NAME>|<HANDLE>)|<HANDLE>[^\pL\pN<]{0,4}<NAME>"
+"""A new name may begin in one that was taken out and end in the next one: no word of it is left."""
+
+
+def saying(texts: Any, names: Names, *, wide: bool = False) -> Any:
+    """Say which texts hold one of the names; an Arrow boolean array. ``wide`` as in ``NameFinder.spans``."""
     found = np.zeros(len(texts), bool)
-    found[[row for row, *_ in said_in(texts, names)]] = True
+    found[[row for row, *_ in said_in(texts, names, wide=wide)]] = True
     return pa.array(found)
 
 
-def said_in(texts: Any, names: Names) -> Iterator[tuple[int, int, int]]:
+def said_in(texts: Any, names: Names, *, wide: bool = False) -> Iterator[tuple[int, int, int]]:
     """Yield (text, start, end) of the first of the names in each text that holds one."""
     finder = name_finder(names)
     if finder is None:
         return
     for row in np.flatnonzero(finder.rows(texts)).tolist():
-        for start, end, _ in finder.spans(texts[row].as_py())[:1]:
+        for start, end, _ in finder.spans(texts[row].as_py(), wide=wide)[:1]:
             yield row, start, end
 
 

@@ -3,8 +3,8 @@
 A table knows which endings a word of a name takes in which the nominative's goes: of women and of men in Czech, Slovak,
 Polish, Slovene, Croatian, Lithuanian, Latvian and Greek (of women in Romanian), of the last word in Finnish, Estonian
 and Hungarian. Endings stand as texts are compared: small and without accents. No two words of a name are changed by
-different tables, and what would make another person's name of it is left out (docs/redaction.md). With the family name
-first, names are found in capitals only: ``haben Sie`` says nobody's.
+different tables, and most of what would make another person's name of it is left out (docs/redaction.md). With the
+family name first, names are found in capitals only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from demur.corpus.redact_fold import LONGEST, RUN
 
@@ -21,6 +22,11 @@ _VOWELS = frozenset("aeiouy")
 _MOST_WORDS = 4
 LEAST = 2
 """Letters that a word of a name begins with whatever its case, at least."""
+_MOST_KNOWN = 1 << 17
+_BESIDE = 64
+"""Signs in which the word before a name begins, or it is none."""
+
+Words = tuple[str, ...]
 
 
 class _Declension:
@@ -34,50 +40,53 @@ class _Declension:
 
     def __init__(self, table: str, least: int = 0, *, doubles: bool = False) -> None:
         rows = (line.split(":") for line in table.strip().splitlines())
-        self._rows = {ending.strip(): frozenset(others.split()) for ending, others in rows}
-        self._goes = {ending: _shared(ending, others) - len(ending) for ending, others in self._rows.items()}
+        self._rows: dict[str, dict[int, list[str]]] = {}
+        """Ending → how many of its letters go → endings that come in their place."""
+        for ending, others in rows:
+            goes = self._rows.setdefault(ending.strip(), {})
+            for other in others.split():
+                goes.setdefault(_going(ending.strip(), other), []).append(other)
         self._least, self._doubles = least, doubles
 
     def keeps(self, word: str) -> int:
         """Return how many letters of a word every case begins with."""
-        kept = [len(word) + self._goes[ending] for ending in self._of(word) if ending not in "CV"]
-        return min([*kept, len(word) - (self._doubles and word[-2:] in _DOUBLED)])
+        most = max((goes for _, goes, _ in self._of(word)), default=0)
+        return len(word) - max(most, int(self._doubles and word[-2:] in _DOUBLED))
 
     def ending(self, word: str, said: str) -> str:
         """Return how a word ends that may be a case of a word of a name; nothing if it is none."""
-        for ending in self._of(word):
-            stays = len(word) if ending in "CV" else len(word) - len(ending)
-            if said[stays:] in self._rows[ending] and said[:stays] == word[:stays]:
-                return said[stays:]
-        return self._doubled(word, said) if self._doubles and len(word) >= self._least else ""
+        return next((ending for form, ending in self.forms(word) if form == said), "")
+
+    def forms(self, word: str) -> Iterator[tuple[str, str]]:
+        """Yield the cases of a word of a name, each with its ending."""
+        for stays, _, others in self._of(word):
+            for other in others:
+                yield f"{stays}{other}", other
+        for sound in (word[-2:], word[-1:]) if self._doubles and len(word) >= self._least else ():
+            if sound in _DOUBLED:
+                for ending in ("al", "el"):
+                    yield f"{word[: -len(sound)]}{sound[0]}{sound}{ending}", ending
 
     def changes(self, word: str) -> bool:
         """Say whether a word has other cases at all."""
         return any(True for _ in self._of(word))
 
-    def _of(self, word: str) -> Iterator[str]:
+    def _of(self, word: str) -> Iterator[tuple[str, int, list[str]]]:
+        """Yield (what endings stand behind, how many letters of the word go, endings) where enough letters stay."""
         if len(word) < self._least:
             return
-        for size in (3, 2, 1):
-            if word[-size:] in self._rows:
-                yield word[-size:]
         letter = "C" if word[-1] in _CONSONANTS else "V" if word[-1] in _VOWELS else ""
-        if letter in self._rows:
-            yield letter
-
-    @staticmethod
-    def _doubled(word: str, said: str) -> str:
-        for sound in (word[-2:], word[-1:]):
-            if sound in _DOUBLED:
-                for ending in ("al", "el"):
-                    if said == f"{word[: -len(sound)]}{sound[0]}{sound}{ending}":
-                        return ending
-        return ""
+        for stays, ending in ((word[:-3], word[-3:]), (word[:-2], word[-2:]), (word[:-1], word[-1:]), (word, letter)):
+            for goes, others in self._rows.get(ending, {}).items():
+                if len(word) - goes >= LEAST:
+                    yield stays, goes, others
 
 
-def _shared(ending: str, others: Iterable[str]) -> int:
-    """Return how many letters of an ending all others begin with."""
-    return next(size for size in range(len(ending), -1, -1) if all(one.startswith(ending[:size]) for one in others))
+def _going(ending: str, other: str) -> int:
+    """Return how many letters of an ending another one does not begin with."""
+    if ending in {"C", "V"}:
+        return 0
+    return next(goes for goes in range(len(ending) + 1) if other.startswith(ending[: len(ending) - goes]))
 
 
 _DOUBLED = frozenset({*_CONSONANTS, "cs", "gy", "ly", "ny", "sz", "ty", "zs"})
@@ -85,27 +94,34 @@ _DOUBLED = frozenset({*_CONSONANTS, "cs", "gy", "ly", "ny", "sz", "ty", "zs"})
 WOMEN = _Declension("""
     a: y e u ou o i ie om os ai as oje oj om ej iej ei
     ka: ki ce
-    ga: gi dze
+    ga: gi dze ze
     ha: ze sze
     ta: cie
     da: dzie
     ra: rze
     ja: i
     ia: ii iei
+    ea: ei
     e: es ei eje i iu u
     α: ασ
     η: ησ
     ω: ωσ
 """)
 MEN = _Declension("""
-    C: a u ovi owi em om iem
+    C: a u ovi owi em om iem ie i
+    d: dzie
+    t: cie
+    r: rze
     ek: ka ku kovi kowi kem kom kiem
     ec: ca cu covi cem cem ce
     el: la lu lovi lowi lem lom
     er: ra ru rovi rem rom
-    a: y e u ou o i ovi owi om
+    a: y e u ou o i ie ovi owi om os ai
     ka: ki ce
-    o: a u om em ovi owi
+    da: dzie
+    ta: cie
+    ra: rze
+    o: a u y om em ovi owi
     i: iho imu im iego iemu ego emu
     y: eho emu ym ego
     as: o ui a u ai
@@ -125,23 +141,38 @@ MEN = _Declension("""
     ισ: ι
 """)
 LAST = _Declension("""
-    nen: sen selle sella selta sessa sesta seen sena seksi
+    nen: sen selle sella selta sessa sesta seen sena seksi sta
     la: lan laan
-    ki: en elle ella elta essa esta
-    i: en elle ella elta essa esta
-    V: lle lla lta ssa sta ksi na le lt st ga ks nak nek val vel ban ben rol tol bol hoz hez nal nel ra re ba be ert t
-    C: ille illa ilta issa ista ile ilt ist iga ele elt est ega ale alt ast aga ule ult ust uga nak nek ban ben rol tol bol hoz hez nal nel ra re ba be ert ot et at
-""", least=4, doubles=True)  # fmt: skip # noqa: E501
+    ki: en elle ella elta essa esta ken kelle kella kelta kessa kesta
+    vi: ven velle vella velta vessa vesta
+    mi: men melle mella melta messa mesta
+    hti: hden hdelle hdella hdelta hdessa hdesta
+    o: on
+    V: lle lla lta ssa sta ksi na lt st ga ks nak nek val vel ban ben rol tol bol hoz hez nal nel ra re ba be ert t
+    C: ille illa ilta issa ista ile ilt ist iga ele elt est ega ale alt ast aga ule ult ust uga nak nek ban ben rol tol bol hoz hez nal nel ra re ba be ert ot et at e
+    r: rt
+    l: lt
+    n: nt
+    s: st
+    z: zt
+    j: jt
+""", least=3, doubles=True)  # fmt: skip # noqa: E501
+
 _ANOTHER = frozenset({"e", "i", "o"})
 """Endings that make another name of one where nothing else tells: Anne and Marie of Anna and Maria, Mario of Maria."""
-_TELLING = frozenset("y u ou os ai ei ii iei ej iej ki ce gi dze cie dzie rze ασ ησ".split())  # noqa: SIM905
+_TELLING = frozenset("y u ou os om ii ej iej ki ce gi dze cie dzie rze ασ ησ".split())  # noqa: SIM905
 """Endings of a woman's name beside a family name that stays as it is."""
-_OGONEK = "\u0328"
-"""No name ends so where it stands in the nominative: ``Kowalską``."""
+_ROMANIAN = frozenset({"ai", "ei", "iei"})
+"""Endings of a woman's name beside any family name."""
 _FAMILY = ("ova", "ska", "cka", "iene", "aite", "yte", "ute")
 """Endings of women's family names: no first name."""
-
-Words = tuple[str, ...]
+_GENITIVE = "ου"
+"""Ending of Greek family names that have no other cases."""
+_LONG = frozenset("t ra re ba be ert".split())  # noqa: SIM905
+"""Hungarian endings that make another name of one, Cabrera of Cabré, but behind a vowel that is written as long."""
+_SHORT = 4
+"""Shorter words stand in any of these cases only where the vowel is long: ``Évával``."""
+_OGONEK, _ACUTE, _ACUTES = "\u0328", "\u0301", "\u030b"
 
 
 class CaseFinder:
@@ -152,100 +183,189 @@ class CaseFinder:
     """
 
     def __init__(self, names: Iterable[Words]) -> None:
-        self._orders: dict[Words, dict[str, list[tuple[Words, bool]]]] = {}
-        self._words: dict[str, set[str]] = {}
-        for words in names:
-            if not (2 <= len(words) <= _MOST_WORDS and all(map(_is_word, words))):
-                continue
-            for word in words:
-                self._words.setdefault(_stem(word), set()).add(word)
-            for order in dict.fromkeys((words, (words[-1], *words[:-1]))):
-                stems = self._orders.setdefault((_stem(order[0]), _stem(order[1])), {})
-                stems.setdefault(_kept(order[1]), []).append((order, order != words))
-        self._first = {first for first, _ in self._orders}
-
-    @property
-    def beginnings(self) -> list[Words]:
+        self._tree: dict[str, Any] = {}
+        self._near: dict[str, list[str]] = {}
+        self._known: dict[str, Words] = {}
+        self.beginnings: set[Words] = set()
         """What the first two words of a name begin with wherever one is found."""
-        return list(self._orders)
+        words: set[str] = set()
+        for name in names:
+            if not (2 <= len(name) <= _MOST_WORDS and all(len(word) >= LEAST and word.isalpha() for word in name)):
+                continue
+            words.update(name)
+            for turn in range(len(name)):
+                order = name[turn:] + name[:turn]
+                self.beginnings.add((_kept(order[0])[:LONGEST], _kept(order[1])[:LONGEST]))
+                place = self._tree
+                for word in order:
+                    place = place.setdefault(word, {})
+                place.setdefault("", set()).add(len(name) - turn if turn else 0)
+        for word in words:
+            self._near.setdefault(_kept(word), []).append(word)
 
     @property
     def stems(self) -> list[Words]:
         """What every single word of a name begins with."""
-        return [(stem,) for stem in self._words]
+        return [(kept[:LONGEST],) for kept in self._near]
 
-    def may_hold(self, runs: Sequence[str]) -> bool:
-        """Say whether two words of a text begin as the first two of a name do."""
-        return any(True for _ in self._at(runs))
+    @property
+    def short(self) -> list[str]:
+        """Every form of the words of which fewer letters stay than are compared first."""
+        few = (word for kept, words in self._near.items() if len(kept) < LONGEST for word in words)
+        return [form for word in few for form in _forms(word)]
 
     def is_part(self, run: str) -> bool:
         """Say whether a word of a text may be one of a name's."""
-        return any(
-            run == word or any(table.ending(word, run) for table in (WOMEN, MEN, LAST))
-            for stem in _stems(run)
-            for word in self._words.get(stem, ())
-        )
+        return bool(self._of(run))
 
-    def spans(self, spelled: str, written: Callable[[int], str]) -> list[tuple[int, int]]:
-        """Return where names stand in a folded text.
+    def may_hold(self, runs: Sequence[str]) -> bool:
+        """Say whether words of a text may be those of a name, whatever stands between them."""
+        return any(True for _ in self._at(runs))
+
+    def spans(self, spelled: str, written: Callable[[int], str], *, wide: bool = False) -> Iterator[tuple[int, int]]:
+        """Yield where names stand in a folded text.
 
         Args:
             spelled: the text, folded, its spaces made one.
             written: returns the sign that stands for a place of it in the text.
+            wide: whatever stands beside them, which may be there no more.
         """
         places = [found.span() for found in RUN.finditer(spelled)]
         runs = [spelled[begin:end] for begin, end in places]
-        found = []
-        for at, order, turned in self._at(runs):
-            end = at + len(order)
-            gaps = [spelled[one[1] : other[0]] for one, other in pairwise(places[at:end])]
-            commas = turned and gaps[:1] == [", "]
-            small = turned and any(written(begin).islower() for begin, _ in places[at:end])
-            if small or len(runs) < end or any(gap not in {" ", "'"} for gap in gaps[commas:]):
-                continue
-            accents = [unicodedata.normalize("NFD", written(behind - 1))[1:] for _, behind in places[at:end]]
-            if _is_said(order, runs[at:end], accents, turned=turned):
-                found.append((places[at][0], places[end - 1][1]))
-        return found
+        for at, words, front in self._at(runs):
+            mine = places[at : at + len(words)]
+            gaps = [spelled[one[1] : other[0]] for one, other in pairwise(mine)]
+            if front:
+                if not _may_be_turned(spelled, written, mine, front, wide=wide):
+                    continue
+                gaps[front - 1] = gaps[front - 1].removeprefix(",")
+            said = ["".join(map(written, range(*place))) for place in mine]
+            told = list(zip(words, runs[at : at + len(words)], said, strict=True))
+            if not {*gaps} - {" ", "'"} and _is_said(told, turned=front > 0):
+                yield mine[0][0], mine[-1][1]
 
-    def _at(self, runs: Sequence[str]) -> Iterator[tuple[int, Words, bool]]:
-        """Yield (place of the first word, words of a name as they may stand there, whether turned)."""
-        for at, (one, other) in enumerate(pairwise(runs)):
-            for first in _stems(one):
-                if first in self._first:
-                    for second in _stems(other):
-                        names = self._orders.get((first, second), {})
-                        for size in range(len(second), len(other) + 1) if names else ():
-                            for order, turned in names.get(other[:size], ()):
-                                yield at, order, turned
+    def _at(self, runs: Sequence[str]) -> Iterator[tuple[int, Words, int]]:
+        """Yield (place of the first word, words of a name, how many of them stand in front if it is turned)."""
+        found = [self._of(run) for run in runs]
+        for at in range(len(found) - 1):
+            if found[at] and found[at + 1]:
+                yield from ((at, words, front) for words, front in _walk(self._tree, found, at, ()))
+
+    def _of(self, run: str) -> Words:
+        """Return the words of names of which a word of a text may be a case."""
+        known = self._known.get(run)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            near = (word for size in range(LEAST, len(run) + 1) for word in self._near.get(run[:size], ()))
+            known = self._known[run] = tuple(word for word in near if _may_be(word, run))
+        return known
 
 
-def _is_said(words: Words, said: Sequence[str], accents: Sequence[str], *, turned: bool) -> bool:
+def _walk(place: dict[str, Any], found: Sequence[Words], at: int, before: Words) -> Iterator[tuple[Words, int]]:
+    """Yield the names that stand at a place of a text, by a tree of their words."""
+    for front in place.get("", ()):
+        yield before, front
+    for word in found[at] if at < len(found) else ():
+        if word in place:
+            yield from _walk(place[word], found, at + 1, (*before, word))
+
+
+def _may_be_turned(
+    spelled: str, written: Callable[[int], str], places: Sequence[tuple[int, int]], front: int, *, wide: bool
+) -> bool:
+    """Say whether a family name may stand before a first name here: in capitals, on one line.
+
+    With a comma between them no word in capitals stands beside: ``Hans Müller, Anna Schmidt`` are two people.
+    """
+    (begins, ends), (first, _) = places[front - 1], places[front]
+    if any(written(place).islower() for place in (begins, first)):
+        return False
+    if any(written(place) == "\n" for place in range(ends, first)):
+        return False
+    if wide or spelled[ends] != ",":
+        return True
+    before = RUN.findall(spelled[max(0, places[0][0] - _BESIDE) : places[0][0]])
+    last = places[0][0] - 1 - len(before[-1]) if before and spelled[places[0][0] - 1] == " " else None
+    behind = places[-1][1] + 1
+    beside = [place for place in (last, behind) if place is not None and 0 <= place < len(spelled)]
+    return not any(written(place).isupper() for place in beside if spelled[place - 1 : place] in {"", " "})
+
+
+Told = Sequence[tuple[str, str, str]]
+"""Words of a name, of a text as folded, and as written there."""
+
+
+def _is_said(told: Told, *, turned: bool) -> bool:
     """Say whether words of a text are those of a name in another case, or as they are in another order."""
-    told = list(zip(words, said, accents, strict=True))
-    pairs = [one for one in told if one[0] != one[1]]
-    if not pairs:
+    if not any(map(_is_changed, told)):
         return turned
-    both = len(pairs) == len(words)
-    if both and all(MEN.ending(word, run) for word, run, _ in pairs) and not all(word[-1] == "a" for word in words):
-        return True
-    if pairs == [(words[-1], said[-1], accents[-1])] and LAST.ending(words[-1], said[-1]):
-        return True
-    endings = [(WOMEN.ending(word, run), accent) for word, run, accent in pairs]
+    return _is_last(told) or _is_man(told) or _is_woman(told)
+
+
+def _is_changed(one: tuple[str, str, str]) -> bool:
+    word, run, written = one
+    return word != run or _marks(written[-1:]) == _OGONEK  # no name ends so in the nominative: Kowalską
+
+
+def _is_last(told: Told) -> bool:
+    *others, (word, run, written) = told
+    ending = LAST.ending(word, run)
+    if not ending or any(map(_is_changed, others)):
+        return False
+    long = _marks(written[-len(ending) - 1 : -len(ending)]) in {_ACUTE, _ACUTES}
+    if len(word) < _SHORT or (ending in _LONG and word[-1] in _VOWELS):
+        return long
+    return ending != "e" or _marks(written[-1:]) == _ACUTE
+
+
+def _is_man(told: Told) -> bool:
+    endings = set()
+    for one in told:
+        if not _is_changed(one):
+            if one[0].endswith(_GENITIVE):
+                continue
+            return False
+        ending = MEN.ending(*one[:2]) or ("a" if one[0] == one[1] else "")
+        if not ending:
+            return False
+        endings.add(ending)
+    if all(word.endswith("a") for word, *_ in told):
+        return not endings.isdisjoint({"ovi", "owi"})
+    return endings != {"i"} and not (endings == {"a"} and told[-1][0].endswith("o"))
+
+
+def _is_woman(told: Told) -> bool:
+    changed = [one for one in told if _is_changed(one)]
+    endings = [(WOMEN.ending(word, run) or ("a" if word == run else ""), written) for word, run, written in changed]
     if not all(ending for ending, _ in endings):
         return False
-    if both:
-        telling = any(accent or ending not in _ANOTHER for ending, accent in endings)
-        return telling or any(word.endswith(_FAMILY) for word in words)
-    stays = (word for word, run, accent in told if word == run and accent != _OGONEK)
-    return not any(map(WOMEN.changes, stays)) and any(accent or ending in _TELLING for ending, accent in endings)
+    accented = any(_marks(written[-1:]) for _, written in endings)
+    if len(changed) == len(told):
+        telling = accented or any(ending not in _ANOTHER for ending, _ in endings)
+        return telling or any(word.endswith(_FAMILY) for word, *_ in told)
+    if any(ending in _ROMANIAN for ending, _ in endings):
+        return True
+    stays = any(WOMEN.changes(one[0]) for one in told if not _is_changed(one))
+    return not stays and (accented or any(ending in _TELLING for ending, _ in endings))
 
 
-def _is_word(word: str) -> bool:
-    return word.isalpha() and len(_stem(word)) >= LEAST
+def _marks(sign: str) -> str:
+    """Return the accents of a sign."""
+    return unicodedata.normalize("NFD", sign)[1:]
 
 
-@lru_cache(maxsize=1 << 17)
+def _may_be(word: str, run: str) -> bool:
+    return word == run or any(table.ending(word, run) for table in (WOMEN, MEN, LAST))
+
+
+def _forms(word: str) -> Iterator[str]:
+    yield word
+    for table in (WOMEN, MEN, LAST):
+        yield from (form for form, _ in table.forms(word))
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
 def _kept(word: str) -> str:
     """Return what a word of a name begins with in every case.
 
@@ -253,12 +373,3 @@ def _kept(word: str) -> str:
     ['ann', 'novakov', 'mar', 'virta']
     """
     return word[: min(table.keeps(word) for table in (WOMEN, MEN, LAST))]
-
-
-def _stem(word: str) -> str:
-    """Return as much of that as is compared first."""
-    return _kept(word)[:LONGEST]
-
-
-def _stems(run: str) -> set[str]:
-    return {run[:size] for size in range(LEAST, LONGEST + 1)}

@@ -90,14 +90,20 @@ class WordSieve:
         pairs: two words of a folded text each.
         alone: words of a folded text.
         begun: what one word begins with, or two side by side: ``LONGEST`` letters each, at most.
+        short: all words that begin with fewer letters of these and are looked for.
     """
 
     def __init__(
-        self, pairs: Iterable[tuple[str, str]], alone: Iterable[str], begun: Iterable[tuple[str, ...]] = ()
+        self,
+        pairs: Iterable[tuple[str, str]],
+        alone: Iterable[str],
+        begun: Iterable[tuple[str, ...]] = (),
+        short: Iterable[str] = (),
     ) -> None:
         told = list(pairs)
         self._pairs = _Among(_beside(*(_numbers([pair[place] for pair in told]) for place in (0, 1))))
         self._alone = _Among(_numbers(list(alone)))
+        self._short = _Among(_numbers(list(short)))
         by_size: dict[tuple[int, ...], list[tuple[str, ...]]] = {}
         for one in begun:
             by_size.setdefault(tuple(map(len, one)), []).append(one)
@@ -122,21 +128,24 @@ class WordSieve:
     def _found(self, texts: Any) -> npt.NDArray[np.int64]:
         words, starts, mixed, letters = _words(_signs(texts))
         hits = [mixed, starts[self._alone.places(words)], starts[self._pairs.places(_beside(words[:-1], words[1:]))]]
-        hits += [starts[some] for some in self._beginning(letters)]
+        hits += [starts[some] for some in self._beginning(letters, words)]
         ends = np.cumsum(pc.utf8_length(texts).to_numpy() + 1)
         return np.searchsorted(ends, np.concatenate(hits), side="right")
 
-    def _beginning(self, letters: _Letters) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield the places of words that begin as one that is looked for, and those before one that does."""
+    def _beginning(self, letters: _Letters, words: Numbers) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield the places of words that begin as one that is looked for, or as the first of two such."""
         for size, first in self._first.items():
             found = first.places(letters.beginning(size))
+            if size < LONGEST:
+                found = found[self._short.places(words[found])]
             if size in self._single:
                 yield found
-            found = found[: np.searchsorted(found, len(letters.starts) - 1)]
+            found = found[: np.searchsorted(found, len(words) - 1)]
             one = letters.beginning(size)[found]
             for (here, there), both in self._begun.items():
                 if here == size:
-                    yield found[both.places(_beside(one, letters.beginning(there)[found + 1]))]
+                    two = found[both.places(_beside(one, letters.beginning(there)[found + 1]))]
+                    yield two if there == LONGEST else two[self._short.places(words[two + 1])]
 
 
 class _Among:

@@ -57,22 +57,28 @@ class NameFinder:
                 self._alone.update(runs)
         self._automaton.make_automaton()
         self.cases = CaseFinder(tuple(RUN.findall(name)) for name in self.spelled if not name.startswith("@"))
-        self._sieve = WordSieve(self._pairs, self._alone, self.cases.beginnings)
+        self._sieve = WordSieve(self._pairs, self._alone, self.cases.beginnings, self.cases.short)
 
     def rows(self, texts: Any) -> npt.NDArray[np.bool_]:
         """Say for each text of an Arrow array whether a name may stand in it; wider than :meth:`spans`."""
         return self._sieve.rows(texts)
 
-    def spans(self, text: str) -> list[Span]:
-        """Return the places of names: longest first at each start, at borders of words only, without overlap."""
+    def spans(self, text: str, *, wide: bool = False) -> list[Span]:
+        """Return the places of names: longest first at each start, at borders of words only, without overlap.
+
+        Args:
+            text: where to look.
+            wide: what stands beside a name may be there no more, as in a record: more is found then.
+        """
         if not self._may_hold(text):
             return []
-        return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton, self.cases)]
+        return [(start, end, "NAME") for start, end in _name_spans(text, self._automaton, self.cases, wide=wide)]
 
     def _may_hold(self, text: str) -> bool:
-        """Say whether the first two words of a name stand side by side: a name at borders of words begins with them.
+        """Say whether the first two words of a name stand side by side, or all of them in other cases.
 
-        Where a sign stands for letters, as ``™``, words may end before it or not: such texts are always looked at.
+        A name at borders of words begins with its first two. Where a sign stands for letters, as ``™``, words may end
+        before it or not: such texts are always looked at.
         """
         spelled = folded(text)
         runs = RUN.findall(spelled)
@@ -111,7 +117,7 @@ def name_finder(names: Names) -> NameFinder | None:
     return _finder(tuple(sorted(set(names))))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _finder(names: tuple[str, ...]) -> NameFinder | None:
     spelled = dict.fromkeys(one for name in names for one in _spellings(normalise(name)))
     return NameFinder(spelled) if spelled else None
@@ -228,7 +234,7 @@ def _spelling(text: str) -> tuple[str, list[int]]:
     return "".join(signs), [*places, len(text)]
 
 
-def _name_spans(text: str, finder: Any, cases: CaseFinder) -> list[tuple[int, int]]:
+def _name_spans(text: str, finder: Any, cases: CaseFinder, *, wide: bool) -> list[tuple[int, int]]:
     spelled, places = _spelling(text)
     found = []
     for last, size in finder.iter(spelled):
@@ -236,13 +242,21 @@ def _name_spans(text: str, finder: Any, cases: CaseFinder) -> list[tuple[int, in
         if all(_is_border(spelled, place) or _is_border_of(text, places, place) for place in (start, end)):
             written = text[places[start] : places[end]]
             if size > 0 or spelled[start - 1 : start] in {"#", "@"} or _begins_anew(written):
-                found.append((start, -end))
-    found += [(start, -end) for start, end in cases.spans(spelled, lambda place: text[places[place]])]
-    spans: list[tuple[int, int]] = []
-    for start, end in sorted(found):
-        if not spans or places[start] >= spans[-1][1]:
-            spans.append((places[start], places[-end]))
-    return spans
+                found.append((start, end))
+    exact = _apart(found)
+    for start, end in cases.spans(spelled, lambda place: text[places[place]], wide=wide):
+        if all((start <= begin and last <= end) or last <= start or end <= begin for begin, last in exact):
+            found.append((start, end))  # a name as it is called goes before another one that begins in it
+    return [(places[start], places[end]) for start, end in _apart(found)]
+
+
+def _apart(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return those that do not begin in another one, the longest first at each start."""
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(found, key=lambda one: (one[0], -one[1])):
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
 
 
 def _begins_anew(word: str) -> bool:

@@ -9,7 +9,7 @@ lock, and neither does placing: a running build cannot keep a hold waiting.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -24,7 +24,8 @@ from demur.ledger import Entry, EntryKind, Ledger
 from demur.policy.countries import members, set_names
 from demur.policy.resolve import KNOWN
 from demur.requests.deadlines import holidays_of, zone_of
-from demur.terms.holds import PlacedHold, Stage
+from demur.store import digest_json
+from demur.terms.holds import Nature, PlacedHold, Stage
 from demur.training import read_model
 
 LOOK = Pace(60.0)
@@ -71,7 +72,8 @@ def lift_hold(
             "expected a hold that is in force, found one that is not; `demur hold list --all` says since when"
         )
     parts.registry.lift_hold(hold_id, by=by, reason=reason, recorded_at=at, renotice_at=renotice_at)
-    event = {"hold_id": hold_id, "act": "lift", "by": list(by), "instrument": reason, "recorded_at": iso(at)}
+    event = {"hold_id": hold_id, "act": "lift", "by": list(by), "instrument": reason}
+    event |= {"valid_at": iso(at), "recorded_at": iso(at)}
     (index,) = parts.log(_entry(event | ({} if renotice_at is None else {"renotice_at": iso(renotice_at)})))
     return index
 
@@ -85,21 +87,36 @@ def step(service: Service) -> int:
     if not LOOK.due(parts.workspace.root):
         return 0
     LOOK.rest(parts.workspace.root)
-    entries = [_entry(event) for event in parts.registry.hold_events()]
+    events = parts.registry.hold_events()
+    orders = {event["hold_id"] for event in events if event.get("nature") == Nature.ORDER.value}
+    former: dict[str, str] = {}
+    """Hold → key of its first placing, which version 0.1 called otherwise."""
+    entries: dict[str, Entry] = {}
+    for event in events:
+        if event["act"] == "lift" and event["hold_id"] in orders:
+            continue  # it ends nothing (ERA-06)
+        entry = _entry(event)
+        if entry.key in entries and entries[entry.key].facts != entry.facts:  # another word of the same instant
+            entry = replace(entry, key=f"{entry.key}:{digest_json(dict(entry.facts))}")
+        elif event["act"] == "place":
+            former.setdefault(event["hold_id"], entry.key)
+        entries[entry.key] = entry
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
-        missing = [one for one in entries if ledger.find(one.kind, one.key) is None]
+        old = {key for name, key in former.items() if ledger.find(EntryKind.HOLD, f"place:{name}") is not None}
+        missing = [one for key, one in entries.items() if key not in old and ledger.find(one.kind, key) is None]
     parts.log(*missing)
     return len(missing)
 
 
 def _entry(event: Mapping[str, Any]) -> Entry:
     """Return the ledger's entry of a hold or a lift: the same whoever makes it."""
-    name, act, at = event["hold_id"], event["act"], event["recorded_at"]
+    name, act, at, since = (event[word] for word in ("hold_id", "act", "recorded_at", "valid_at"))
     if act == "place":
         facts = {word: value for word, value in event.items() if word != "hold_id"} | {"hold": name}
-        return Entry(EntryKind.HOLD, parse(at), f"place:{name}:{event['valid_at']}", facts)
-    told = {"by": event["by"], "reason": event["instrument"], "renotice_at": event.get("renotice_at")}
-    return Entry(EntryKind.HOLD, parse(at), f"lift:{name}:{at}", {"hold": name, "act": act, "recorded_at": at, **told})
+    else:
+        facts = {"hold": name, "act": act, "by": event["by"], "reason": event["instrument"]}
+        facts |= {"renotice_at": event.get("renotice_at"), "valid_at": since, "recorded_at": at}
+    return Entry(EntryKind.HOLD, parse(at), f"{act}:{name}:{since}", facts)
 
 
 def find_hold(parts: Parts, hold_id: str) -> PlacedHold:

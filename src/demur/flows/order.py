@@ -176,7 +176,7 @@ def _pack(
             for one in left
         ],
     }
-    placed = f"place:{order.hold_id}:{iso(order.recorded_at)}"
+    placed = f"place:{order.hold_id}:{iso(order.valid_at)}"
     (index,) = parts.log(Entry(EntryKind.ERASURE, at, f"executed:{order.hold_id}", facts))
     with Ledger.open(parts.workspace.ledger, parts.keys) as ledger:
         facts = ledger.opening(index).facts  # of the first time, when it was carried out before

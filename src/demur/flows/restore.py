@@ -141,7 +141,8 @@ def _record(parts: Parts, events: list[dict[str, Any]]) -> None:
         )
     for lift in lifts:
         renotice = lift.get("renotice_at")
-        with contextlib.suppress(InputError):  # of a hold that came by an event file: it stands until that is imported
+        # of a hold that came by an event file: it stands until that is imported; of an order, which no lift ends
+        with contextlib.suppress(InputError, RefusedError):
             parts.registry.lift_hold(
                 lift["hold_id"],
                 by=lift["by"],

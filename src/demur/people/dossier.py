@@ -17,7 +17,7 @@ Episode = tuple[str | None, int, int]
 """Country, begin, end (exclusive)."""
 Window = tuple[int, int]
 Near = Mapping[str, Sequence[tuple[str, int]]]
-"""Id → the ids that were told to be the same human being, each with when that was recorded."""
+"""Id → the ids that were told to be the same human being, each with since when that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class Links:
     entangled: set[str] = field(default_factory=set)
     """People who need a look-up of their own."""
     near: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
-    """Which ids are one by a word on just these two, and when that was recorded."""
+    """Which ids are one by a word on just these two, and since when that was known. Two owners of one account are not
+    there: each takes back what they said themselves."""
     unclaimed: set[str] = field(default_factory=set)
     """Accounts about which something is recorded, but not whose they are."""
 
@@ -46,11 +47,12 @@ def read_links(connection: sa.Connection, view: View) -> Links:
     """Return all groups known by ``known_at``, in memory: a name for each linked id, shared or unclaimed account."""
     found = Links()
     early, late = _told(connection, view)
-    for pair in (*_shared(connection, view, found), *_claimed_later(connection, view)):
+    own = list(_claimed_later(connection, view))
+    found.near = near([*early, *late, *own])
+    for pair in (*_shared(connection, view, found), *own):
         (late if pair[2] > view.base else early).append(pair)
     found.base = {person: frozenset(group) for person, group in _groups(early).items()}
     found.now = _groups([*early, *late])
-    found.near = near([*early, *late])
     found.entangled.update(found.now)
     for table in (schema.PROFILES, schema.COMPROMISES):
         found.unclaimed.update(str(account) for account in connection.execute(_unclaimed(table, view)).scalars())
@@ -59,7 +61,7 @@ def read_links(connection: sa.Connection, view: View) -> Links:
 
 
 _Pairs = list[tuple[str, str, int]]
-"""Two ids, and when it was recorded that they are one."""
+"""Two ids, and since when it is known that they are one."""
 
 
 def near(pairs: Iterable[tuple[str, str, int]]) -> dict[str, list[tuple[str, int]]]:
@@ -72,14 +74,15 @@ def near(pairs: Iterable[tuple[str, str, int]]) -> dict[str, list[tuple[str, int
 
 
 def one_since(words: Sequence[tuple[int, int, bool]]) -> int | None:
-    """Return when it was recorded that two ids are one, ``None`` if the last word says that they are not.
+    """Return since when it is known that two ids are one, ``None`` if the last word says that they are not.
 
     Args:
         words: since when, recorded when, whether they are one; at one instant they are.
     """
     since: int | None = None
-    for _, recorded_at, is_one in sorted(words):
-        since = None if not is_one else recorded_at if since is None else min(since, recorded_at)
+    for valid_at, recorded_at, is_one in sorted(words):
+        known = max(valid_at, recorded_at)
+        since = None if not is_one else known if since is None else min(since, known)
     return since
 
 
@@ -95,7 +98,7 @@ def _told(connection: sa.Connection, view: View) -> tuple[_Pairs, _Pairs]:
         if recorded_at <= view.base and valid_at <= view.as_of:
             words.setdefault((person, other), []).append((valid_at, recorded_at, act == LINK))
         elif act == LINK:
-            late.append((person, other, recorded_at))
+            late.append((person, other, max(valid_at, recorded_at)))
     since = {pair: one_since(told) for pair, told in words.items()}
     return [(*pair, recorded_at) for pair, recorded_at in since.items() if recorded_at is not None], late
 

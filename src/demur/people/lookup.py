@@ -39,12 +39,16 @@ def ever_linked(connection: sa.Connection, person_id: str) -> list[str]:
 
 
 def nearby(connection: sa.Connection, group: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
-    """Return which of the ids of :func:`linked` are one by a word on just these two, and when that was recorded."""
+    """Return which of the ids of :func:`linked` are one by a word on just these two, and since when that is known."""
     pairs: list[tuple[str, str, int]] = []
+    said = schema.OBJECTIONS.c
     for person in group if len(group) > 1 else ():
         since = {other: one_since(words) for other, words in _told(connection, person).items() if person < other}
         pairs += [(person, other, recorded) for other, recorded in since.items() if recorded is not None]
-        pairs += [(row.account_id, row.person_id, row.recorded_at) for row in _own_names(connection, person)]
+        for row in _own_names(connection, person):
+            first = sa.select(sa.func.min(said.recorded_at)).where(said.person_id == row.account_id)
+            known = max(int(connection.scalar(first) or 0), row.recorded_at)
+            pairs.append((row.account_id, row.person_id, known))
     return near(pairs)
 
 

@@ -337,12 +337,12 @@ def _left(acts: _Acts) -> list[Row]:
             standing.append(row)
         else:
             mine = one_by(acts.near, row[0], row[8])
-            standing = [one for one in standing if not takes_back(_told(row), _told(one), mine)]
+            standing = [one for one in standing if not takes_back(_as_read(row), _as_read(one), mine)]
     return standing
 
 
-def _told(row: Row) -> Row:
-    """Return an event without its id, as the rules read it."""
+def _as_read(row: Row) -> Row:
+    """Return an event without its ``event_id``, as the rules read it."""
     return (row[0], *row[2:])
 
 

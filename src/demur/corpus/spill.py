@@ -125,10 +125,17 @@ def read_everywhere(folders: Iterable[Path], schema: Any, bucket: int) -> Any:
     return together((read_bucket(folder, schema, bucket) for folder in folders), schema)
 
 
-def write_bucket(folder: Path, bucket: int, table: Any) -> None:
-    """Write one bucket whole."""
+def write_bucket(folder: Path, bucket: int, table: Any, *, packed: bool = True) -> None:
+    """Write one bucket whole.
+
+    Args:
+        folder: where to.
+        bucket: its number.
+        table: its rows.
+        packed: compress it; not worth its time for numbers by chance and short texts.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    options = pa.ipc.IpcWriteOptions(compression="lz4" if packed else None)
     path = str(folder / f"{bucket:05d}.arrow")
     with pa.OSFile(path, "wb") as stream, pa.ipc.new_stream(stream, table.schema, options=options) as writer:
         writer.write_table(table)

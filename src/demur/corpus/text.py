@@ -94,8 +94,8 @@ def _prepare(folder: Path, selected: Path, bucket: int, gauge: Gauge) -> int:
         measured, written = gauge.measured(rows, found)
         measures.append(measured)
         texts.append(written)
-    write_bucket(folder / "measures", bucket, pa.concat_tables(measures).combine_chunks())
-    write_bucket(folder / "texts", bucket, pa.concat_tables(texts).combine_chunks())
+    for name, tables in (("measures", measures), ("texts", texts)):
+        write_bucket(folder / name, bucket, pa.concat_tables(tables).combine_chunks(), packed=False)
     return int(wanted.num_rows)
 
 

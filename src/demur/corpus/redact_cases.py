@@ -9,6 +9,7 @@ family name first, names are found in capitals only.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -25,6 +26,7 @@ LEAST = 2
 _MOST_KNOWN = 1 << 17
 _BESIDE = 64
 """Signs in which the word before a name begins, or it is none."""
+_WORD_BEFORE, _WORD_BEHIND = re.compile(r"[^\W_]+ \Z"), re.compile(r" [^\W_]")
 
 Words = tuple[str, ...]
 
@@ -172,7 +174,7 @@ _LONG = frozenset("t ra re ba be ert".split())  # noqa: SIM905
 """Hungarian endings that make another name of one, Cabrera of Cabré, but behind a vowel that is written as long."""
 _SHORT = 4
 """Shorter words stand in any of these cases only where the vowel is long: ``Évával``."""
-_OGONEK, _ACUTE, _ACUTES = "\u0328", "\u0301", "\u030b"
+_OGONEK, _ACUTE, _DOUBLE_ACUTE = "\u0328", "\u0301", "\u030b"
 
 
 class CaseFinder:
@@ -285,11 +287,11 @@ def _may_be_turned(
         return False
     if wide or spelled[ends] != ",":
         return True
-    before = RUN.findall(spelled[max(0, places[0][0] - _BESIDE) : places[0][0]])
-    last = places[0][0] - 1 - len(before[-1]) if before and spelled[places[0][0] - 1] == " " else None
-    behind = places[-1][1] + 1
-    beside = [place for place in (last, behind) if place is not None and 0 <= place < len(spelled)]
-    return not any(written(place).isupper() for place in beside if spelled[place - 1 : place] in {"", " "})
+    least = max(0, places[0][0] - _BESIDE)
+    before = _WORD_BEFORE.search(spelled[least : places[0][0]])
+    behind = _WORD_BEHIND.match(spelled, places[-1][1])
+    beside = [*([least + before.start()] if before else []), *([behind.end() - 1] if behind else [])]
+    return not any(written(place).isupper() for place in beside)
 
 
 Told = Sequence[tuple[str, str, str]]
@@ -313,7 +315,7 @@ def _is_last(told: Told) -> bool:
     ending = LAST.ending(word, run)
     if not ending or any(map(_is_changed, others)):
         return False
-    long = _marks(written[-len(ending) - 1 : -len(ending)]) in {_ACUTE, _ACUTES}
+    long = _marks(written[-len(ending) - 1 : -len(ending)]) in {_ACUTE, _DOUBLE_ACUTE}
     if len(word) < _SHORT or (ending in _LONG and word[-1] in _VOWELS):
         return long
     return ending != "e" or _marks(written[-1:]) == _ACUTE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demur.corpus import mentions, redact_cases
@@ -164,6 +164,7 @@ def test_all_texts_at_once_say_what_each_says(names: list[str], said: list[tuple
     assert saying(pa.array(texts, pa.string()), names).to_pylist() == found
 
 
+@example(["Anna Marek", "Jan Weiß"], "Anna Marek Jan", ["Anna", "Marek", "Jan", "Weiß"], " ")
 @settings(max_examples=500, deadline=None)
 @given(
     first=st.lists(st.lists(_WORDS, min_size=2, max_size=3).map(" ".join), min_size=1, max_size=2),

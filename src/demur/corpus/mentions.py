@@ -5,6 +5,7 @@ Names have no index on purpose: it would be one of everybody who was ever mentio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,10 +131,13 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
         text = texts[row].as_py()
         runs = {*RUN.findall(folded(text)), *RUN.findall(apart(text))}
         found[row] = not beside.words.isdisjoint(runs) or any(map(beside.is_part, runs))
-    return pc.or_(pa.array(found), pc.match_substring_regex(texts, _TOUCHING))
+    names = pc.match_substring(texts.take(pa.array(rows)), "<NAME>").to_numpy(zero_copy_only=False)
+    for row in rows[names].tolist():
+        found[row] |= _TOUCHING.search(texts[row].as_py()) is not None
+    return pa.array(found)
 
 
-_TOUCHING = r"<NAME>[^\pL\pN<]{0,4}(<NAME>|<HANDLE>)|<HANDLE>[^\pL\pN<]{0,4}<NAME>"
+_TOUCHING = re.compile(r"<NAME>(?:[^\w<]|_){0,4}<(?:NAME|HANDLE)>|<HANDLE>(?:[^\w<]|_){0,4}<NAME>")
 """A new name may begin in one that was taken out and end in the next one: no word of it is left."""
 
 

@@ -114,7 +114,7 @@ def _entry(event: Mapping[str, Any]) -> Entry:
     if act == "place":
         facts = {word: value for word, value in event.items() if word != "hold_id"} | {"hold": name}
     else:
-        facts = {"hold": name, "act": act, "by": event["by"], "reason": event["instrument"]}
+        facts = {"hold": name, "act": act, "by": event.get("by", []), "reason": event["instrument"]}
         facts |= {"renotice_at": event.get("renotice_at"), "valid_at": since, "recorded_at": at}
     return Entry(EntryKind.HOLD, parse(at), f"{act}:{name}:{since}", facts)
 

@@ -137,7 +137,7 @@ def _cut(texts: Any, beside: _Beside | None) -> Any:
     return pa.array(found)
 
 
-_TOUCHING = re.compile(r"<NAME>(?:[^\w<]|_){0,4}<(?:NAME|HANDLE)>|<HANDLE>(?:[^\w<]|_){0,4}<NAME>")
+_TOUCHING = re.compile(r"<NAME>(?:[^\w<]|_)*<(?:NAME|HANDLE)>|<HANDLE>(?:[^\w<]|_)*<NAME>")
 """A new name may begin in one that was taken out and end in the next one: no word of it is left."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -24,6 +24,8 @@ _MOST_WORDS = 4
 LEAST = 2
 """Letters that a word of a name begins with whatever its case, at least."""
 _MOST_KNOWN = 1 << 17
+_MOST_ENDING = 8
+"""Letters by which a word may grow, more than any does."""
 _BESIDE = 64
 """Signs in which the word before a name begins, or it is none."""
 _WORD_BEFORE, _WORD_BEHIND = re.compile(r"[^\W_]+ \Z"), re.compile(r" [^\W_]")
@@ -53,7 +55,7 @@ class _Declension:
     def keeps(self, word: str) -> int:
         """Return how many letters of a word every case begins with."""
         most = max((goes for _, goes, _ in self._of(word)), default=0)
-        return len(word) - max(most, int(self._doubles and word[-2:] in _DOUBLED))
+        return len(word) - max(most, int(self._is_doubled(word) and word[-2:] in _DOUBLED))
 
     def ending(self, word: str, said: str) -> str:
         """Return how a word ends that may be a case of a word of a name; nothing if it is none."""
@@ -64,7 +66,7 @@ class _Declension:
         for stays, _, others in self._of(word):
             for other in others:
                 yield f"{stays}{other}", other
-        for sound in (word[-2:], word[-1:]) if self._doubles and len(word) >= self._least else ():
+        for sound in (word[-2:], word[-1:]) if self._is_doubled(word) else ():
             if sound in _DOUBLED:
                 for ending in ("al", "el"):
                     yield f"{word[: -len(sound)]}{sound[0]}{sound}{ending}", ending
@@ -72,6 +74,9 @@ class _Declension:
     def changes(self, word: str) -> bool:
         """Say whether a word has other cases at all."""
         return any(True for _ in self._of(word))
+
+    def _is_doubled(self, word: str) -> bool:
+        return self._doubles and len(word) >= self._least
 
     def _of(self, word: str) -> Iterator[tuple[str, int, list[str]]]:
         """Yield (what endings stand behind, how many letters of the word go, endings) where enough letters stay."""
@@ -204,6 +209,7 @@ class CaseFinder:
                 place.setdefault("", set()).add(len(name) - turn if turn else 0)
         for word in words:
             self._near.setdefault(_kept(word), []).append(word)
+        self._longest = max(map(len, words), default=0)
 
     @property
     def stems(self) -> list[Words]:
@@ -224,12 +230,15 @@ class CaseFinder:
         """Say whether words of a text may be those of a name, whatever stands between them."""
         return any(True for _ in self._at(runs))
 
-    def spans(self, spelled: str, written: Callable[[int], str], *, wide: bool = False) -> Iterator[tuple[int, int]]:
+    def spans(
+        self, spelled: str, text: str, at_text: Sequence[int], *, wide: bool = False
+    ) -> Iterator[tuple[int, int]]:
         """Yield where names stand in a folded text.
 
         Args:
             spelled: the text, folded, its spaces made one.
-            written: returns the sign that stands for a place of it in the text.
+            text: as it is written.
+            at_text: where each place of ``spelled`` stands there, and the end.
             wide: whatever stands beside them, which may be there no more.
         """
         places = [found.span() for found in RUN.finditer(spelled)]
@@ -238,10 +247,10 @@ class CaseFinder:
             mine = places[at : at + len(words)]
             gaps = [spelled[one[1] : other[0]] for one, other in pairwise(mine)]
             if front:
-                if not _may_be_turned(spelled, written, mine, front, wide=wide):
+                if not _may_be_turned(spelled, text, at_text, mine, front, wide=wide):
                     continue
                 gaps[front - 1] = gaps[front - 1].removeprefix(",")
-            said = ["".join(map(written, range(*place))) for place in mine]
+            said = [text[at_text[begin] : at_text[end - 1] + 1] for begin, end in mine]
             told = list(zip(words, runs[at : at + len(words)], said, strict=True))
             if not {*gaps} - {" ", "'"} and _is_said(told, turned=front > 0):
                 yield mine[0][0], mine[-1][1]
@@ -255,6 +264,8 @@ class CaseFinder:
 
     def _of(self, run: str) -> Words:
         """Return the words of names of which a word of a text may be a case."""
+        if len(run) > self._longest + _MOST_ENDING:
+            return ()
         known = self._known.get(run)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
@@ -274,24 +285,31 @@ def _walk(place: dict[str, Any], found: Sequence[Words], at: int, before: Words)
 
 
 def _may_be_turned(
-    spelled: str, written: Callable[[int], str], places: Sequence[tuple[int, int]], front: int, *, wide: bool
+    spelled: str, text: str, at_text: Sequence[int], places: Sequence[tuple[int, int]], front: int, *, wide: bool
 ) -> bool:
     """Say whether a family name may stand before a first name here: in capitals, on one line.
 
-    With a comma between them no word in capitals stands beside: ``Hans Müller, Anna Schmidt`` are two people.
+    With a comma between them no word in capitals stands beside, nor what was taken out: ``Hans Müller, Anna Schmidt``
+    are two people.
     """
     (begins, ends), (first, _) = places[front - 1], places[front]
-    if any(written(place).islower() for place in (begins, first)):
+    if not all(_is_capital(text[at_text[place]]) for place in (begins, first)):
         return False
-    if any(written(place) == "\n" for place in range(ends, first)):
+    if len(text[at_text[ends] : at_text[first] + 1].splitlines()) > 1:
         return False
     if wide or spelled[ends] != ",":
         return True
+    if spelled[: places[0][0]].endswith("> ") or spelled.startswith(" <", places[-1][1]):
+        return False
     least = max(0, places[0][0] - _BESIDE)
     before = _WORD_BEFORE.search(spelled[least : places[0][0]])
     behind = _WORD_BEHIND.match(spelled, places[-1][1])
     beside = [*([least + before.start()] if before else []), *([behind.end() - 1] if behind else [])]
-    return not any(written(place).isupper() for place in beside)
+    return not any(_is_capital(text[at_text[place]]) for place in beside)
+
+
+def _is_capital(sign: str) -> bool:
+    return sign.isupper() or sign.istitle()
 
 
 Told = Sequence[tuple[str, str, str]]
@@ -315,10 +333,16 @@ def _is_last(told: Told) -> bool:
     ending = LAST.ending(word, run)
     if not ending or any(map(_is_changed, others)):
         return False
-    long = _marks(written[-len(ending) - 1 : -len(ending)]) in {_ACUTE, _DOUBLE_ACUTE}
-    if len(word) < _SHORT or (ending in _LONG and word[-1] in _VOWELS):
-        return long
+    stays = written[: -len(ending)]
+    if ending in _LONG and word[-1] in _VOWELS:
+        return _is_long(stays[-1:])
+    if len(word) < _SHORT:
+        return any(map(_is_long, stays))
     return ending != "e" or _marks(written[-1:]) == _ACUTE
+
+
+def _is_long(sign: str) -> bool:
+    return _marks(sign) in {_ACUTE, _DOUBLE_ACUTE}
 
 
 def _is_man(told: Told) -> bool:

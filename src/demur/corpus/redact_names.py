@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -244,10 +245,13 @@ def _name_spans(text: str, finder: Any, cases: CaseFinder, *, wide: bool) -> lis
             if size > 0 or spelled[start - 1 : start] in {"#", "@"} or _begins_anew(written):
                 found.append((start, end))
     exact = _apart(found)
-    for start, end in cases.spans(spelled, lambda place: text[places[place]], wide=wide):
-        if all((start <= begin and last <= end) or last <= start or end <= begin for begin, last in exact):
+    begins = [start for start, _ in exact]
+    for start, end in cases.spans(spelled, text, places, wide=wide):
+        near = exact[max(0, bisect_right(begins, start) - 1) : bisect_left(begins, end)]
+        if all((start <= begin and last <= end) or last <= start for begin, last in near):
             found.append((start, end))  # a name as it is called goes before another one that begins in it
-    return [(places[start], places[end]) for start, end in _apart(found)]
+    # a sign that stands for several letters goes whole
+    return _apart([(places[start], max(places[end], places[end - 1] + 1)) for start, end in _apart(found)])
 
 
 def _apart(found: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -584,6 +584,73 @@ def test_screenshots_of_protected_texts_and_pictures_of_names_go_too(at_home, mo
         verify_media(at_home.parts)
 
 
+def sketch(seed: int) -> Image.Image:
+    """A picture with many edges: what a part of it can be known by."""
+    chance = np.random.default_rng(seed)
+    picture = Image.new("RGB", (640, 480), "grey")
+    for _ in range(90):
+        corner, size = chance.uniform(0, (640, 480)), chance.uniform(20, 120, 2)
+        box = (*corner.tolist(), *(corner + size).tolist())
+        ImageDraw.Draw(picture).rectangle(box, fill=tuple(chance.integers(0, 255, 3).tolist()))
+    return picture.rotate(20, Image.Resampling.BICUBIC).crop((80, 60, 560, 420))
+
+
+def film(picture: Image.Image) -> bytes:
+    av, out = pytest.importorskip("av"), io.BytesIO()
+    with av.open(out, "w", format="matroska") as sink:
+        stream = sink.add_stream("mjpeg", rate=1, width=picture.width, height=picture.height, pix_fmt="yuvj420p")
+        frame = av.VideoFrame.from_image(picture)
+        for packet in [*stream.encode(frame.reformat(format="yuvj420p")), *stream.encode(None)]:
+            sink.mux(packet)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_parts_of_protected_pictures_and_of_an_objectors_go_too(at_home, moving):
+    """Cut by a fifth, or turned by a quarter under somebody's caption; a film shows its first frame."""
+    one, two = sketch(1), sketch(2)
+    under = Image.new("RGB", (360, 640), "white")
+    under.paste(two.rotate(90, expand=True), (0, 160))
+    replaced(
+        at_home,
+        ana=jpeg(one),
+        ben_again=jpeg(one.crop((70, 50, 480, 330)), 70),
+        dora_message=film(two) if moving else jpeg(two),
+        hana_leak=jpeg(under, 70),
+        kurt=jpeg(sketch(3)),
+    )
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert set(records(at_home)) == {"ana", "ben-again", "kurt"}
+    told = became(at_home.parts, "agora:hana-leak")
+    assert (told.reason, told.detail) == ("protected_copy", "picture")
+    at_home.object("ana")
+    at_home.erase()
+    assert set(records(at_home)) == {"kurt"}
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    made = read_media_manifest(media_folder(at_home.parts))
+    shutil.rmtree(at_home.space.media_builds)
+    assert build_media(at_home.parts, RECIPE, at=LATER).digest == made.digest
+
+
+@pytest.mark.parametrize("builds", [0, 1, 2])
+def test_parts_of_a_picture_that_its_owner_deleted_are_still_found(at_home, builds):
+    """Ana deletes her picture at the platform, time goes by, and she objects; Ben posted a part of it."""
+    replaced(at_home, ana=jpeg(sketch(1)), ben_again=jpeg(sketch(1).crop((70, 50, 480, 330)), 70))
+    build_media(at_home.parts, RECIPE, at=AS_OF)
+    (at_home.space.media / "album/ana.jpg").unlink()
+    for _ in range(builds):
+        build_media(at_home.parts, RECIPE, at=AS_OF)
+    assert "ben-again" in records(at_home)
+    at_home.object("ana")
+    at_home.erase()
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    build_media(at_home.parts, RECIPE, at=LATER)
+    assert reasons(at_home)["ben-again"] == "protected_copy"
+    kept = {one["item_id"] for one in _sealed(at_home) if one["keypoints"]}
+    assert "agora:ana" in kept
+    assert "agora:ben-again" not in kept, "they are large: only those of files that are gone"
+
+
 def test_a_part_of_a_post_and_what_a_protected_picture_says_are_copies_too(at_home):
     pytest.importorskip("rapidocr")
     secret = sentence("only in the picture", 12)

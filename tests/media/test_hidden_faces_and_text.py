@@ -194,6 +194,45 @@ def test_what_cannot_be_read_is_painted_over_and_told_as_nothing(reading):
     assert "unread_text" not in reading.develop("picture", make.written(CONTACT)).seen["flags"]
 
 
+def ring(width):
+    picture = Image.new("RGB", (600, 400), (200, 180, 160))
+    ImageDraw.Draw(picture).ellipse((90, 40, 510, 360), outline=(40, 30, 20), width=width)
+    return picture
+
+
+@pytest.mark.parametrize("width", [10, 40, 200])
+def test_a_round_thing_that_fills_a_picture_is_no_line_that_cannot_be_read(reading, width):
+    done = reading.develop("picture", jpeg(ring(width)))
+    assert (done.seen["hidden_lines"], done.seen["ocr_text"], done.seen["flags"]) == (0, None, [])
+    assert np.abs(make.pixels(done.clean).astype(int) - np.asarray(ring(width))).mean() < 4
+
+
+def test_words_in_a_large_thing_are_still_read_and_hidden(reading):
+    picture = ring(40)
+    ImageDraw.Draw(picture).text((150, 180), "a.b@example.org", fill="black", font=ImageFont.load_default(34))
+    done = reading.develop("picture", jpeg(picture))
+    assert "<EMAIL>" in done.seen["ocr_text"]
+    assert "example" not in read(done.clean)
+
+
+def test_lines_too_close_to_each_other_are_told_apart_from_closer(monkeypatch):
+    """The finder takes a block of lines for one that is too large; looked at by itself they are lines again."""
+    reader = Reader(redactor("demur.corpus.redact:redact"))
+    with Image.open(io.BytesIO(make.written(CONTACT, size=(600, 420)))) as picture:
+        pixels = np.array(picture.convert("RGB"))
+    apart, found = reader.lines(pixels), reader._found
+    blocks = iter([([], [], [(20, 20, 580, 400)])])
+    monkeypatch.setattr(reader, "_found", lambda part, edge: next(blocks, None) or found(part, edge))
+    closer = reader.lines(pixels)
+    assert [line for line, _box in closer[0]] == [line for line, _box in apart[0]]
+    assert all(
+        abs(edge - other) < 12
+        for (_, box), (_, there) in zip(closer[0], apart[0], strict=True)
+        for edge, other in zip(box, there, strict=True)
+    )
+    assert len(reader.read(pixels).hidden) == 2
+
+
 def test_without_a_redactor_every_line_is_hidden_and_none_told():
     assert replaced("a\nb", None) == (None, [True, True])
 

@@ -135,6 +135,10 @@ def test_what_protected_files_give_is_looked_at_only_and_stays_out_of_the_cache(
         {"faces": 1 << 40},
         {"height": -1},
         {"flags": 1},
+        {"keypoints": 1},
+        {"keypoints": "AAAA"},
+        {"keypoints": "no base64"},
+        {"keypoints": "A" * 1_000_000},
     ],
 )
 def test_what_no_honest_worker_says_is_not_taken_down(tmp_path, seen):

@@ -28,7 +28,7 @@ from demur.corpus import read_manifest
 from demur.corpus.shard import slice_path
 from demur.errors import DemurError, RefusedError
 from demur.flows.left import fresh
-from demur.flows.media_gone import GONE, SEEN, memories, remembered
+from demur.flows.media_gone import GONE, KEPT, memories, remembered, remembered_keypoints
 from demur.flows.media_rows import media_rows
 from demur.flows.media_words import Told, told
 from demur.flows.parts import Parts, corpus_folder
@@ -39,6 +39,7 @@ from demur.lineage import SealedFile, write_sealed
 from demur.lineage.sealed import bucket_of
 from demur.media import RULES, MediaRecipe, MediaRecord, stale_media
 from demur.media.build import JUDGED, MANIFEST, MediaBuild, MediaManifest, NoRecord, judge, read_media_manifest
+from demur.media.partial import parts_in
 from demur.media.prepare import iterate
 from demur.store import Workspace, remove_tree, write_table
 from demur.store.stage import run_stage
@@ -48,9 +49,9 @@ _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, e
 """Errors of a system that pass by: what would be given up for them cannot be made again."""
 REDACTOR = "demur.corpus.redact:redact"
 _TEXTS = ("item_id", "person_id", "record_id", "reason", "detail", "digest", "hash", "hash_mirrored", "hash_inside")
-SEALED: Any = pa.schema([*((name, pa.string()) for name in _TEXTS), ("hash_quality", pa.int32())])
-"""What became of the file of every allowed item, and what is remembered of protected files that are gone
-(media_gone.py). Sealed: it links items, persons and records."""
+SEALED: Any = pa.schema([*((name, pa.string()) for name in (*_TEXTS, "keypoints")), ("hash_quality", pa.int32())])
+"""What became of the file of every allowed item, and what is remembered of files that are gone (media_gone.py): only
+of these the keypoints, which are large. Sealed: it links items, persons and records."""
 
 SHOWN: Any = pa.schema([(name, pa.string()) for name in ("record_id", "item_id", "person_id", "role")])
 """Who owns a part of a record since a post of theirs stands in it (role ``copy_owner``). Sealed."""
@@ -144,14 +145,15 @@ def media_of(
         tools = run_stage("demur.media.prepare:prepare_media", work / "prepared", call)["results"]
         parts.progress("media: slices", 0, None)
         earlier = (one for other in media_builds(space) for one in _sealed(parts, other))
-        looked, known, lost = remembered(earlier, rows, _looked(work))
+        looked, known, lost = remembered(earlier, rows, _looked(work), cache_of(space))
         build = MediaBuild(corpus_media(space, corpus.name), before)
         parts.progress("media: texts in them", 0, None)
         said = told(parts, corpus, inputs, work, rows)
-        fates = _fates(rows, looked, said)
+        shown = parts_in(work / "prepared", rows["protected"], remembered_keypoints(known, rows))
+        fates = _fates(rows, looked, said, shown)
         sealed = list(_slices(parts, corpus, rows, work, build, recipe, fates))
         for one in sealed:
-            one |= {name: known[one["item_id"]].get(name) for name in SEEN if one["item_id"] in known}
+            one |= {name: known[one["item_id"]].get(name) for name in KEPT if one["item_id"] in known}
         _seal(parts, build.folder, "media", SEALED, [*sealed, *memories(known, rows)])
         _seal(parts, build.folder, "shown", SHOWN, _shown(rows, fates, said))
         counts = Counter(one["reason"] or "record" for one in sealed)
@@ -194,18 +196,21 @@ def _slices(
         build.add(slice_path(ref).removesuffix(".parquet"), records, digests)
         for one in found:
             known = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
-            yield {name: one.get(name) for name in SEALED.names} | known
+            yield {name: one.get(name) for name in SEALED.names} | known | {"keypoints": None}
 
 
 _Fate = tuple[str | None, str | None]
 """Why a file becomes no record, and of a protected copy what is copied; null = it becomes one."""
 
 
-def _fates(rows: Any, looked: Any, said: Told) -> list[_Fate]:
-    """Say of every file why it becomes no record: by its picture, by what stands in it, by what the file says."""
+def _fates(rows: Any, looked: Any, said: Told, parts: Any) -> list[_Fate]:
+    """Say of every file why it becomes no record: by its picture, by what stands in it, by what the file says.
+
+    ``parts`` says of each whether it shows a part of a protected picture.
+    """
     words = pc.fill_null(rows["copied_words"].combine_chunks(), fill_value=True)
     copied = pc.or_(words, pa.array(said.protected))
-    reasons: list[str | None] = judge(looked, rows["protected"], copied, rows["rank"]).to_pylist()
+    reasons: list[str | None] = judge(looked, rows["protected"], copied, rows["rank"], parts).to_pylist()
     free = {None, NoRecord.DUPLICATE.value}
     rights = {
         NoRecord.SIGNAL_NO: [refused(one) for one in looked["credentials"].to_pylist()],

@@ -35,17 +35,19 @@ def watched(
     if not frames:
         raise LeftOutError(Left.UNREADABLE)
     total = Seen(width=frames[0].shape[1], height=frames[0].shape[0] * len(frames), frames=len(frames))
-    for frame in frames:  # many films begin in the dark, and a dark picture is a copy of nothing
-        fingerprint(frame, total)
+    for shown in range(len(frames)):  # many films begin in the dark, and a dark picture is a copy of nothing
+        fingerprint(frames[shown], total)
         if total.hash_quality >= GOOD_QUALITY:
             break
     texts: list[str] = []
-    for frame in frames:
-        seen = Seen()
+    for place, frame in enumerate(frames):
+        seen = Seen(hash=total.hash if place == shown else None)
         try:
             hide(frame, seen, recipe, detectors, reader)
         except LeftOutError as error:
+            total.keypoints = total.keypoints or seen.keypoints
             raise LeftOutError(error.reason, total) from error
+        total.keypoints = total.keypoints or seen.keypoints
         total.faces += seen.faces
         total.plates += seen.plates
         total.hidden_lines += seen.hidden_lines

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from demur.media.copies import GOOD_QUALITY
 from demur.media.detect import Box, Detector, halved, shrunk
+from demur.media.keypoints import keypoints
 from demur.media.reading import Reader, Reading
 from demur.media.recipe import Left, MediaRecipe
 
@@ -70,6 +71,8 @@ class Seen:
     hash_quality: int = 0
     hash_inside: str | None = None
     """Of what lies within a frame of one colour; ``None`` = there is no frame, or too little within it."""
+    keypoints: str = ""
+    """By which parts of it are found (keypoints.py)."""
     ocr_text: str | None = None
     credentials: str | None = None
     """What the file's content credentials say about training, as JSON (credentials.py)."""
@@ -223,7 +226,7 @@ def _bar(lines: Any) -> int:
 
 
 def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector], reader: Reader | None) -> None:
-    """Hide faces, plates and identifiers in place; count what was found.
+    """Hide faces, plates and identifiers in place; count what was found. A picture with a fingerprint gets keypoints.
 
     Raises:
         LeftOutError: the recipe leaves such a picture out.
@@ -234,6 +237,7 @@ def hide(pixels: Any, seen: Seen, recipe: MediaRecipe, detectors: list[Detector]
         if ways[detector.kind] != "keep":
             found[detector.kind] += detector.find(pixels)
     reading = reader.read(pixels) if reader is not None else Reading()
+    seen.keypoints = keypoints(pixels, reading.lines) if seen.hash is not None else ""
     for kind, reason in (("face", Left.FACE), ("plate", Left.PLATE)):
         if found[kind] and ways[kind] == "leave_out":
             raise LeftOutError(reason, seen)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from demur.errors import InputError
 from demur.media.darkroom import Darkroom, Developed
+from demur.media.keypoints import read
 from demur.media.recipe import Left, MediaRecipe
 from demur.media.sniff import kind_of
 from demur.store import commit_record, digest_bytes, read_json, write_bytes, write_json
@@ -44,6 +45,7 @@ MEDIA: Any = pa.schema(
         ("hash_mirrored", pa.string()),
         ("hash_quality", pa.int32()),
         ("hash_inside", pa.string()),
+        ("keypoints", pa.string()),
         ("faces", pa.int32()),
         ("plates", pa.int32()),
         ("hidden_lines", pa.int32()),
@@ -154,6 +156,14 @@ class Results:
         return self._root / self._name[:16] / digest[:2] / f"{digest}.{ending}"
 
 
+def keypoints_kept(cache: Path, digest: str | None) -> str:
+    """Return the keypoints that results still have of a file; empty = none has any."""
+    for path in sorted(cache.glob(f"*/{digest[:2]}/{digest}.json")) if digest else ():
+        if found := read_json(path).get("keypoints"):
+            return str(found)
+    return ""
+
+
 def stale_media(cache: Path, keep: Mapping[str, Collection[str]]) -> list[Path]:
     """Return every result that is not to be kept, and what a kill left half written.
 
@@ -216,6 +226,8 @@ def _plain(seen: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {name: number for name, number in numbers.items() if 0 <= number < 2**31}
     out |= {name: seen[name] for name in _HASHES if _HASH.fullmatch(str(seen.get(name)))}
     flags = seen.get("flags")
+    corners = seen.get("keypoints")
+    out |= {"keypoints": corners} if isinstance(corners, str) and len(read(corners)) else {}
     for name in ("ocr_text", "credentials"):
         out[name] = seen[name] if isinstance(seen.get(name), str) else None
     out["flags"] = [flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list) else []

@@ -11,7 +11,7 @@ from typing import Any
 
 from demur.errors import ConfigError
 
-RULES = "demur-media-7"
+RULES = "demur-media-8"
 """Name of the frozen rules of this room."""
 
 

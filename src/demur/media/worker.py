@@ -59,8 +59,11 @@ class Bench:
 
     def versions(self) -> dict[str, str]:
         """Return the versions of everything whose change may change a result."""
+        import cv2
+
         tools: list[Any] = [*self.detectors, self.reader, self.transcriber]
         found = {name: metadata.version(name) for name in ("pillow", "numpy", "pdqhash", "simplejpeg")}
+        found["opencv"] = cv2.__version__
         found |= {"rules": self._rules} if self._rules else {}
         found |= {"av": metadata.version("av")} if self._films else {}
         return found | {f"tool{place}": tool.version for place, tool in enumerate(tools) if tool is not None}

@@ -1,0 +1,73 @@
+"""Keypoints of a picture: what is still there when it comes again cut, turned, written over, or within another one.
+
+A fingerprint (copies.py) is of the whole picture; a part of it has another one. So of each picture its most distinct
+corners are kept too, each with where it is, how large and which way it lies, and 256 bits that say what is around it.
+
+Sources: Rublee and others, ORB: an efficient alternative to SIFT or SURF (2011), as OpenCV has it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from demur.media.detect import Box
+
+EDGE = 512
+"""Longer edge of the picture in which they are looked for."""
+_LARGER = 4
+"""Times that a smaller picture is made larger for it, at most."""
+MOST = 500
+"""Keypoints of a picture."""
+LEVELS, STEP = 8, 1.2
+"""Sizes in which they are looked for, each so many times smaller than the one before."""
+_FAINTEST = 7
+"""Levels of brightness between a corner and its surroundings, at least."""
+KEYPOINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("level", "u1"), ("angle", "u1"), ("bits", "<u8", (4,))])
+"""As it is kept: the place in 64ths of a pixel, the angle in 256ths of a turn, counted on from 0 when it is full."""
+PLACES, TURN = 64, 256
+
+
+def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
+    """Return the keypoints of a picture, as text; empty = there are none.
+
+    Args:
+        pixels: RGB, uint8 [height, width, 3].
+        without: boxes in which none are taken: letters look alike in all pictures, and are compared as texts.
+    """
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = min(EDGE / max(height, width), _LARGER)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    mask = np.full(grey.shape, 255, np.uint8)
+    for box in without:
+        left, top, right, bottom = (round(edge * scale) for edge in box)
+        mask[top:bottom, left:right] = 0
+    finder = cv2.ORB.create(MOST, STEP, LEVELS, fastThreshold=_FAINTEST)
+    places, bits = finder.detectAndCompute(grey, mask)
+    out = np.zeros(len(places), KEYPOINT)
+    if len(places):
+        out["x"], out["y"] = np.rint(np.array([one.pt for one in places]).T * PLACES)
+        out["level"] = [one.octave for one in places]
+        out["angle"] = [round(one.angle * TURN / 360) % TURN for one in places]
+        out["bits"] = np.ascontiguousarray(bits).view("<u8")
+    return base64.b64encode(np.sort(out, order=["x", "y", "level", "angle"])[:MOST].tobytes()).decode()
+
+
+def read(text: str | None) -> Any:
+    """Return keypoints as an array of KEYPOINT; what is none, whoever wrote it, is left out."""
+    try:
+        raw = base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) % KEYPOINT.itemsize or len(raw) > MOST * KEYPOINT.itemsize:
+        raw = b""
+    found = np.frombuffer(raw, KEYPOINT)
+    return found[found["level"] < LEVELS]

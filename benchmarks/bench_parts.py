@@ -13,6 +13,7 @@ import argparse
 import io
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from demur.media.detect import shrunk
-from demur.media.keypoints import KEYPOINT, keypoints, read
+from demur.media.keypoints import keypoints, read
 from demur.media.partial import showing_parts
 from demur.media.reading import Reader
 
@@ -145,10 +146,7 @@ def main() -> None:
     strangers = total = 0
     print(f"{'change':34} found of {len(pictures)}   others taken for it")
     for name, change in CHANGES.items():
-        asked = []
-        for one, other in zip(pictures, [*pictures[1:], pictures[0]], strict=True):
-            pixels = again(change(one, other))
-            asked.append(read(keypoints(pixels, [box for kind in reader.lines(pixels) for _, box in kind])))
+        asked = changed(pictures, change, reader)
         hits = np.array([showing_parts([one], lambda some=asked: some, len(asked)) for one in known])
         right = hits.diagonal()
         two = name in {"beside another", "one of four"}  # the next picture is in it too
@@ -156,21 +154,22 @@ def main() -> None:
         strangers, total = strangers + wrong, total + hits.size - len(right) * (2 if two else 1)
         print(f"{name:34} {right.sum():3} {right.mean():.2f}   {wrong}", flush=True)
     print(f"others taken for it, of {total} pairs: {strangers}")
-    chance = np.random.default_rng(1)
+    others = changed(pictures, lambda one, _: ImageOps.mirror(one), reader)  # as different as others, to keypoints
     for many in given.known:
-        protected = [disguised(known[place % len(known)], chance) for place in range(many)]
         begun = time.process_time()
-        showing_parts(protected, lambda: known, len(known))
-        print(f"looked for among {many:,}: {1000 * (time.process_time() - begun) / len(known):.1f} ms each")
+        showing_parts(islice(cycle(known), many), lambda: others, len(others))
+        print(
+            f"looked for among {many:,}: {1000 * (time.process_time() - begun) / len(others):.1f} ms each", flush=True
+        )
 
 
-def disguised(some: Any, chance: Any) -> Any:
-    """Return keypoints as common as some, of another picture: each bit word from another of them, elsewhere."""
-    out = np.zeros(len(some), KEYPOINT)
-    for name in ("x", "y", "level", "angle"):
-        out[name] = chance.permutation(some[name])
-    out["bits"] = np.stack([chance.permutation(some["bits"][:, word]) for word in range(4)], axis=1)
-    return out
+def changed(pictures: list[Image.Image], change: Change, reader: Reader) -> list[Any]:
+    """Return the keypoints of every picture after a change that is given the next one too."""
+    found = []
+    for one, other in zip(pictures, [*pictures[1:], pictures[0]], strict=True):
+        pixels = again(change(one, other))
+        found.append(read(keypoints(pixels, [box for kind in reader.lines(pixels) for _, box in kind])))
+    return found
 
 
 if __name__ == "__main__":

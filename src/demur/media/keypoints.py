@@ -27,6 +27,8 @@ LEVELS, STEP = 8, 1.2
 """Sizes in which they are looked for, each so many times smaller than the one before."""
 _FAINTEST = 7
 """Levels of brightness between a corner and its surroundings, at least."""
+_REPEATED_BITS, _ELSEWHERE = 24, 16.0
+"""Of 256, that may differ between two that are the same, and pixels between where they are."""
 KEYPOINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("level", "u1"), ("angle", "u1"), ("bits", "<u8", (4,))])
 """As it is kept: the place in 64ths of a pixel, the angle in 256ths of a turn, counted on from 0 when it is full."""
 PLACES, TURN = 64, 256
@@ -58,7 +60,28 @@ def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
         out["level"] = [one.octave for one in places]
         out["angle"] = [round(one.angle * TURN / 360) % TURN for one in places]
         out["bits"] = np.ascontiguousarray(bits).view("<u8")
-    return base64.b64encode(np.sort(out, order=["x", "y", "level", "angle"])[:MOST].tobytes()).decode()
+    once = np.sort(out[_once(out)], order=["x", "y", "level", "angle"])
+    return base64.b64encode(once[:MOST].tobytes()).decode()
+
+
+def _once(points: Any) -> Any:
+    """Say which keypoints a picture has once: what stands in it again and again says nothing about where it is."""
+    places = points["x"] / PLACES + 1j * points["y"] / PLACES
+    alike = differing(points["bits"], points["bits"]) <= _REPEATED_BITS
+    return ~(alike & (np.abs(places[:, None] - places[None]) > _ELSEWHERE)).any(axis=1)
+
+
+def differing(some: Any, others: Any) -> Any:
+    """Return how many bits of one differ from those of another, uint16 [some, others].
+
+    Args:
+        some: bits of keypoints, uint64 [some, 4].
+        others: the same.
+    """
+    out = np.zeros((len(some), len(others)), np.uint16)
+    for word in range(some.shape[1]):
+        out += np.bitwise_count(some[:, word, None] ^ others[None, :, word])
+    return out
 
 
 def read(text: str | None) -> Any:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.media.keypoints import EDGE, KEYPOINT, LEVELS, PLACES, STEP, TURN, read
+from demur.media.keypoints import EDGE, KEYPOINT, LEVELS, PLACES, STEP, TURN, differing, read
 
 BLOCK = 4_000
 """Protected pictures in memory at a time: about 250 MB."""
@@ -168,9 +168,9 @@ def _nearest(one: Any, other: Any) -> tuple[Any, Any]:
     """Return (keypoints of one, of the other) of which each is what comes nearest to the other, and is near enough."""
     if not len(one) or not len(other):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    differing = np.bitwise_count(one["bits"][:, None] ^ other["bits"][None]).sum(axis=2, dtype=np.int16)
-    mine, nearest = np.arange(len(one)), differing.argmin(axis=1)
-    both = (differing.argmin(axis=0)[nearest] == mine) & (differing[mine, nearest] <= _ALIKE_BITS)
+    apart = differing(one["bits"], other["bits"])
+    mine, nearest = np.arange(len(one)), apart.argmin(axis=1)
+    both = (apart.argmin(axis=0)[nearest] == mine) & (apart[mine, nearest] <= _ALIKE_BITS)
     return mine[both], nearest[both]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from demur.media.detect import Box
+from demur.media.detect import Box, shrunk
 
 EDGE = 512
 """Longer edge of the picture in which they are looked for."""
@@ -23,9 +23,9 @@ _LARGER = 4
 """Times that a smaller picture is made larger for it, at most."""
 MOST = 500
 """Keypoints of a picture."""
-LEVELS, STEP = 8, 1.2
+LEVELS, STEP = 7, 1.25
 """Sizes in which they are looked for, each so many times smaller than the one before."""
-_FAINTEST = 7
+_FAINTEST = 12
 """Levels of brightness between a corner and its surroundings, at least."""
 _REPEATED_BITS, _ELSEWHERE = 24, 16.0
 """Of 256, that may differ between two that are the same, and pixels between where they are."""
@@ -43,11 +43,12 @@ def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
     """
     import cv2
 
-    height, width = pixels.shape[:2]
-    scale = min(EDGE / max(height, width), _LARGER)
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small, times = shrunk(pixels, EDGE, fine=True)
+    if times == 1:
+        larger = min(EDGE / max(small.shape[:2]), _LARGER)
+        small = cv2.resize(small, None, fx=larger, fy=larger, interpolation=cv2.INTER_LINEAR)
+    scale = max(small.shape[:2]) / max(pixels.shape[:2])
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     mask = np.full(grey.shape, 255, np.uint8)
     for box in without:
         left, top, right, bottom = (round(edge * scale) for edge in box)
@@ -56,7 +57,7 @@ def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
     places, bits = finder.detectAndCompute(grey, mask)
     out = np.zeros(len(places), KEYPOINT)
     if len(places):
-        out["x"], out["y"] = np.rint(np.array([one.pt for one in places]).T * PLACES)
+        out["x"], out["y"] = np.rint(np.asarray(cv2.KeyPoint.convert(places)).T * PLACES)
         out["level"] = [one.octave for one in places]
         out["angle"] = [round(one.angle * TURN / 360) % TURN for one in places]
         out["bits"] = np.ascontiguousarray(bits).view("<u8")
@@ -67,8 +68,10 @@ def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
 def _once(points: Any) -> Any:
     """Say which keypoints a picture has once: what stands in it again and again says nothing about where it is."""
     places = points["x"] / PLACES + 1j * points["y"] / PLACES
-    alike = differing(points["bits"], points["bits"]) <= _REPEATED_BITS
-    return ~(alike & (np.abs(places[:, None] - places[None]) > _ELSEWHERE)).any(axis=1)
+    mine, alike = np.nonzero(differing(points["bits"], points["bits"]) <= _REPEATED_BITS)
+    once = np.ones(len(points), bool)
+    once[mine[np.abs(places[mine] - places[alike]) > _ELSEWHERE]] = False
+    return once
 
 
 def differing(some: Any, others: Any) -> Any:

@@ -133,15 +133,17 @@ def main() -> None:
     reader, pictures = Reader(None), photos(given.folder, given.pictures)
     plain = [again(one) for one in pictures]
     begun = time.process_time()
-    lines = [reader.lines(one) for one in plain]
+    lines = [reader.read(one) for one in plain]
     reading = time.process_time() - begun
-    hidden = [sum((box[2] - box[0]) * (box[3] - box[1]) for _, box in unread) for _, unread in lines]
+    hidden = [
+        sum((box[2] - box[0]) * (box[3] - box[1]) for box in one.hidden[len(one.hidden) - one.unread :])
+        for one in lines
+    ]
     shares = np.array([area / one.shape[0] / one.shape[1] for area, one in zip(hidden, plain, strict=True)])
     print(f"{len(pictures)} pictures; read: {reading / len(plain):.2f} s each")
     print(f"hidden since it cannot be read: {shares.mean():.1%} of them, nine tenths of {(shares > 0.9).sum()}")
-    boxes = [[box for _, box in (*read_, *unread)] for read_, unread in lines]
     begun = time.process_time()
-    known = [read(keypoints(one, some)) for one, some in zip(plain, boxes, strict=True)]
+    known = [read(keypoints(one, some.lines)) for one, some in zip(plain, lines, strict=True)]
     print(f"keypoints: {1000 * (time.process_time() - begun) / len(plain):.1f} ms each")
     strangers = total = 0
     print(f"{'change':34} found of {len(pictures)}   others taken for it")
@@ -168,7 +170,7 @@ def changed(pictures: list[Image.Image], change: Change, reader: Reader) -> list
     found = []
     for one, other in zip(pictures, [*pictures[1:], pictures[0]], strict=True):
         pixels = again(change(one, other))
-        found.append(read(keypoints(pixels, [box for kind in reader.lines(pixels) for _, box in kind])))
+        found.append(read(keypoints(pixels, reader.read(pixels).lines)))
     return found
 
 

@@ -215,6 +215,27 @@ def test_words_in_a_large_thing_are_still_read_and_hidden(reading):
     assert "example" not in read(done.clean)
 
 
+@pytest.mark.parametrize("lines", [["anna.", "meier@", "web.de"], ["0170", "483", "1147"]])
+@pytest.mark.parametrize("tilt", [0, 180, 20])
+def test_large_lines_one_close_above_the_other_are_read_or_hidden(lines, tilt):
+    """The finder may take them for one thing; what may be read of it is more than a ring's O."""
+    picture, font = Image.new("RGB", (600, 400), (210, 190, 170)), ImageFont.load_default(130)
+    mask = Image.new("L", picture.size, 0)
+    for place, line in enumerate(lines):
+        there = (60, -20 + 115 * place)
+        ImageDraw.Draw(picture).text(there, line, fill=(30, 30, 60), font=font)
+        ImageDraw.Draw(mask).text(there, line, fill=255, font=font)
+    picture = picture.rotate(tilt, Image.Resampling.BICUBIC, fillcolor=(210, 190, 170))
+    written = np.asarray(mask.rotate(tilt)) > 0
+    found = Reader(redactor("demur.corpus.redact:redact")).read(np.array(picture))
+    known = np.zeros(written.shape, bool)
+    for left, top, right, bottom in found.lines:
+        known[top:bottom, left:right] = True
+    assert (known & written).sum() > 0.9 * written.sum()
+    digits = "".join(lines).isdigit()
+    assert bool(found.hidden) or not digits
+
+
 def test_lines_too_close_to_each_other_are_told_apart_from_closer(monkeypatch):
     """The finder takes a block of lines for one that is too large; looked at by itself they are lines again."""
     reader = Reader(redactor("demur.corpus.redact:redact"))

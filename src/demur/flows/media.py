@@ -196,21 +196,21 @@ def _slices(
         build.add(slice_path(ref).removesuffix(".parquet"), records, digests)
         for one in found:
             known = {"digest": one["media_digest"], "record_id": None if one["reason"] else one["record_id"]}
-            yield {name: one.get(name) for name in SEALED.names} | known | {"keypoints": None}
+            yield {name: one.get(name) for name in SEALED.names} | known
 
 
 _Fate = tuple[str | None, str | None]
 """Why a file becomes no record, and of a protected copy what is copied; null = it becomes one."""
 
 
-def _fates(rows: Any, looked: Any, said: Told, parts: Any) -> list[_Fate]:
+def _fates(rows: Any, looked: Any, said: Told, shown: Any) -> list[_Fate]:
     """Say of every file why it becomes no record: by its picture, by what stands in it, by what the file says.
 
-    ``parts`` says of each whether it shows a part of a protected picture.
+    ``shown`` says of each whether it shows a part of a protected picture.
     """
     words = pc.fill_null(rows["copied_words"].combine_chunks(), fill_value=True)
     copied = pc.or_(words, pa.array(said.protected))
-    reasons: list[str | None] = judge(looked, rows["protected"], copied, rows["rank"], parts).to_pylist()
+    reasons: list[str | None] = judge(looked, rows["protected"], copied, rows["rank"], shown).to_pylist()
     free = {None, NoRecord.DUPLICATE.value}
     rights = {
         NoRecord.SIGNAL_NO: [refused(one) for one in looked["credentials"].to_pylist()],

@@ -44,8 +44,8 @@ def remembered(
     places = dict(zip(rows["item_id"].take(pa.array(gone)).to_pylist(), gone.tolist(), strict=True))
     known: dict[str, Mapping[str, Any]] = {}
     for one in earlier:
-        if one["item_id"] in places and one.get("hash"):
-            known.setdefault(one["item_id"], one)
+        if one["item_id"] in places and one.get("hash") and not known.get(one["item_id"], {}).get("keypoints"):
+            known[one["item_id"]] = one
     for item, one in known.items():
         known[item] = {**one, "keypoints": one.get("keypoints") or keypoints_kept(cache, one["digest"])}
     for name in ("media_digest", *SEEN):

@@ -77,7 +77,7 @@ class MediaManifest:
     """Protected files that are gone or cannot be read and that no build has seen: nobody looked for their copies."""
 
 
-def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any, parts: Any = None) -> Any:
+def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any, shown: Any = None) -> Any:
     """Return for every file why it becomes no record; null = it does.
 
     Args:
@@ -85,7 +85,7 @@ def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any, parts: An
         protected: whether the item is protected; null counts as protected.
         copied_words: whether the words with it are a copy of a protected item's.
         rank: place of each item by age; of equal pictures the first one stays.
-        parts: whether it shows a part of a protected item's (partial.py), bool by row; ``None`` = none does.
+        shown: whether it shows a part of a protected item's (partial.py), bool by row; ``None`` = none does.
     """
     prepared = prepared.combine_chunks()
     seen = ("hash", "hash_mirrored", "hash_quality", "hash_inside")
@@ -96,7 +96,7 @@ def judge(prepared: Any, protected: Any, copied_words: Any, rank: Any, parts: An
         theirs = prepared[name].filter(guarded).combine_chunks().drop_null()
         copies = pc.or_(copies, pc.is_in(prepared[name], theirs))
     copies = pc.or_(copies, pc.fill_null(copied_words, fill_value=True))
-    copies = copies if parts is None else pc.or_(copies, pa.array(parts))
+    copies = copies if shown is None else pc.or_(copies, pa.array(shown))
     reasons = pc.if_else(pc.is_valid(prepared["reason"]), prepared["reason"], pa.scalar(None, pa.string()))
     reasons = pc.coalesce(reasons, pc.if_else(copies, NoRecord.PROTECTED_COPY.value, pa.scalar(None, pa.string())))
     reasons = pc.if_else(guarded, NoRecord.PROTECTED.value, reasons)

@@ -13,6 +13,7 @@ import numpy as np
 
 from demur.media.copies import GOOD_QUALITY
 from demur.media.detect import Detector, shrunk
+from demur.media.keypoints import keypoints
 from demur.media.picture import LeftOutError, Seen, fingerprint, hide
 from demur.media.reading import Reader
 from demur.media.recipe import Left, MediaRecipe
@@ -45,7 +46,7 @@ def watched(
         try:
             hide(frame, seen, recipe, detectors, reader)
         except LeftOutError as error:
-            total.keypoints = total.keypoints or seen.keypoints
+            total.keypoints = total.keypoints or seen.keypoints or keypoints(frames[shown])
             raise LeftOutError(error.reason, total) from error
         total.keypoints = total.keypoints or seen.keypoints
         total.faces += seen.faces

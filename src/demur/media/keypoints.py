@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,12 @@ LEVELS, STEP = 7, 1.25
 """Sizes in which they are looked for, each so many times smaller than the one before."""
 _FAINTEST = 12
 """Levels of brightness between a corner and its surroundings, at least."""
+TEXT = 255
+"""Level of a mark where text stands: it is no keypoint, and says that there is something."""
+_SQUARE = 32
+_SQUARES = (EDGE // _SQUARE + 1) ** 2
+_LEAST_EDGE = 64
+"""Shorter edge, in which the size that keypoints need fits twice."""
 _REPEATED_BITS, _ELSEWHERE = 24, 16.0
 """Of 256, that may differ between two that are the same, and pixels between where they are."""
 KEYPOINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("level", "u1"), ("angle", "u1"), ("bits", "<u8", (4,))])
@@ -34,44 +40,57 @@ KEYPOINT = np.dtype([("x", "<u2"), ("y", "<u2"), ("level", "u1"), ("angle", "u1"
 PLACES, TURN = 64, 256
 
 
-def keypoints(pixels: Any, without: Iterable[Box] = ()) -> str:
+def keypoints(pixels: Any, without: Sequence[Box] = ()) -> str:
     """Return the keypoints of a picture, as text; empty = there are none.
 
     Args:
         pixels: RGB, uint8 [height, width, 3].
-        without: boxes in which none are taken: letters look alike in all pictures, and are compared as texts.
+        without: lines of text, in which none are taken: letters look alike in all pictures, and are compared as texts.
+            Where they stand is told instead.
     """
     import cv2
 
-    small, times = shrunk(pixels, EDGE, fine=True)
-    if times == 1:
-        larger = min(EDGE / max(small.shape[:2]), _LARGER)
-        small = cv2.resize(small, None, fx=larger, fy=larger, interpolation=cv2.INTER_LINEAR)
-    scale = max(small.shape[:2]) / max(pixels.shape[:2])
+    height, width = pixels.shape[:2]
+    scale = min(EDGE / max(height, width), _LARGER)
+    if min(height, width) * scale < _LEAST_EDGE:
+        return ""
+    small = shrunk(pixels, EDGE, fine=True)[0]
+    if scale > 1:
+        small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     mask = np.full(grey.shape, 255, np.uint8)
     for box in without:
         left, top, right, bottom = (round(edge * scale) for edge in box)
         mask[top:bottom, left:right] = 0
     finder = cv2.ORB.create(MOST, STEP, LEVELS, fastThreshold=_FAINTEST)
-    places, bits = finder.detectAndCompute(grey, mask)
-    out = np.zeros(len(places), KEYPOINT)
-    if len(places):
-        out["x"], out["y"] = np.rint(np.asarray(cv2.KeyPoint.convert(places)).T * PLACES)
-        out["level"] = [one.octave for one in places]
-        out["angle"] = [round(one.angle * TURN / 360) % TURN for one in places]
+    found = sorted(finder.detect(grey, mask), key=lambda one: (-one.response, one.octave, one.pt))[:MOST]
+    found, bits = finder.compute(grey, found)
+    out = np.zeros(len(found), KEYPOINT)
+    if len(found):
+        out["x"], out["y"] = np.rint(np.asarray(cv2.KeyPoint.convert(found)).T * PLACES)
+        out["level"] = [one.octave for one in found]
+        out["angle"] = [round(one.angle * TURN / 360) % TURN for one in found]
         out["bits"] = np.ascontiguousarray(bits).view("<u8")
-    once = np.sort(out[_once(out)], order=["x", "y", "level", "angle"])
-    return base64.b64encode(once[:MOST].tobytes()).decode()
+    out = np.concatenate([_once(np.sort(out, order=["level", "x", "y", "angle"])), _where(mask == 0)])
+    return base64.b64encode(out.tobytes()).decode()
 
 
 def _once(points: Any) -> Any:
-    """Say which keypoints a picture has once: what stands in it again and again says nothing about where it is."""
+    """Leave one of those that a picture has again and again: they say nothing about where they are."""
     places = points["x"] / PLACES + 1j * points["y"] / PLACES
-    mine, alike = np.nonzero(differing(points["bits"], points["bits"]) <= _REPEATED_BITS)
+    mine, alike = np.nonzero(np.tril(differing(points["bits"], points["bits"]) <= _REPEATED_BITS, -1))
     once = np.ones(len(points), bool)
     once[mine[np.abs(places[mine] - places[alike]) > _ELSEWHERE]] = False
-    return once
+    return points[once]
+
+
+def _where(text: Any) -> Any:
+    """Return a mark in each square of the picture in which text stands."""
+    rows, columns = np.nonzero(text[_SQUARE // 2 :: _SQUARE, _SQUARE // 2 :: _SQUARE])
+    out = np.zeros(len(rows), KEYPOINT)
+    out["x"], out["y"] = (columns + 0.5) * _SQUARE * PLACES, (rows + 0.5) * _SQUARE * PLACES
+    out["level"] = TEXT
+    return out
 
 
 def differing(some: Any, others: Any) -> Any:
@@ -88,12 +107,12 @@ def differing(some: Any, others: Any) -> Any:
 
 
 def read(text: str | None) -> Any:
-    """Return keypoints as an array of KEYPOINT; what is none, whoever wrote it, is left out."""
+    """Return keypoints and marks as an array of KEYPOINT; what is neither, whoever wrote it, is left out."""
     try:
         raw = base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if len(raw) % KEYPOINT.itemsize or len(raw) > MOST * KEYPOINT.itemsize:
+    if len(raw) % KEYPOINT.itemsize or len(raw) > (MOST + _SQUARES) * KEYPOINT.itemsize:
         raw = b""
     found = np.frombuffer(raw, KEYPOINT)
-    return found[found["level"] < LEVELS]
+    return found[(found["level"] < LEVELS) | (found["level"] == TEXT)]

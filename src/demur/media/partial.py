@@ -1,8 +1,8 @@
 """Parts of protected pictures in others: cut, turned, written over, on somebody's screen, beside other pictures.
 
 Two pictures show the same part if keypoints of one (keypoints.py) come to lie where those of the other are and say the
-same, once it is moved, turned and made larger or smaller as a whole; and if they do so nearly everywhere that both have
-any: an app's buttons around two photos are not a picture.
+same, once it is moved, turned and made larger or smaller as a whole; and if they do so in most places in which both
+have any or one has text: an app's buttons around two photos or two posts are not a picture.
 
 A verdict is one on two pictures: it depends on no third one, no order, no number, so one objection more lets nothing
 in. Pictures are looked up by 32 bits of a keypoint at a time, and compared in full where a few that are equal agree how
@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.media.keypoints import EDGE, KEYPOINT, LEVELS, PLACES, STEP, TURN, differing, read
+from demur.media.keypoints import EDGE, KEYPOINT, LEVELS, PLACES, STEP, TEXT, TURN, differing, read
 
 BLOCK = 4_000
 """Protected pictures in memory at a time: about 250 MB."""
@@ -36,6 +36,13 @@ _AGREEING = 3
 """Keypoints with an equal word that agree, at least, for two pictures to be compared in full."""
 _TURNED = 16
 """Of 256: keypoints that agree about a turn are nearer to each other than this."""
+_WAYS = TURN // _TURNED * LEVELS * 2
+_SHIFTS = tuple(product((0, _TURNED // 2), (0, 1)))
+"""Neighbours on both sides of an edge between two ways agree too."""
+_OFTEN = 2
+"""A word that a picture has more often looks nothing up."""
+_ROWS = 1 << 20
+"""Pairs of keypoints with an equal word that are in memory at a time, about."""
 _ALIKE_BITS = 64
 """So many of 256 bits may differ between two keypoints that are the same."""
 _FEWEST = 12
@@ -46,32 +53,81 @@ _GROWN_ALIKE = 0.5
 """Logarithms of how much two keypoints say that the picture grew differ by less."""
 _LARGEST = 6.0
 """Times that a part may have been made larger or smaller."""
+_LEAST_PART = 0.06
+"""Of either picture, so far as it has anything: a logo in a corner is no part."""
 _CELLS, _IN_A_CELL, _EVERYWHERE = 6, 2, 0.5
-"""The part that both show is cut into so many cells a side. Of those in which both have so many keypoints, this share
-has one that lies where the other says."""
+"""The part that both show is cut into so many cells a side. Of those in which both have so many keypoints, or one has
+text, this share has one that lies where the other says."""
 
 
 class _Pictures(NamedTuple):
-    """Keypoints of some pictures, one after another."""
+    """Keypoints of some pictures, one after another, without marks."""
 
     points: Any
     """KEYPOINT [all]."""
-    starts: Any
-    """Where those of each picture begin, and where the last end."""
     words: Any
     """Their bits, uint32 [all, 8]."""
+    rare: Any
+    """Which of these words its picture has hardly more than once, bool [all, 8]."""
     owner: Any
     """Number of the picture of each."""
+    pictures: list[Any]
+    """As they came."""
 
     @classmethod
     def of(cls, pictures: list[Any]) -> _Pictures:
         points = np.concatenate([np.zeros(0, KEYPOINT), *pictures])
-        sizes = [len(one) for one in pictures]
+        owner = np.repeat(np.arange(len(pictures)), [len(one) for one in pictures])
+        owner, points = owner[points["level"] != TEXT], points[points["level"] != TEXT]
         words = np.ascontiguousarray(points["bits"]).view(np.uint32).reshape(-1, _WORDS)
-        return cls(points, np.cumsum([0, *sizes]), words, np.repeat(np.arange(len(sizes)), sizes))
+        rare = np.zeros(words.shape, bool)
+        for word in range(_WORDS):
+            keys = owner.astype(np.uint64) << np.uint64(32) | words[:, word]
+            _, group, times = np.unique(keys, return_inverse=True, return_counts=True)
+            rare[:, word] = times[group] <= _OFTEN
+        return cls(points, words, rare, owner, pictures)
 
-    def picture(self, number: int) -> Any:
-        return self.points[self.starts[number] : self.starts[number + 1]]
+
+class _Known:
+    """Protected pictures, ready to be looked up."""
+
+    def __init__(self, pictures: list[Any]) -> None:
+        self.all = _Pictures.of(pictures)
+        self.orders, self.keys = [], []
+        for word in range(_WORDS):
+            rare = np.flatnonzero(self.all.rare[:, word])
+            order = rare[np.argsort(self.all.words[rare, word], kind="stable")]
+            self.orders.append(order)
+            self.keys.append(self.all.words[order, word])
+
+    def candidates(self, asked: _Pictures) -> Any:
+        """Return (asked, known) pictures that are worth a comparison, int64 [pairs, 2], each pair once."""
+        votes = [np.zeros((2, 0), np.int64) for _ in _SHIFTS]
+        for word, (order, keys) in enumerate(zip(self.orders, self.keys, strict=True)):
+            mine = np.flatnonzero(asked.rare[:, word])
+            first, last = (np.searchsorted(keys, asked.words[mine, word], side) for side in ("left", "right"))
+            for some in np.split(np.arange(len(mine)), np.flatnonzero(np.diff(np.cumsum(last - first) // _ROWS)) + 1):
+                many = (last - first)[some]
+                within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+                pairs = np.repeat(mine[some], many), order[np.repeat(first[some], many) + within]
+                self._vote(votes, asked, pairs, word)
+        found = np.unique(np.concatenate([keys[times >= _AGREEING] // _WAYS for keys, times in votes]))
+        return np.stack(np.divmod(found, len(self.all.pictures)), axis=1)
+
+    def _vote(self, votes: list[Any], asked: _Pictures, pairs: tuple[Any, Any], word: int) -> None:
+        """Count how many keypoints with an equal word say that a picture was turned and grown in a way, once each."""
+        equal = asked.words[pairs[0], :word] == self.all.words[pairs[1], :word]
+        new = ~(equal & asked.rare[pairs[0], :word] & self.all.rare[pairs[1], :word]).any(axis=1)
+        mine, theirs = pairs[0][new], pairs[1][new]
+        turn = asked.points["angle"][mine].astype(np.int64) - self.all.points["angle"][theirs]
+        grown = asked.points["level"][mine].astype(np.int64) - self.all.points["level"][theirs] + LEVELS
+        pictures = asked.owner[mine] * len(self.all.pictures) + self.all.owner[theirs]
+        for place, (shift, step) in enumerate(_SHIFTS):
+            ways = (turn + shift) % TURN // _TURNED * LEVELS * 2 + (grown + step) // 2
+            keys, times = np.unique(pictures * _WAYS + ways, return_counts=True)
+            both, where = np.unique(np.concatenate([votes[place][0], keys]), return_inverse=True)
+            sums = np.bincount(where, np.concatenate([votes[place][1], times])).astype(np.int64)
+            votes[place] = np.stack([both, sums])
 
 
 def parts_in(folder: Path, protected: Any, gone: Mapping[int, str]) -> Any:
@@ -105,13 +161,11 @@ def showing_parts(protected: Iterable[Any], asked: Callable[[], Iterable[Any]], 
     """
     hit = np.zeros(count, bool)
     for block in _some(protected, BLOCK):
-        known, start = _Pictures.of(block), 0
-        orders = [np.argsort(known.words[:, word], kind="stable") for word in range(_WORDS)]
+        known, start = _Known(block), 0
         for some in _some(asked(), ASKED):
             left = [one[:0] if hit[start + place] else one for place, one in enumerate(some)]
-            them = _Pictures.of(left)
-            for mine, theirs in _candidates(them, known, orders).tolist():
-                hit[start + mine] = hit[start + mine] or same_part(them.picture(mine), known.picture(theirs))
+            for mine, theirs in known.candidates(_Pictures.of(left)).tolist():
+                hit[start + mine] = hit[start + mine] or same_part(some[mine], block[theirs])
             start += len(some)
     return hit
 
@@ -127,41 +181,27 @@ def _some(pictures: Iterable[Any], most: int) -> Iterator[list[Any]]:
         yield block
 
 
-def _candidates(asked: _Pictures, known: _Pictures, orders: list[Any]) -> Any:
-    """Return (asked, known) pictures that are worth a comparison, int64 [pairs, 2], each pair once."""
-    found = [np.zeros((0, 2), np.int64)]
-    for word, order in enumerate(orders):
-        keys, wanted = known.words[order, word], asked.words[:, word]
-        first, last = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
-        counts = last - first
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        found.append(np.stack([np.repeat(np.arange(len(wanted)), counts), order[np.repeat(first, counts) + within]], 1))
-    pairs = np.unique(np.concatenate(found), axis=0)
-    mine, theirs = asked.points[pairs[:, 0]], known.points[pairs[:, 1]]
-    turn = mine["angle"].astype(np.int64) - theirs["angle"]
-    grown = mine["level"].astype(np.int64) - theirs["level"] + LEVELS
-    pictures = asked.owner[pairs[:, 0]] * len(known.starts) + known.owner[pairs[:, 1]]
-    agreeing = [np.zeros(0, np.int64)]
-    for shift, step in product((0, _TURNED // 2), (0, 1)):  # neighbours on both sides of an edge agree too
-        ways = (turn + shift) % TURN // _TURNED * LEVELS * 2 + (grown + step) // 2
-        keys, counts = np.unique(pictures * (TURN * LEVELS) + ways, return_counts=True)
-        agreeing.append(keys[counts >= _AGREEING] // (TURN * LEVELS))
-    return np.stack(np.divmod(np.unique(np.concatenate(agreeing)), len(known.starts)), axis=1)
-
-
 def same_part(one: Any, other: Any) -> bool:
     """Say whether two pictures show the same part, by their keypoints (KEYPOINT).
 
     >>> same_part(np.zeros(9, KEYPOINT), np.zeros(0, KEYPOINT))
     False
     """
-    mine, theirs = _nearest(one, other)
     begun, ended = _places(one), _places(other)
-    moved = _moved(one[mine], other[theirs], begun[mine], ended[theirs])
+    here, there = one["level"] != TEXT, other["level"] != TEXT
+    mine, theirs = _nearest(one[here], other[there])
+    moved = _moved(one[here][mine], other[there][theirs], begun[here][mine], ended[there][theirs])
     if moved is None or moved.right.sum() < _FEWEST:
         return False
-    there = begun * moved.times + moved.by
-    return _everywhere(there, ended, ended[theirs][moved.right])
+    right = begun[here][mine][moved.right], ended[there][theirs][moved.right]
+    if any(_area(some) < _LEAST_PART * _area(places) for some, places in zip(right, (begun, ended), strict=True)):
+        return False
+    return _everywhere((begun * moved.times + moved.by, here), (ended, there), right[1])
+
+
+def _area(places: Any) -> float:
+    """Return the area of what lies around places."""
+    return float(np.ptp(places.real) * np.ptp(places.imag))
 
 
 def _nearest(one: Any, other: Any) -> tuple[Any, Any]:
@@ -212,22 +252,28 @@ def _moved(one: Any, other: Any, begun: Any, ended: Any) -> _Moved | None:
     return _Moved(best, by, right)
 
 
-def _everywhere(one: Any, other: Any, right: Any) -> bool:
-    """Say whether keypoints are right in most places where both pictures have some.
+def _everywhere(one: tuple[Any, Any], other: tuple[Any, Any], right: Any) -> bool:
+    """Say whether keypoints are right in most places where both pictures have some, or one has text.
 
     Args:
-        one: places of the keypoints of one picture, in the other.
-        other: of those of the other.
-        right: of those that are right.
+        one: places of the keypoints and marks of one picture, in the other; and which are keypoints.
+        other: those of the other; and which are keypoints.
+        right: places of the keypoints that are right.
     """
-    first = complex(max(one.real.min(), other.real.min()), max(one.imag.min(), other.imag.min()))
-    last = complex(min(one.real.max(), other.real.max()), min(one.imag.max(), other.imag.max()))
-    size = max(last.real - first.real, last.imag - first.imag) / _CELLS + 1e-9
-    counts = []
-    for places in (one, other, right):
-        cells = np.floor((places.imag - first.imag) / size) * _CELLS + np.floor((places.real - first.real) / size)
-        within = (places.real >= first.real) & (places.real <= last.real)
-        within &= (places.imag >= first.imag) & (places.imag <= last.imag)
-        counts.append(np.bincount(cells[within].astype(np.int64), minlength=_CELLS * _CELLS))
-    full = (counts[0] >= _IN_A_CELL) & (counts[1] >= _IN_A_CELL)
-    return bool((full & (counts[2] > 0)).sum() >= _EVERYWHERE * full.sum() > 0)
+    ends = [(places.real.min(), places.imag.min(), places.real.max(), places.imag.max()) for places, _ in (one, other)]
+    left, top = (max(ends[0][side], ends[1][side]) for side in (0, 1))
+    last, bottom = (min(ends[0][side], ends[1][side]) for side in (2, 3))
+    size = max(last - left, bottom - top) / _CELLS + 1e-9
+
+    def cells(places: Any) -> Any:
+        within = (places.real >= left) & (places.real <= last) & (places.imag >= top) & (places.imag <= bottom)
+        some = places[within]
+        numbers = np.floor((some.imag - top) / size) * _CELLS + np.floor((some.real - left) / size)
+        return np.bincount(numbers.astype(np.int64), minlength=_CELLS * _CELLS)
+
+    full = np.ones(_CELLS * _CELLS, bool)
+    for places, keypoint in (one, other):
+        full &= cells(places[keypoint]) >= _IN_A_CELL
+    for places, keypoint in (one, other):
+        full |= cells(places[~keypoint]) > 0
+    return bool((full & (cells(right) > 0)).sum() >= max(1, _EVERYWHERE * full.sum()))

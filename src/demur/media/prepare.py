@@ -235,7 +235,8 @@ def _plain(seen: dict[str, Any]) -> dict[str, Any]:
 
 
 def iterate(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a stage that is done."""
+    """Yield the rows of a stage that is done, but for the keypoints, which are large."""
+    names = [name for name in MEDIA.names if name != "keypoints"]
     with pq.ParquetFile(folder / "media.parquet") as source:
-        for batch in source.iter_batches(batch_size=BATCH_ROWS):
+        for batch in source.iter_batches(batch_size=BATCH_ROWS, columns=names):
             yield from batch.to_pylist()

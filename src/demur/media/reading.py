@@ -49,10 +49,8 @@ _LARGE, _SQUAT = 0.3, 2.2
 """A line that is so high, in shorter edges of the picture, and at most so many times as long, has a few letters at
 most. Nearly always it has none: the finder takes round things that fill a picture for one. Of 136 photos and drawings
 34 had such a line, and 19 nothing else; of 600 pictures full of drawn text 3 had one that was more than one line."""
-_A_WORD = 3
-"""Letters that make such a line one, if they are read without doubt; a ring is often read as an O."""
-_CLOSER = 2 * _READ_EDGE
-"""So a part is looked at once more, to be sure."""
+_CLOSER, _FARTHER = 2 * _READ_EDGE, _READ_EDGE // 2
+"""So a part of which one sign was read or none (a ring is an O) is looked at twice more, to be sure."""
 _BLANK = 64
 _HALF_KNOWN = re.compile("[\\u0370-\\u03ff\\u1f00-\\u1fff]")
 """Greek: the models know some letters and leave the others out."""
@@ -76,7 +74,7 @@ class Reading:
     unread: int = 0
     """Lines that cannot be read; hidden too."""
     lines: list[Box] = field(default_factory=list)
-    """All lines, whether they can be read or not."""
+    """All lines, whether they can be read or not, but for what is too large to be one for sure."""
 
 
 def redactor(name: str) -> Redact | None:
@@ -219,7 +217,7 @@ class Reader:
         lines, unread = self.lines(pixels)
         chat = looks_like_chat([*lines, *unread], pixels.shape[1])
         boxes = [box for _line, box in unread]
-        found = Reading(hidden=boxes, chat=chat, unread=len(boxes), lines=[box for _line, box in (*lines, *unread)])
+        found = Reading(hidden=boxes, chat=chat, unread=len(boxes), lines=_lines_in(pixels, [*lines, *unread]))
         if lines:
             found.text, touched = replaced("\n".join(line for line, _box in lines), self._redact, turned=True)
             held = [box for (_line, box), hold in zip(lines, touched, strict=True) if hold]
@@ -229,18 +227,17 @@ class Reader:
     def lines(self, pixels: Any) -> tuple[list[Line], list[Line]]:
         """Return the lines of a picture and their boxes, from top to bottom, in a line from left to right.
 
-        Apart from them those that cannot be read, with what they may say. One that can be no line with more than a few
-        letters is looked at from closer: there may be lines in it that are too close to each other.
+        Apart from them those that cannot be read, with what they may say. Where something large is of which hardly a
+        sign can be read, it is looked at from closer and from farther: there may be lines in it.
         """
         lines, unread, large = self._found(pixels, _READ_EDGE)
-        for box in large:
-            left, top, right, bottom = box
-            part, scale = _as_long_as(pixels[top:bottom, left:right], _CLOSER)
-            more, unread_too, _still_large = self._found(part, _CLOSER)
-            known = [one for _text, one in (*lines, *unread)]
-            for kind, others in ((lines, more), (unread, unread_too)):
-                there = [(text, _moved(inner, scale, left, top)) for text, inner in others]
-                kind += [one for one in there if not any(_within(one[1], other) for other in known)]
+        for left, top, right, bottom in large:
+            for edge in (_CLOSER, _FARTHER):
+                part, scale = _as_long_as(pixels[top:bottom, left:right], edge)
+                more, others, _still_large = self._found(part, edge)
+                known = {text for text, _box in lines}
+                lines += [(text, _moved(box, scale, left, top)) for text, box in more if text not in known]
+                unread += [(text, _moved(box, scale, left, top)) for text, box in others]
         return in_reading_order(lines), unread
 
     def _found(self, pixels: Any, edge: int) -> tuple[list[Line], list[Line], list[Box]]:
@@ -262,14 +259,19 @@ class Reader:
                 min(width, int(right) + pad + 1),
                 min(height, int(bottom) + pad + 1),
             )
-            clear = score >= _LEAST_SCORE and can_be_read(text, (right - left) / max(1.0, bottom - top))
-            if too_large(corners, min(height, width)) and not (clear and sum(map(str.isalnum, text)) >= _A_WORD):
+            if too_large(corners, min(height, width)) and sum(map(str.isalnum, text)) <= 1:
                 large.append(box)
-            elif clear:
+            elif score >= _LEAST_SCORE and can_be_read(text, (right - left) / max(1.0, bottom - top)):
                 lines.append((" ".join(text.split()), box))
             else:
                 unread.append((" ".join(text.split()), box))
         return lines, unread, large
+
+
+def _lines_in(pixels: Any, lines: list[Line]) -> list[Box]:
+    edge = min(pixels.shape[:2])
+    corners = [(box, np.array([box[:2], (box[2], box[1]), box[2:], (box[0], box[3])])) for _text, box in lines]
+    return [box for box, four in corners if not too_large(four, edge)]
 
 
 def too_large(corners: Any, edge: int) -> bool:
@@ -300,12 +302,6 @@ def _moved(box: Box, scale: float, left: int, top: int) -> Box:
     """Return a box of an enlarged part where it is in the picture."""
     begin_x, begin_y, end_x, end_y = (edge * scale for edge in box)
     return int(begin_x) + left, int(begin_y) + top, int(end_x) + 1 + left, int(end_y) + 1 + top
-
-
-def _within(box: Box, other: Box) -> bool:
-    """Say whether the middle of a box lies in another one."""
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return other[0] <= x <= other[2] and other[1] <= y <= other[3]
 
 
 def _every_line(recognise: Callable[[Any], Any]) -> Callable[[Any], Any]:

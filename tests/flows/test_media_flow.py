@@ -31,6 +31,7 @@ from demur.flows.build import build_corpus
 from demur.flows.erase import rehearse
 from demur.flows.expire import expire
 from demur.flows.media import build_media, cache_of, media_builds, media_folder
+from demur.flows.media_gone import remembered, remembered_keypoints
 from demur.flows.media_look import became, verify_media
 from demur.flows.mine import inventory_of
 from demur.flows.mine_papers import everything
@@ -649,6 +650,19 @@ def test_parts_of_a_picture_that_its_owner_deleted_are_still_found(at_home, buil
     kept = {one["item_id"] for one in _sealed(at_home) if one["keypoints"]}
     assert "agora:ana" in kept
     assert "agora:ben-again" not in kept, "they are large: only those of files that are gone"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_builds_the_one_that_has_keypoints_is_remembered(tmp_path, order):
+    """A build by an older version knows none."""
+    seen = dict.fromkeys(media.SEALED.names) | {"item_id": "a", "digest": "d" * 64, "hash": "0" * 64}
+    earlier = [seen, {**seen, "keypoints": "AAAA"}][::order]
+    rows = pa.table({"item_id": ["a"], "protected": [True]})
+    names = ("form", "media_digest", "hash", "hash_mirrored", "hash_inside")
+    looked = pa.table({name: pa.array([None], pa.string()) for name in names} | {"hash_quality": pa.array([0])})
+    _looked, known, lost = remembered(earlier, rows, looked, tmp_path)
+    assert (known["a"]["keypoints"], lost) == ("AAAA", 0)
+    assert remembered_keypoints(known, rows) == {0: "AAAA"}
 
 
 def test_a_part_of_a_post_and_what_a_protected_picture_says_are_copies_too(at_home):

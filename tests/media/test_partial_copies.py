@@ -259,3 +259,26 @@ def test_none_are_taken_where_text_stands():
 def test_a_picture_of_nothing_has_none():
     assert keypoints(np.full((200, 300, 3), 127, np.uint8)) == ""
     assert not same_part(read(""), read(None))
+
+
+def test_a_film_that_is_left_out_before_its_first_bright_frame_still_has_keypoints():
+    """A recipe leaves pictures of faces out; one is in the dark, before the frame by which the film is known."""
+    pytest.importorskip("av")
+    import media_makers as make
+
+    from demur.media import MediaRecipe
+    from demur.media.film import watched
+    from demur.media.picture import LeftOutError
+
+    class Anything:
+        kind, version = "face", "1"
+
+        def find(self, picture):
+            return [(0, 0, 9, 9)]
+
+    dark, bright = Image.new("RGB", (640, 480)), drawn(1)
+    content = make.film([dark, dark, bright, bright], rate=1)
+    with pytest.raises(LeftOutError) as error:
+        watched(content, MediaRecipe(faces="leave_out", text="ignore", frame_step_ms=1_000), [Anything()], None, None)
+    assert error.value.seen.hash_quality >= 50
+    assert showing_parts([read(error.value.seen.keypoints)], lambda: [points(again(drawn(1)))], 1).all()

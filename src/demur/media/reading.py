@@ -269,6 +269,7 @@ class Reader:
 
 
 def _lines_in(pixels: Any, lines: list[Line]) -> list[Box]:
+    """Return the boxes of lines that are surely some: a picture is known by what lies outside of them."""
     edge = min(pixels.shape[:2])
     corners = [(box, np.array([box[:2], (box[2], box[1]), box[2:], (box[0], box[3])])) for _text, box in lines]
     return [box for box, four in corners if not too_large(four, edge)]

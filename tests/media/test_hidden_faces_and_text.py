@@ -255,6 +255,22 @@ def test_lines_too_close_to_each_other_are_told_apart_from_closer(monkeypatch):
     assert len(reader.read(pixels).hidden) == 2
 
 
+def test_the_same_words_at_two_places_are_hidden_at_both(monkeypatch):
+    """One is found at once, the other within something large; what was found twice at one place is told once."""
+    reader = Reader(redactor("demur.corpus.redact:redact"))
+    one, again = ("a.b@example.org", (10, 10, 200, 40)), ("a.b@example.org", (100, 300, 900, 500))
+    looks = iter([([one], [], [(0, 100, 600, 400)]), ([again], [], []), ([], [], [])])
+    monkeypatch.setattr(reader, "_found", lambda part, edge: next(looks))
+    found = reader.read(np.zeros((400, 600, 3), np.uint8))
+    assert len(found.hidden) == 2
+    assert found.hidden[0] == one[1]
+    assert found.hidden[1][1] >= 100
+    twice = iter([([], [], [(0, 0, 600, 400)]), ([again], [], []), ([again], [], [])])
+    monkeypatch.setattr(reader, "_found", lambda part, edge: next(twice))
+    monkeypatch.setattr("demur.media.reading._FARTHER", 1280)
+    assert len(reader.read(np.zeros((400, 600, 3), np.uint8)).hidden) == 1
+
+
 def test_without_a_redactor_every_line_is_hidden_and_none_told():
     assert replaced("a\nb", None) == (None, [True, True])
 

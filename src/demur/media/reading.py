@@ -235,8 +235,8 @@ class Reader:
             for edge in (_CLOSER, _FARTHER):
                 part, scale = _as_long_as(pixels[top:bottom, left:right], edge)
                 more, others, _still_large = self._found(part, edge)
-                known = {text for text, _box in lines}
-                lines += [(text, _moved(box, scale, left, top)) for text, box in more if text not in known]
+                there = [(text, _moved(box, scale, left, top)) for text, box in more]
+                lines += [one for one in there if not any(_same(one, known) for known in lines)]
                 unread += [(text, _moved(box, scale, left, top)) for text, box in others]
         return in_reading_order(lines), unread
 
@@ -303,6 +303,13 @@ def _moved(box: Box, scale: float, left: int, top: int) -> Box:
     """Return a box of an enlarged part where it is in the picture."""
     begin_x, begin_y, end_x, end_y = (edge * scale for edge in box)
     return int(begin_x) + left, int(begin_y) + top, int(end_x) + 1 + left, int(end_y) + 1 + top
+
+
+def _same(one: Line, other: Line) -> bool:
+    """Say whether a line was found before: it says the same, and its middle lies in the other."""
+    left, top, right, bottom = other[1]
+    x, y = (one[1][0] + one[1][2]) / 2, (one[1][1] + one[1][3]) / 2
+    return one[0] == other[0] and left <= x <= right and top <= y <= bottom
 
 
 def _every_line(recognise: Callable[[Any], Any]) -> Callable[[Any], Any]:

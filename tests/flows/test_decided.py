@@ -114,14 +114,14 @@ def test_an_erasure_takes_no_snapshot_and_reads_nobody_else(here: Platform, monk
     here.object("ana")
     with monkeypatch.context() as patch:
         patch.setattr(deciding, "snapshot", never)
-        patch.setattr(export, "dossiers", never)
+        patch.setattr(export, "write_everybody", never)
         here.erase()
     assert "ana" not in here.authors()
     assert here.clean().equal
     here.object("gil", at=LATER + HOUR)
     with monkeypatch.context() as patch:  # and the next one stands on this one
         patch.setattr(deciding, "snapshot", never)
-        patch.setattr(export, "dossiers", never)
+        patch.setattr(export, "write_everybody", never)
         here.erase(LATER + 2 * HOUR)
     assert here.clean().equal
 

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demur.clock import iso
-from demur.people import Registry
+from demur.people import Registry, everybody
 from demur.people import export as exporting
 from demur.people.epochs import SEVERITY
 from demur.policy.facts import clock_of, notified_at
+from demur.store.database import Database
+from demur.store.stage import side_by_side
 
 NIGHTLY = os.environ.get("DEMUR_NIGHTLY") == "1"
 LAW = settings(
@@ -123,6 +125,71 @@ def record(registry: Registry, events: list[Event]) -> None:
 
 def export(registry: Registry, folder: Path, known: int) -> dict[str, Any]:
     return registry.export(folder, as_of=T0, known_at=T0 + timedelta(days=known))
+
+
+ODD = [f"m:{name}" for name in ("é", "É", "o'brien", "100%s", "%", "Ω", "a b", "zz", "[", "\U0001f600", "1")]
+ODD += ["M", "m"]
+"""Ids in letters that databases sort, quote or take for something else in ways of their own."""
+
+
+def at_once(target: str, calls: Mapping[Path, dict[str, Any]], workers: int) -> list[dict[str, Any]]:
+    """Run the stages in this process: starting one for each would take all the time."""
+    assert workers == len(calls) > 1
+    return side_by_side(target, calls, 1)
+
+
+@LAW
+@given(history=HISTORIES, known=KNOWN, most=st.integers(2, 9))
+def test_several_processes_write_what_one_does(
+    fresh: Fresh, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: list[Event], known: int, most: int
+) -> None:
+    registry = fresh()
+    odd = [{"type": "account", "account_id": f"a{one}", "person_id": one, "recorded_at": _at(-8)} for one in ODD]
+    record(registry, [*history, *odd, *(event | {"person_id": ODD[0]} for event in history if "person_id" in event)])
+    with monkeypatch.context() as patch:
+        patch.setenv("DEMUR_REGISTRY_URL", url)
+        patch.setenv("DEMUR_WORKERS", "1")
+        alone = export(registry, tmp_path / "alone", known)
+        patch.setenv("DEMUR_WORKERS", str(most))
+        patch.setattr(everybody, "PAYS", 1)
+        patch.setattr(everybody, "side_by_side", at_once)
+        assert export(registry, tmp_path / "shared", known) == alone
+    for name in alone["files"]:
+        assert rows(tmp_path / "shared", name) == rows(tmp_path / "alone", name)
+
+
+def test_processes_of_their_own_write_the_same(
+    fresh: Fresh, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = fresh()
+    accounts = [{"type": "account", "account_id": f"m:{one}", "person_id": f"p:{one}"} for one in range(40)]
+    said = [SAID | {"person_id": f"p:{one}", "valid_at": _at(-2)} for one in range(0, 40, 7)]
+    record(registry, [one | {"recorded_at": _at(-8)} for one in accounts] + said)
+    alone = export(registry, tmp_path / "alone", 2)
+    monkeypatch.setattr(everybody, "PAYS", 10)
+    monkeypatch.setenv("DEMUR_WORKERS", "3")
+    monkeypatch.setenv("DEMUR_REGISTRY_URL", url)
+    started = []
+    monkeypatch.setattr(everybody, "side_by_side", lambda *asked: started.append(asked) or side_by_side(*asked))
+    assert export(registry, tmp_path / "shared", 2) == alone
+    [(_, shares, _)] = started
+    assert len(shares) == 3
+    assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == sorted(
+        path.name for path in (tmp_path / "alone").iterdir()
+    )
+
+
+def test_a_database_that_another_process_cannot_name_is_read_by_this_one(
+    fresh: Fresh, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = fresh()
+    record(registry, [{"type": "account", "account_id": f"m:{one}", "person_id": f"p:{one}"} for one in range(9)])
+    monkeypatch.setattr(everybody, "PAYS", 1)
+    monkeypatch.setenv("DEMUR_WORKERS", "3")
+    monkeypatch.setenv("DEMUR_REGISTRY_URL", "postgresql://somebody:secret@elsewhere/else")
+    where = Database(url).elsewhere
+    assert where == (None if "postgresql" in url else url)
+    assert export(registry, tmp_path / "s", 2)["files"]["standing"]["rows"] == 9
 
 
 def rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -382,7 +449,7 @@ def test_only_those_are_read_about_whom_something_was_recorded(
                       for n in range(9)])  # fmt: skip
     export(registry, tmp_path / "a", 1)
     record(registry, [SAID | {"person_id": "m:5", "recorded_at": _at(2)}])
-    monkeypatch.setattr(exporting, "dossiers", None)
+    monkeypatch.setattr(exporting, "write_everybody", None)
     registry.export(tmp_path / "b", as_of=T0, known_at=T0 + timedelta(days=3), upon=tmp_path / "a")
     assert pq.read_table(tmp_path / "b" / "people.changed").to_pylist() == [{"person_id": "m:5"}]
     assert [one["person_id"] for one in rows(tmp_path / "b", "standing") if one["objected"]] == ["m:5"]

@@ -7,7 +7,8 @@ the last decisions left (ADR 16), looks at those people and items that something
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from demur.flows.parts import Parts
 from demur.intake import rows_known, snapshot, snapshot_since, state_digest
 from demur.policy.narrow import BOTH, LATER
 from demur.store import digest_json, read_commit
-from demur.store.stage import run_stage
+from demur.store.stage import cores, run_stage
 from demur.terms.policy import Policy
 
 _EVER = datetime.max.replace(tzinfo=UTC)
@@ -126,18 +127,22 @@ class _Deciding:
     def _first(self, rows: str) -> Before:
         """Decide as known at first."""
         folder = self.folder / "known"
-        source = self._snapshot(folder / "source", self.known_at)
-        self._export(folder / "standing", self.known_at, None)
+        with self._aside_snapshot(folder / "source", self.known_at) as taken:
+            self._export(folder / "standing", self.known_at, None)
+            source = taken()
         self._table(folder / "decisions", folder / "source" / "items", folder / "standing", self.known_at)
         return Before(folder, folder / "standing", None, self.known_at, source["digest"], rows, rows)
 
     def _later(self, before: Before, standing: Path, rows: str) -> Path:
         """Decide everything as known now, from nothing, and let an item stay only if both readings allow it."""
         folder = before.folder
-        if rows != before.rows:  # else the later snapshot is the first
+        if rows == before.rows:  # the later snapshot is the first
+            self._export(standing, self.narrowed_at, None)
+        else:
             folder = self.folder / "later"
-            self._snapshot(folder / "source", self.narrowed_at)
-        self._export(standing, self.narrowed_at, None)
+            with self._aside_snapshot(folder / "source", self.narrowed_at) as taken:
+                self._export(standing, self.narrowed_at, None)
+                taken()
         decisions = self.folder / "later" / "decisions"
         self._table(decisions, folder / "source" / "items", standing, self.narrowed_at)
         self._tell("narrow")
@@ -184,9 +189,17 @@ class _Deciding:
     def _tell(self, what: str) -> None:
         self.parts.progress(what, 0, None)
 
-    def _snapshot(self, folder: Path, known_at: datetime) -> Any:
+    @contextmanager
+    def _aside_snapshot(self, folder: Path, known_at: datetime) -> Iterator[Callable[[], Any]]:
+        """Take a snapshot while something else is done: its processes read other files; yield what waits for it."""
         self._tell("snapshot")
-        return snapshot(self.parts.workspace.source, folder, as_of=self.as_of, known_at=known_at)
+        arguments = {"as_of": self.as_of, "known_at": known_at}
+        if cores() == 1:
+            found = snapshot(self.parts.workspace.source, folder, **arguments)
+            yield lambda: found
+            return
+        with ThreadPoolExecutor(1) as aside:
+            yield aside.submit(snapshot, self.parts.workspace.source, folder, **arguments).result
 
     def _export(self, folder: Path, known_at: datetime, upon: Path | None) -> None:
         self._tell("standing")

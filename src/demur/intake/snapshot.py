@@ -11,33 +11,31 @@ these are found without making it (``rows_known``, ``snapshot_since``; ADR 16).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from demur.clock import iso, parse
+from demur.intake.buckets import buckets_for, keys_of, known_by, read_bucket
 from demur.intake.latest import current_items, merged_people
 from demur.intake.write import state_digest
-from demur.store import commit_record, digest_json, write_table
-from demur.store.stage import run_stage
+from demur.store import commit_record, digest_json, remove_tree, write_table
+from demur.store.stage import cores, run_stage, side_by_side
 from demur.terms.tables import ITEMS, PEOPLE
 
 CODE = "demur-snapshot-4"
-BUCKET_BYTES = 16 * 2**20
-"""Of Parquet before compression; in memory a bucket takes a few times as much, once as read and once as chosen."""
-MAX_BUCKETS = 1024
-
-Keys = npt.NDArray[np.uint64]
+_SCHEMAS = {"items": ITEMS, "people": PEOPLE}
+_PAYS = 4
+"""Buckets that pay for a worker of their own: starting one takes as long as one of them."""
+_SAID = "said"
 
 
 def snapshot(source_folder: Path, out_folder: Path, *, as_of: datetime | None = None, known_at: datetime) -> Any:
@@ -66,8 +64,8 @@ def stage(folder: Path, *, source_folder: str, as_of: str | None, known_at: str,
     """Write a snapshot; see ``snapshot``, which runs this in a process of its own."""
     source = Path(source_folder)
     until = None if as_of is None else parse(as_of)
-    items = _table(source / "items", folder / "items", ITEMS, parse(known_at), until)
-    people = _table(source / "people", folder / "people", PEOPLE, parse(known_at), until)
+    items = _table(source / "items", folder / "items", parse(known_at), until)
+    people = _table(source / "people", folder / "people", parse(known_at), until)
     commit_record(
         folder,
         {
@@ -131,7 +129,7 @@ def stage_since(
     parts = sorted((Path(source_folder) / "items").glob("*.parquet"))
     changed, fresh = (_imported(parts, parse(begin), parse(known_at)) for begin in (since, seen))
     versions = pa.concat_tables([ITEMS.empty_table(), *_versions(parts, changed, parse(known_at))]).combine_chunks()
-    current = current_items(versions, _keys(versions["item_id"]), parse(as_of))
+    current = current_items(versions, keys_of(versions["item_id"]), parse(as_of))
     write_table(folder / "items.parquet", current)
     write_table(folder / "fresh.parquet", pa.table({"item_id": fresh}))
     commit_record(folder, {"items": current.num_rows, "fresh": len(fresh)})
@@ -143,94 +141,95 @@ def _imported(parts: list[Path], after: datetime, until: datetime) -> Any:
     for part in parts:
         table = pq.read_table(part, columns=["item_id", "imported_at"])
         later = pc.greater(table["imported_at"], pa.scalar(after, table["imported_at"].type))
-        found.append(_known(table.filter(later), until)["item_id"].combine_chunks())
+        found.append(known_by(table.filter(later), until)["item_id"].combine_chunks())
     return pc.unique(pa.concat_arrays(found))
 
 
 def _versions(parts: list[Path], ids: Any, known_at: datetime) -> Iterator[Any]:
     for part in parts:
         for batch in pq.ParquetFile(part).iter_batches(batch_size=16_384):
-            table = _known(pa.Table.from_batches([batch]), known_at)
+            table = known_by(pa.Table.from_batches([batch]), known_at)
             yield table.filter(pc.is_in(table["item_id"], ids)).cast(ITEMS)
 
 
-def _table(parts: Path, out: Path, schema: Any, known_at: datetime, as_of: datetime | None) -> Any:
-    """Write one table's snapshot and return its digest and counts."""
-    identity = "item_id" if schema is ITEMS else "account_id"
+def _table(parts: Path, out: Path, known_at: datetime, as_of: datetime | None) -> Any:
+    """Write one table's snapshot and return its digest and counts.
+
+    Parts are spread side by side, then buckets chosen from side by side; the result does not depend on how many work.
+    """
+    files = sorted(parts.glob("*.parquet"))
+    buckets = buckets_for(files)
+    workers = max(1, min(cores(), buckets // _PAYS))
+    identity = "item_id" if out.name == "items" else "account_id"
+    work = out.with_name(f".{out.name}")
+    spreading = [
+        {"parts": [str(part) for part in some], "identity": identity, "known_at": iso(known_at), "buckets": buckets}
+        for some in _shares(files, workers)
+    ]
+    side_by_side("demur.intake.buckets:spread", _folders(work, "spread", spreading), workers)
+    chosen = _folders(
+        work,
+        "chosen",
+        [
+            {
+                "spread": [str(folder) for folder in _folders(work, "spread", spreading)],
+                "buckets": some,
+                "table": out.name,
+                "as_of": None if as_of is None else iso(as_of),
+            }
+            for some in _shares(range(buckets), workers)
+        ],
+    )
+    found = side_by_side("demur.intake.snapshot:choose", chosen, workers)
     out.mkdir(parents=True, exist_ok=True)
     total = hashlib.sha256()
-    rows = versions = 0
-    with _buckets(sorted(parts.glob("*.parquet")), identity, known_at, out.parent) as buckets:
-        for number, (bucket, keys) in enumerate(buckets):
-            versions += bucket.num_rows
-            current = current_items(bucket, keys, as_of) if identity == "item_id" else merged_people(bucket, keys)
-            _digest_rows(total, current)
-            rows += current.num_rows
-            if current.num_rows:
-                write_table(out / f"part-{number:05d}.parquet", current)
+    for folder in chosen:
+        with (folder / _SAID).open("rb") as said:
+            while piece := said.read(2**20):
+                total.update(piece)
+        for part in folder.glob("*.parquet"):
+            part.rename(out / part.name)
+    remove_tree(work)
+    rows, versions = (sum(one[name] for one in found) for name in ("rows", "versions"))
     if not rows:
-        write_table(out / "part-00000.parquet", schema.empty_table())
+        write_table(out / "part-00000.parquet", _SCHEMAS[out.name].empty_table())
     return {"digest": total.hexdigest(), "rows": rows, "versions": versions}
 
 
-@contextlib.contextmanager
-def _buckets(parts: list[Path], identity: str, known_at: datetime, home: Path) -> Iterator[Iterator[tuple[Any, Keys]]]:
-    """Give the rows known by then with their keys, all of one id in one bucket, the buckets in order of the keys."""
-    size = sum(_bytes(part) for part in parts)
-    bits = min(MAX_BUCKETS, max(1, -(-size // BUCKET_BYTES)) - 1).bit_length()
-    if bits == 0:
-        known = [_known(pq.read_table(part), known_at) for part in parts]
-        whole = [pa.concat_tables(known)] if known else []
-        yield iter([(table, _keys(table[identity])) for table in whole])
-        return
-    with tempfile.TemporaryDirectory(prefix="buckets-", dir=home) as folder:
-        _spread(parts, Path(folder), identity, known_at, bits)
-        yield (_read(path) for path in sorted(Path(folder).iterdir()))
+def _shares(things: Sequence[Any], most: int) -> list[list[Any]]:
+    """Return neighbouring things in at most so many shares of one size."""
+    edges = [len(things) * place // most for place in range(most + 1)]
+    return [list(things[begin:end]) for begin, end in pairwise(edges) if begin < end]
 
 
-def _bytes(part: Path) -> int:
-    found = pq.ParquetFile(part).metadata
-    return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
+def _folders(work: Path, name: str, calls: list[dict[str, Any]]) -> dict[Path, dict[str, Any]]:
+    return {work / f"{name}-{number:05d}": call for number, call in enumerate(calls)}
 
 
-def _known(table: Any, known_at: datetime) -> Any:
-    known = pc.less_equal(table["imported_at"], pa.scalar(known_at, table["imported_at"].type))
-    return table if pc.all(known).as_py() else table.filter(known)
+def choose(folder: Path, *, spread: list[str], buckets: list[int], table: str, as_of: str | None) -> None:
+    """Write what counts of some buckets, and what the digest of a snapshot is taken of; a stage.
 
-
-def _spread(parts: list[Path], folder: Path, identity: str, known_at: datetime, bits: int) -> None:
-    with contextlib.ExitStack() as stack:
-        writers: dict[int, Any] = {}
-        for part in parts:
-            for batch in pq.ParquetFile(part).iter_batches(batch_size=16_384):
-                table = _known(pa.Table.from_batches([batch]), known_at)
-                keys = _keys(table[identity])
-                places = (keys >> np.uint64(64 - bits)).astype(np.int64)
-                order = np.argsort(places, kind="stable")
-                table = table.append_column(_KEY, pa.array(keys)).take(pa.array(order))
-                cuts = np.searchsorted(places[order], np.arange((1 << bits) + 1)).tolist()
-                for place in np.unique(places).tolist():
-                    if place not in writers:
-                        sink = stack.enter_context(pa.OSFile(str(folder / f"{place:05d}"), "wb"))
-                        writers[place] = stack.enter_context(pa.ipc.new_stream(sink, table.schema))
-                    writers[place].write_table(table.slice(cuts[place], cuts[place + 1] - cuts[place]))
-
-
-_KEY = pa.field("\x1fkey", pa.uint64())
-"""Column of the bucket files alone."""
-
-
-def _read(path: Path) -> tuple[Any, Keys]:
-    with pa.OSFile(str(path), "rb") as stream:
-        table = pa.ipc.open_stream(stream).read_all()
-    return table.drop_columns([_KEY.name]), table[_KEY.name].to_numpy()
-
-
-def _keys(ids: Any) -> Keys:
-    """Return the first 8 bytes of BLAKE2b of each id: the order of a snapshot, which says nothing about anybody."""
-    hashed = hashlib.blake2b
-    raw = b"".join([hashed(name.encode(), digest_size=8).digest() for name in ids.to_pylist()])
-    return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
+    Args:
+        folder: gets ``part-*.parquet`` and ``said``, both in the order of the buckets.
+        spread: folders of ``buckets.spread``.
+        buckets: their numbers.
+        table: ``items`` or ``people``.
+        as_of: versions that began later give no words; ``None`` = everything known.
+    """
+    rows = versions = 0
+    until = None if as_of is None else parse(as_of)
+    with (folder / _SAID).open("wb") as said:
+        for number in buckets:
+            bucket = read_bucket([Path(one) for one in spread], number)
+            if bucket is None:
+                continue
+            versions += bucket[0].num_rows
+            current = current_items(*bucket, until) if table == "items" else merged_people(*bucket)
+            if current.num_rows:
+                said.write(_said(current))
+                rows += current.num_rows
+                write_table(folder / f"part-{number:05d}.parquet", current)
+    commit_record(folder, {"rows": rows, "versions": versions})
 
 
 _DIGESTED = (
@@ -247,12 +246,11 @@ def _words(column: Any) -> Any:
     return pc.fill_null(words, "")
 
 
-def _digest_rows(total: Any, table: Any) -> None:
+def _said(table: Any) -> memoryview:
+    """Return what a snapshot says of some rows, one after the other."""
     columns = [_words(table[name].combine_chunks()) for name in _DIGESTED if name in table.column_names]
-    if not table.num_rows:
-        return
     said = pc.binary_join_element_wise(*columns, "\x1f")
     # the rows one after the other are what the array holds
     _, ends, content = pc.binary_join_element_wise(said, "", "\x1e").buffers()
     size = int(np.frombuffer(ends, np.int32)[table.num_rows])
-    total.update(memoryview(content)[:size])
+    return memoryview(content)[:size]

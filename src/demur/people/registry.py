@@ -20,9 +20,11 @@ from demur.people import loading, lookup, schema
 from demur.people.audience import Audiences
 from demur.people.counting import Counting
 from demur.people.events import read_event
+from demur.people.everybody import view_at
 from demur.people.loading import Recorded
 from demur.people.objecting import Objecting
 from demur.people.restrictions import Restriction, names_of, restrictions
+from demur.people.sheets import FILES, batch
 from demur.people.standing import standing_of
 from demur.people.stopping import Stopping
 from demur.people.streams import dossier_of
@@ -222,14 +224,14 @@ class Registry(Objecting, Stopping, Audiences, Counting):
             File → rows as plain values; ``None`` when nothing about that id was known by ``known_at``.
         """
         with self._database.reading() as connection:
-            view, _ = exporting.view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
+            view, _ = view_at(connection, as_of, known_at, base_known_at, grace_months, purpose)
             dossier = dossier_of(connection, view, person_id)
         if dossier is None:
             return None
         rows = standing_of(dossier, view)
         found = {"standing": [rows.standing], "accounts": rows.accounts, "residence": rows.residence,
                  "notices": rows.notices, "objections": rows.objections}  # fmt: skip
-        return {name: exporting.batch(exporting.FILES[name], lines).to_pylist() for name, lines in found.items()}
+        return {name: batch(FILES[name], lines).to_pylist() for name, lines in found.items()}
 
     def about(self, person_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return every event about a person, their accounts and linked ids, by table, oldest first."""

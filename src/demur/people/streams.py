@@ -6,6 +6,7 @@ through an account that nobody claimed. Does not know what any event means for t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -39,10 +40,8 @@ _BY_PERSON: dict[str, tuple[sa.Table, tuple[str, ...]]] = {
 }
 
 
-def dossiers(database: Database, connection: sa.Connection, view: View) -> Iterator[Dossier]:
-    """Yield everybody's dossier: people on their own by id, then the entangled by id."""
-    links = read_links(connection, view)
-    yield from _plain(database, connection, view, links)
+def entangled_people(connection: sa.Connection, view: View, links: Links) -> Iterator[Dossier]:
+    """Yield the dossiers of all who are entangled, by id."""
     for chunk in _chunks(sorted(links.entangled)):
         yield from entangled(connection, view, links, chunk)
 
@@ -61,8 +60,33 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 # Everybody on their own -------------------------------------------------------------------------------------------
 
 
-def _plain(database: Database, connection: sa.Connection, view: View, links: Links) -> Iterator[Dossier]:
-    streams = [_grouped(database.stream(connection, query)) for query in _queries(view)]
+def bounds(connection: sa.Connection, view: View, most: int, pays: int) -> list[str]:
+    """Return ids, sorted, between which about as many people stand: at most so many ranges, each of so many accounts.
+
+    They are beginnings of ids, in letters that no database takes for anything else.
+    """
+    table = schema.ACCOUNTS
+    known = sa.select(table.c.person_id).where(table.c.recorded_at <= view.known_at)
+    accounts = int(connection.execute(sa.select(sa.func.count()).select_from(known.subquery())).scalar_one())
+    ranges = min(most, accounts // pays)
+    ordered = known.order_by(table.c.person_id).limit(1)
+    ids = [connection.execute(ordered.offset(accounts * place // ranges)).scalar_one() for place in range(1, ranges)]
+    return sorted({found[0] for one in ids if (found := _PLAIN_LETTERS.match(one))})
+
+
+_PLAIN_LETTERS = re.compile(r"[0-9A-Za-z:_-]+")
+
+
+def plain(
+    database: Database,
+    connection: sa.Connection,
+    view: View,
+    links: Links,
+    begin: str | None = None,
+    end: str | None = None,
+) -> Iterator[Dossier]:
+    """Yield the dossiers of people on their own by id: of all, or from one id on up to another."""
+    streams = [_grouped(database.stream(connection, query)) for query in _queries(view, begin, end)]
     heads = [next(stream, None) for stream in streams]
     while True:
         here = [head[0] for head in heads if head is not None]
@@ -96,7 +120,7 @@ def _grouped(batches: Iterable[list[Row]]) -> Iterator[tuple[str, list[Any]]]:
         yield person, group
 
 
-def _queries(view: View) -> list[sa.Select[Any]]:
+def _queries(view: View, begin: str | None, end: str | None) -> list[sa.Select[Any]]:
     """One query a stream, sorted by person: claims, profiles, compromises, then _BY_PERSON in order."""
     accounts = schema.ACCOUNTS
     known = accounts.c.recorded_at <= view.known_at
@@ -112,6 +136,11 @@ def _queries(view: View) -> list[sa.Select[Any]]:
         columns = [table.c[name] for name in names]
         query = sa.select(table.c.person_id, *columns).where(table.c.recorded_at <= view.known_at)
         queries.append(query.order_by(table.c.person_id))
+    keys = [next(iter(query.selected_columns)) for query in queries]
+    if begin is not None:
+        queries = [query.where(key >= begin) for query, key in zip(queries, keys, strict=True)]
+    if end is not None:
+        queries = [query.where(key < end) for query, key in zip(queries, keys, strict=True)]
     return queries
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from demur.errors import ConfigError, OutsideError, RefusedError
+from demur.store.workspace import URL_VARIABLE
 
 BATCH_ROWS = 20_000
 STREAM_ROWS = 2_000
@@ -40,8 +42,25 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._engine = _engine(url)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
+
+    @property
+    def elsewhere(self) -> str | None:
+        """By what another process of ours finds the same database (``found_by``); ``None`` = by nothing.
+
+        It may be written down: of a URL that may hold a password it is the name of the environment variable.
+        """
+        if self.is_postgresql:
+            return URL_VARIABLE if os.environ.get(URL_VARIABLE) == self._url else None
+        in_memory = self._engine.url.database in {None, "", ":memory:"}
+        return None if in_memory else self._url
+
+    @classmethod
+    def found_by(cls, name: str) -> Self:
+        """Open the database of another process by its ``elsewhere``."""
+        return cls(os.environ[name] if name == URL_VARIABLE else name)
 
     def migrate(self, scripts: Path, versions: str) -> None:
         """Bring the schema to this version; does nothing, and loads nothing, when it is there already.

@@ -12,6 +12,9 @@ from pathlib import Path
 from demur.errors import RefusedError
 from demur.store.keys import KeyRing
 
+URL_VARIABLE = "DEMUR_REGISTRY_URL"
+"""Environment variable that names one database for all rooms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -40,7 +43,7 @@ class Workspace:
         A file of its own for each room, so that a campaign that writes thousands of rows a second never makes an
         objection wait for SQLite's one writer.
         """
-        return os.environ.get("DEMUR_REGISTRY_URL", f"sqlite:///{self.root / room}.db")
+        return os.environ.get(URL_VARIABLE, f"sqlite:///{self.root / room}.db")
 
     @property
     def registry_url(self) -> str:

@@ -4,7 +4,8 @@
 
 A made-up network is taken in, decided once (as a first build does), then some people object, and everything is decided
 again as an erasure does; last the same again from nothing, which must give the very same decisions. CPU is that of
-this process and its children. A workspace that an earlier run left is used as it is.
+this process and its children; where a snapshot is taken and the standing made side by side (more than one core, or
+DEMUR_WORKERS), both stand under standing. A workspace that an earlier run left is used as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import random
 import resource
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -45,6 +47,7 @@ class Meter:
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
         self._doing, self._since = "", 0.0
+        self.begun = time.perf_counter()
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:  # noqa: ARG002
         """Begin another phase."""
@@ -78,7 +81,8 @@ def measured(parts: Parts, title: str, **instants: Any) -> Iterator[tuple[Any, f
         meter("", 0, None)
         total = sum(meter.spent.values())
         phases = ", ".join(f"{name} {spent:.2f}" for name, spent in meter.spent.items())
-        print(f"{title:<22} {total:7.2f} s CPU: {phases}", flush=True)
+        wall = time.perf_counter() - meter.begun
+        print(f"{title:<22} {total:7.2f} s CPU in {wall:.2f} s: {phases}", flush=True)
         yield found, total
 
 

@@ -57,8 +57,8 @@ def stages(m: Any, a: Any, items: float | None = None) -> list[Stage]:
     people = items * a.people / a.items
     texts, records = items * a.looked_at_share, items * a.record_share
     return [
-        Stage("snapshot", items, m.snapshot_us_per_item),
-        Stage("standing (a person)", people, m.standing_us_per_person),
+        Stage("snapshot", items, m.snapshot_us_per_item, m.snapshot_cores),
+        Stage("standing (a person)", people, m.standing_us_per_person, m.standing_cores),
         Stage("decide", items, m.decide_us_per_item),
         Stage("select", items, m.select_us_per_item),
         Stage("text", texts, m.text_us_per_text, math.inf),

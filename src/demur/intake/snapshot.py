@@ -28,7 +28,7 @@ from demur.intake.buckets import buckets_for, keys_of, known_by, read_bucket
 from demur.intake.latest import current_items, merged_people
 from demur.intake.write import state_digest
 from demur.store import commit_record, digest_json, remove_tree, write_table
-from demur.store.stage import cores, run_stage, side_by_side
+from demur.store.stage import Crew, cores, run_stage, side_by_side
 from demur.terms.tables import ITEMS, PEOPLE
 
 CODE = "demur-snapshot-4"
@@ -64,8 +64,12 @@ def stage(folder: Path, *, source_folder: str, as_of: str | None, known_at: str,
     """Write a snapshot; see ``snapshot``, which runs this in a process of its own."""
     source = Path(source_folder)
     until = None if as_of is None else parse(as_of)
-    items = _table(source / "items", folder / "items", parse(known_at), until)
-    people = _table(source / "people", folder / "people", parse(known_at), until)
+    buckets = {name: buckets_for(sorted((source / name).glob("*.parquet"))) for name in _SCHEMAS}
+    most = cores()
+    with side_by_side(min(most, max(buckets.values()) // _PAYS)) as run:
+        items, people = (
+            _table(run, source / name, folder / name, parse(known_at), until, buckets[name], most) for name in _SCHEMAS
+        )
     commit_record(
         folder,
         {
@@ -152,27 +156,32 @@ def _versions(parts: list[Path], ids: Any, known_at: datetime) -> Iterator[Any]:
             yield table.filter(pc.is_in(table["item_id"], ids)).cast(ITEMS)
 
 
-def _table(parts: Path, out: Path, known_at: datetime, as_of: datetime | None) -> Any:
+def _table(
+    run: Crew, parts: Path, out: Path, known_at: datetime, as_of: datetime | None, buckets: int, most: int
+) -> Any:
     """Write one table's snapshot and return its digest and counts.
 
     Parts are spread side by side, then buckets chosen from side by side; the result does not depend on how many work.
     """
     files = sorted(parts.glob("*.parquet"))
-    buckets = buckets_for(files)
-    workers = max(1, min(cores(), buckets // _PAYS))
+    workers = max(1, min(most, buckets // _PAYS))
     identity = "item_id" if out.name == "items" else "account_id"
     work = out.with_name(f".{out.name}")
-    spreading = [
-        {"parts": [str(part) for part in some], "identity": identity, "known_at": iso(known_at), "buckets": buckets}
-        for some in _shares(files, workers)
-    ]
-    side_by_side("demur.intake.buckets:spread", _folders(work, "spread", spreading), workers)
+    spread = _folders(
+        work,
+        "spread",
+        [
+            {"parts": [str(part) for part in some], "identity": identity, "known_at": iso(known_at), "buckets": buckets}
+            for some in _shares(files, workers)
+        ],
+    )
+    run("demur.intake.buckets:spread", spread)
     chosen = _folders(
         work,
         "chosen",
         [
             {
-                "spread": [str(folder) for folder in _folders(work, "spread", spreading)],
+                "spread": [str(folder) for folder in spread],
                 "buckets": some,
                 "table": out.name,
                 "as_of": None if as_of is None else iso(as_of),
@@ -180,7 +189,7 @@ def _table(parts: Path, out: Path, known_at: datetime, as_of: datetime | None) -
             for some in _shares(range(buckets), workers)
         ],
     )
-    found = side_by_side("demur.intake.snapshot:choose", chosen, workers)
+    found = run("demur.intake.snapshot:choose", chosen)
     out.mkdir(parents=True, exist_ok=True)
     total = hashlib.sha256()
     for folder in chosen:

@@ -84,7 +84,8 @@ def write_everybody(
             ranges = enumerate(pairwise([None, *edges, None]))
             common = {"found_by": database.elsewhere, "asked": asked}
             shares = {folder / f".share-{place:02d}": {"begin": i, "end": j, **common} for place, (i, j) in ranges}
-            side_by_side("demur.people.everybody:share", shares, len(shares))
+            with side_by_side(len(shares)) as run:
+                run("demur.people.everybody:share", shares)
             for one in shares:
                 sheets.take_over(one)
                 remove_tree(one)

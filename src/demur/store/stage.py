@@ -154,18 +154,24 @@ def children(count: int) -> Iterator[Callable[[str, Path, dict[str, Any]], dict[
         yield run
 
 
-def side_by_side(target: str, calls: Mapping[Path, dict[str, Any]], workers: int) -> list[dict[str, Any]]:
-    """Run ``module:function`` once a folder, so many at a time; return the facts of each, in the order of the folders.
+Crew = Callable[[str, Mapping[Path, dict[str, Any]]], list[dict[str, Any]]]
+"""Runs one function in several folders, each with arguments of its own; returns the facts of each, in their order."""
 
-    One worker needs no process of its own: this one does it.
 
-    Raises:
-        DemurError: what a stage raised.
-        BrokenError: a stage died twice without a commit record.
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[Crew]:
+    """Yield what runs stages that do not wait for each other, so many at a time, in processes that it keeps.
+
+    It raises what ``run_stage`` does. One worker needs no process of its own: this one does it.
     """
-    if min(workers, len(calls)) > 1:
+    if workers > 1:
         with ThreadPoolExecutor(workers) as pool, children(workers) as run:
-            return list(pool.map(run, repeat(target), calls, calls.values()))
+            yield lambda target, calls: list(pool.map(run, repeat(target), calls, calls.values()))
+    else:
+        yield _here
+
+
+def _here(target: str, calls: Mapping[Path, dict[str, Any]]) -> list[dict[str, Any]]:
     module, function = target.split(":")
     for folder, arguments in calls.items():
         remove_tree(folder)

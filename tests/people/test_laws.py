@@ -178,6 +178,27 @@ def test_processes_of_their_own_write_the_same(
     )
 
 
+def test_nobody_is_left_out_when_a_link_is_recorded_between_two_views(
+    fresh: Fresh, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = fresh()
+    accounts = [{"type": "account", "account_id": f"m:{one}", "person_id": f"p:{one}"} for one in range(20)]
+    record(registry, [one | {"recorded_at": _at(-8)} for one in accounts])
+    link = {"type": "link", "person_id": "p:7", "other_person_id": "p:12", "valid_at": _at(-3), "recorded_at": _at(-8)}
+
+    def late(workers: int) -> Any:
+        assert workers == 2
+        record(registry, [link])
+        return side_by_side(1)
+
+    monkeypatch.setattr(everybody, "PAYS", 10)
+    monkeypatch.setenv("DEMUR_WORKERS", "2")
+    monkeypatch.setenv("DEMUR_REGISTRY_URL", url)
+    monkeypatch.setattr(everybody, "side_by_side", late)
+    export(registry, tmp_path / "s", 2)
+    assert {row["person_id"] for row in rows(tmp_path / "s", "standing")} == {f"p:{one}" for one in range(20)}
+
+
 def test_a_database_that_another_process_cannot_name_is_read_by_this_one(
     fresh: Fresh, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,18 +16,19 @@ from demur.clock import iso, micros, parse
 from demur.errors import InputError
 from demur.people.dossier import View
 from demur.people.instants import adult_cutoff, months_before
-from demur.people.links import read_links
+from demur.people.links import Links, read_links
 from demur.people.renotice import renotices
 from demur.people.sheets import Sheets
 from demur.people.standing import standing_of
 from demur.people.streams import bounds, campaign_rows, entangled_people, plain
-from demur.store import commit_record, remove_tree
+from demur.store import commit_record, read_json, remove_tree, write_json
 from demur.store.database import Database
 from demur.store.stage import cores, side_by_side
 
 ADULT_YEARS = 18
 MOST = 64
 """Processes at most: each looks for the entangled on its own."""
+_ENTANGLED = ".entangled.json"
 PAYS = 20_000
 """Accounts that pay for a process of their own: starting one takes as long as ten thousand of them."""
 
@@ -82,13 +83,15 @@ def write_everybody(
     with Sheets(folder) as sheets:
         if edges:
             ranges = enumerate(pairwise([None, *edges, None]))
-            common = {"found_by": database.elsewhere, "asked": asked}
+            write_json(folder / _ENTANGLED, sorted(links.entangled))
+            common = {"found_by": database.elsewhere, "asked": asked, "entangled": str(folder / _ENTANGLED)}
             shares = {folder / f".share-{place:02d}": {"begin": i, "end": j, **common} for place, (i, j) in ranges}
             with side_by_side(len(shares)) as run:
                 run("demur.people.everybody:share", shares)
             for one in shares:
                 sheets.take_over(one)
                 remove_tree(one)
+            (folder / _ENTANGLED).unlink()
         else:
             for dossier in plain(database, connection, view, links):
                 sheets.add(standing_of(dossier, view))
@@ -97,11 +100,14 @@ def write_everybody(
     return sheets.facts()
 
 
-def share(folder: Path, *, found_by: str, begin: str | None, end: str | None, asked: dict[str, Any]) -> None:
+def share(
+    folder: Path, *, found_by: str, begin: str | None, end: str | None, asked: dict[str, Any], entangled: str
+) -> None:
     """Write the rows of the people in a range of ids who are not entangled; a stage.
 
-    It has a view of its own of what was recorded: until ``known_at``, so that it is the same for all, for nothing is
-    recorded as of an instant at which somebody has looked (``Registry.look``).
+    It has a view of its own of what was recorded until ``known_at``: the same one, for nothing is recorded as of an
+    instant at which somebody has looked (``Registry.look``). Who is entangled it is told: nobody may be left out
+    by both, should something be recorded between two views because nobody looked.
 
     Args:
         folder: gets the files with rows of people, and what their digests are taken of.
@@ -109,13 +115,15 @@ def share(folder: Path, *, found_by: str, begin: str | None, end: str | None, as
         begin: first id; ``None`` = there is none before.
         end: first id that is another's.
         asked: what the view is made of.
+        entangled: file of the ids of those who are written elsewhere.
     """
+    others = Links(entangled=set(read_json(Path(entangled))))
     database = Database.found_by(found_by)
     try:
         with database.reading() as connection, Sheets(folder, spoken=True) as sheets:
             as_of, known_at, base = (parse(asked[name]) for name in ("as_of", "known_at", "base_known_at"))
             view, _ = view_at(connection, as_of, known_at, base, asked["grace_months"], asked["purpose"])
-            for dossier in plain(database, connection, view, read_links(connection, view), begin, end):
+            for dossier in plain(database, connection, view, others, begin, end):
                 sheets.add(standing_of(dossier, view))
     finally:
         database.close()

@@ -27,7 +27,7 @@ from demur.store.stage import cores, side_by_side
 
 ADULT_YEARS = 18
 MOST = 64
-"""Processes at most: each looks for the entangled on its own."""
+"""Processes at most: each holds the ids of all who are entangled."""
 _ENTANGLED = ".entangled.json"
 PAYS = 20_000
 """Accounts that pay for a process of their own: starting one takes as long as ten thousand of them."""

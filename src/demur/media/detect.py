@@ -94,9 +94,11 @@ class Faces:
 
         small, scale = shrunk(picture, self._edge)
         smaller, times = shrunk(small, int(self._edge * self._TURNED))
+        quarters = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)  # a tenth of np.rot90
+        looks = [(small, small, 1.0), *((smaller, cv2.rotate(smaller, quarter), times) for quarter in quarters)]
         boxes, scores = [], []
-        for turns, (seen, larger) in enumerate([(small, 1.0), *[(smaller, times)] * 3]):
-            found, likely = self._look(np.ascontiguousarray(np.rot90(seen, turns)))
+        for turns, (seen, turned, larger) in enumerate(looks):
+            found, likely = self._look(turned)
             boxes.append(turned_back(found, turns, seen.shape) * larger)
             scores.append(likely)
         every, sure = np.concatenate(boxes), np.concatenate(scores)

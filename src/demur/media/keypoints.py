@@ -63,14 +63,15 @@ def keypoints(pixels: Any, without: Sequence[Box] = ()) -> str:
         left, top, right, bottom = (round(edge * scale) for edge in box)
         mask[top:bottom, left:right] = 0
     finder = cv2.ORB.create(MOST, STEP, LEVELS, fastThreshold=_FAINTEST)
-    found = sorted(finder.detect(grey, mask), key=lambda one: (-one.response, one.octave, one.pt))[:MOST]
-    found, bits = finder.compute(grey, found)
+    every, bits = finder.detectAndCompute(grey, mask)  # together: the sizes of the picture are made once
+    chosen = sorted(range(len(every)), key=lambda at: (-every[at].response, every[at].octave, every[at].pt))[:MOST]
+    found = [every[at] for at in chosen]
     out = np.zeros(len(found), KEYPOINT)
-    if len(found):
+    if found:
         out["x"], out["y"] = np.rint(np.asarray(cv2.KeyPoint.convert(found)).T * PLACES)
         out["level"] = [one.octave for one in found]
         out["angle"] = [round(one.angle * TURN / 360) % TURN for one in found]
-        out["bits"] = np.ascontiguousarray(bits).view("<u8")
+        out["bits"] = bits[chosen].view("<u8")
     out = np.concatenate([_once(np.sort(out, order=["level", "x", "y", "angle"])), _where(mask == 0)])
     return base64.b64encode(out.tobytes()).decode()
 
@@ -78,7 +79,12 @@ def keypoints(pixels: Any, without: Sequence[Box] = ()) -> str:
 def _once(points: Any) -> Any:
     """Leave one of those that a picture has again and again: they say nothing about where they are."""
     places = points["x"] / PLACES + 1j * points["y"] / PLACES
-    mine, alike = np.nonzero(np.tril(differing(points["bits"], points["bits"]) <= _REPEATED_BITS, -1))
+    bits, first = points["bits"], points["bits"][:, 0]
+    near = np.flatnonzero(np.bitwise_count(first[:, None] ^ first) <= _REPEATED_BITS)  # few: the rest is asked of them
+    mine, alike = near // len(points), near % len(points)
+    mine, alike = mine[alike < mine], alike[alike < mine]
+    same = np.bitwise_count(bits[mine] ^ bits[alike]).sum(axis=1, dtype=np.uint16) <= _REPEATED_BITS
+    mine, alike = mine[same], alike[same]
     once = np.ones(len(points), bool)
     once[mine[np.abs(places[mine] - places[alike]) > _ELSEWHERE]] = False
     return points[once]

@@ -27,6 +27,8 @@ from demur.training import Loss, read_model
 
 _MANY = 14
 """Rows of a picture before the rest are put together."""
+_MISSING = {"country": "unknown", "language": "not said", "kind": "unknown"}
+"""What a picture calls items of which the platform says nothing: which language they are in, the corpus finds out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _decisions(found: Decided) -> Any:
 
 
 def _by(table: Any, axis: str) -> tuple[Share, ...]:
-    named = table.set_column(table.column_names.index(axis), axis, pc.fill_null(table[axis], "unknown"))
+    named = table.set_column(table.column_names.index(axis), axis, pc.fill_null(table[axis], _MISSING[axis]))
     flagged = named.append_column("yes", pc.cast(named["allowed"], pa.int64()))
     grouped = flagged.group_by(axis).aggregate([("allowed", "count"), ("yes", "sum")]).to_pylist()
     rows = sorted(

@@ -97,7 +97,12 @@ class Windows:
 
     def _places(self, heads: Sieve | None) -> tuple[Any, Any]:
         """Return the windows of texts that are asked, and their texts."""
-        at = np.arange(len(self.flat)) if heads is None else heads.among(self.flat)
+        if heads is None:
+            counts = np.diff(self.edges) * self.chosen
+            rows = np.repeat(np.arange(len(counts)), counts)
+            within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+            return self.edges[rows] + within, rows
+        at = heads.among(self.flat)
         rows = np.searchsorted(self.edges, at, "right") - 1
         mine = self.chosen[rows]
         return at[mine], rows[mine]
@@ -124,8 +129,9 @@ class Passages:
 
     def __init__(self, keys: Any, heads: Any, allowed: range) -> None:
         self.keys, self._allowed = keys, allowed
-        self._heads = Sieve(len(heads))
+        self._heads, self._there = Sieve(len(heads)), Sieve(len(keys))
         self._heads.add(heads)
+        self._there.add(keys)
 
     def said(self, windows: Windows) -> tuple[Any, Any]:
         """Return (row, number of the passage) of all that some texts say."""
@@ -142,6 +148,8 @@ class Passages:
         return self._known(rows, keys)
 
     def _known(self, rows: Any, keys: Any) -> tuple[Any, Any]:
+        may = self._there.among(keys)
+        rows, keys = rows[may], keys[may]
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         there = self.keys[places] == keys
         return rows[there], places[there]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -166,3 +168,14 @@ def test_a_trace_is_given_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setenv("DEMUR_TRACE", "1")
     assert isinstance(CliRunner().invoke(fail).exception, KeyError)
+
+
+def test_who_interrupts_a_command_is_told_that_nothing_is_lost() -> None:
+    code = (
+        "import os, signal, time; from demur.cli.frame import guarded; "
+        "guarded(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(30)))()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert "interrupted; nothing is lost" in ended.stderr
+    assert "Traceback" not in ended.stderr

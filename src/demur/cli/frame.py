@@ -1,14 +1,14 @@
 """What every command shares: where the workspace is, how results and errors are shown, how progress looks.
 
 Results go to stdout, progress, hints and errors to stderr. ``--json`` gives the same facts as one JSON object.
-Exit codes: 0 done, 1 refused by a rule, 2 wrong use, 3 failed (STYLE 3.14).
+Exit codes: 0 done, 1 refused by a rule, 2 wrong use, 3 failed (STYLE 3.14); 130 interrupted, as shells count it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,7 @@ R = TypeVar("R")
 
 _TRACE = "DEMUR_TRACE"
 """Set to 1 to see where an unexpected error came from."""
+_INTERRUPTED = 130
 
 
 @dataclass(slots=True)
@@ -250,6 +251,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except OSError as error:
             cause = error.strerror or type(error).__name__
             _fail(OutsideError(f"the system refused: {cause} ({error.filename or 'no file named'})"))
+        except KeyboardInterrupt:
+            _say("Interrupted", "interrupted; nothing is lost: run the same command again", [])
+            raise SystemExit(_INTERRUPTED) from None
         except MemoryError:
             _fail(OutsideError("memory ran out; fewer workers (DEMUR_WORKERS=1) need less"))
         except Exception as error:  # the last net: a message and exit code 3 instead of a stack
@@ -265,11 +269,16 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _fail(error: DemurError) -> NoReturn:
+    _say(type(error).__name__, str(error), error.faults)
+    raise SystemExit(error.exit_code)
+
+
+def _say(kind: str, message: str, faults: Sequence[str]) -> None:
+    """Say on stderr what went wrong."""
     ctx = click.get_current_context(silent=True)
     context = ctx.find_object(Context) if ctx else None
     if context is not None and context.as_json:
-        facts = {"error": type(error).__name__, "message": str(error).split("\n")[0], "faults": list(error.faults)}
+        facts = {"error": kind, "message": message.split("\n", maxsplit=1)[0], "faults": list(faults)}
         sys.stderr.write(orjson.dumps(facts).decode() + "\n")
     else:
-        note(f"demur: {error}")
-    raise SystemExit(error.exit_code)
+        note(f"demur: {message}")

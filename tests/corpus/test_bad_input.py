@@ -81,10 +81,12 @@ def test_a_full_disk_is_said_so_and_the_next_run_goes_on(tmp_path: Path, digest:
     world = network(31, items=30)
     inputs = world.inputs(tmp_path / "in")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    where = {"out": tmp_path / "corpora", "work": tmp_path / "work", "keys": ring(tmp_path), "runner": here}
+    where = {"out": tmp_path / "corpora", "work": tmp_path / "work", "keys": ring(tmp_path)}
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
     with pytest.raises(OutsideError, match="disk is full"):
         build(inputs, **where)
+    (stage,) = (tmp_path / "work").glob("corpus-*/select")
+    assert {path.name for path in stage.iterdir()} == {"CALL.json", "FAULT.json"}
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert build(inputs, **where).digest == digest
 

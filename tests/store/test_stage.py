@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import demur
-from demur.errors import BrokenError, InputError
+from demur.errors import BrokenError, InputError, OutsideError
 from demur.store import commit_record, write_bytes
 from demur.store.stage import Child, children, run_stage
 
@@ -43,6 +43,13 @@ def opening(folder: Path, *, files: int) -> None:
         for number in range(files):
             stack.enter_context((folder / str(number)).open("wb"))
         commit_record(folder, {"files": files})
+
+
+def filling(folder: Path) -> None:
+    """A stage for which the disk is too small."""
+    (folder / "less").mkdir()
+    (folder / "less" / "work").write_bytes(bytes(1_500))
+    (folder / "more").write_bytes(bytes(15_000))
 
 
 def stumbling(folder: Path) -> None:
@@ -98,6 +105,17 @@ def test_a_stage_may_open_more_files_than_we_may(tmp_path: Path) -> None:
         assert run_stage("test_stage:opening", tmp_path / "stage", {"files": 500})["files"] == 500
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+
+
+def test_a_full_disk_is_said_so_whoever_wrote(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    try:
+        with pytest.raises(OutsideError, match=r"the disk is full while writing work files in .*stage; free space"):
+            run_stage("test_stage:filling", tmp_path / "stage", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "stage" / "less").exists()
 
 
 def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:

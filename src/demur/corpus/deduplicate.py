@@ -37,7 +37,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus.disk import writing
 from demur.corpus.measures import VERDICTS, Before, Looked, live
 from demur.corpus.neighbourhood import Judged, neighbourhood, open_changed
 from demur.corpus.owners import OWNERS
@@ -100,7 +99,6 @@ class Fates:
     """bool."""
 
 
-@writing("the found copies")
 def deduplicate(
     folder: Path,
     *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from demur.errors import BrokenError, OutsideError
+from demur.errors import BrokenError
+from demur.store import no_room
 
 CORPUS = "corpus"
 """Folder inside a stage's, or a build's, that holds what will be of the corpus."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 @contextlib.contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Translate a full disk into an error that says what to do.
+    """Translate a full disk into an error that says what to do; what a stage writes is seen to where stages run.
 
     Raises:
         OutsideError: the disk is full, or a quota or the largest size of a file is reached.
@@ -29,10 +27,8 @@ def writing(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL or "No space left" in str(error) or "File too large" in str(error):
-            raise OutsideError(
-                f"the disk is full while writing {what}; free space and run the same command again, nothing is lost"
-            ) from error
+        if (full := no_room(error, what)) is not None:
+            raise full from error
         raise
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus.disk import writing
 from demur.corpus.links import LINKED, link, rows_of
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import DECIDED, FATES, MEASURES, VERDICTS, Looked
@@ -64,7 +63,6 @@ COUNTED = (
 """What the manifest counts; every name is there also when nothing was counted."""
 
 
-@writing("placed records")
 def place(
     folder: Path,
     *,

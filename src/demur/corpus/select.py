@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.corpus.disk import batches, parquet_files, writing
+from demur.corpus.disk import batches, parquet_files
 from demur.corpus.measures import DECIDED, FATES, LOOKED_AT, MEASURES, OUTGROWN, Before, parts_for
 from demur.corpus.owners import OWNERS, Shared, find_owners, owner_hashes
 from demur.corpus.spill import Spill, buckets_for, read_bucket, streamed, write_bucket
@@ -56,7 +56,6 @@ WANTED: Any = pa.schema(
 )
 
 
-@writing("the selected items")
 def select(
     folder: Path,
     *,

@@ -21,7 +21,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demur.corpus.disk import writing
 from demur.corpus.measures import MEASURES, TEXTS
 from demur.corpus.mentions import objector_names, saying, suppressed_words
 from demur.corpus.redact_names import NameFinder, name_finder
@@ -54,7 +53,6 @@ _UNTIDY = "[\\x00-\\x1f\\x7f-\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{202
 """What may have to change: controls, every blank but a single space inside (the members of ``str.isspace``)."""
 
 
-@writing("redacted texts")
 def prepare(
     folder: Path,
     *,

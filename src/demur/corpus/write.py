@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from demur.corpus.disk import CORPUS, writing
+from demur.corpus.disk import CORPUS
 from demur.corpus.links import LINKS
 from demur.corpus.manifest import read_manifest
 from demur.corpus.measures import FATES, MEASURES, NAMED, UNBANDED, Before, as_banded, parts_of
@@ -55,7 +55,6 @@ _BARE: Any = pa.schema([pa.field(field.name, field.type, nullable=field.nullable
 _REPEATING = [name for name in _BARE.names if name not in {"record_id", "text"}]
 
 
-@writing("slices")
 def write(
     folder: Path,
     *,
@@ -97,7 +96,6 @@ def write(
     commit_record(folder, {"slices": [asdict(one) for one in slicing.found], "reused": slicing.reused})
 
 
-@writing("the sealed files")
 def seal(
     folder: Path,
     *,

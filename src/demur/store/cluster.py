@@ -29,9 +29,9 @@ from types import TracebackType
 from typing import Any
 
 from demur import errors
-from demur.errors import BrokenError, ConfigError, DemurError, OutsideError
+from demur.errors import BrokenError, ConfigError, OutsideError
 from demur.store.files import COMMIT, digest_json, read_commit, remove_tree, write_json
-from demur.store.stage import alive
+from demur.store.stage import alive, understood
 
 RETRIES = 3
 """How often a stage is run again because its worker died."""
@@ -154,11 +154,12 @@ def _work(
         _agree(asked_by)
         _await(seen)
         return {"facts": run_apart(target, Path(folder), arguments)}
-    except DemurError as error:
-        message = str(error).split("\n", maxsplit=1)[0]
-        return {"fault": type(error).__name__, "message": message, "faults": list(error.faults)}
-    except Exception as error:  # a bug or a damaged file; its words may hold what it read
-        return {"fault": "BrokenError", "message": f"the stage {target} died ({type(error).__name__})", "faults": []}
+    except Exception as error:
+        # a bug or a damaged file: its words may hold what it read
+        died = BrokenError(f"the stage {target} died ({type(error).__name__})")
+        known = understood(error, Path(folder)) or died
+        message = str(known).split("\n", maxsplit=1)[0]
+        return {"fault": type(known).__name__, "message": message, "faults": list(known.faults)}
 
 
 def _agree(asked_by: str) -> None:

@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 from demur.errors import BrokenError, OutsideError
 
 COMMIT = "COMMIT.json"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL_WORDS = ("No space left", "File too large", "disk is full", "Disk quota exceeded")
+"""How libraries say it that raise errors of their own."""
 
 
 def digest_bytes(content: bytes) -> str:
@@ -121,9 +124,22 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
 
 
+def no_room(error: Exception, what: str) -> OutsideError | None:
+    """Return what to say of an error if it means that a disk is full, or a quota or a file's largest size reached.
+
+    Args:
+        error: of the system or of a library.
+        what: was being written.
+    """
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if not full and not any(words in str(error) for words in _FULL_WORDS):
+        return None
+    return OutsideError(
+        f"the disk is full while writing {what}; free space and run the same command again, nothing is lost"
+    )
+
+
 def _outside(path: Path, error: Exception) -> OutsideError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return OutsideError(
-            f"the disk is full while writing {path.name}; free space and run the same command again, nothing is lost"
-        )
+    if (full := no_room(error, path.name)) is not None:
+        return full
     return OutsideError(f"cannot write {path}: {type(error).__name__}; check the disk and run the same command again")

@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from demur import errors
 from demur.errors import BrokenError, DemurError
-from demur.store.files import digest_json, read_commit, read_json, remove_tree, write_json
+from demur.store.files import digest_json, no_room, read_commit, read_json, remove_tree, write_json
 
 _FAULT = "FAULT.json"
 _CALL = "CALL.json"
@@ -213,6 +213,16 @@ def _raise(fault: dict[str, Any]) -> None:
     raise kind(fault["message"], fault["faults"])
 
 
+def understood(error: Exception, folder: Path) -> DemurError | None:
+    """Return an error of a stage in our words; ``None`` = it was not foreseen.
+
+    Args:
+        error: what the stage in ``folder`` raised.
+        folder: where it writes.
+    """
+    return error if isinstance(error, DemurError) else no_room(error, f"work files in {folder}")
+
+
 def perform(folder: Path) -> int:
     """Run the stage that ``folder`` asks for in this process; return an exit code. Anything unforeseen is raised."""
     call = read_json(folder / _CALL)
@@ -220,10 +230,16 @@ def perform(folder: Path) -> int:
     try:
         with alive(folder):
             facts = getattr(importlib.import_module(module), function)(folder, **call["arguments"])
-    except DemurError as error:
-        message = str(error).split("\n", maxsplit=1)[0]
-        write_json(folder / _FAULT, {"type": type(error).__name__, "message": message, "faults": error.faults})
-        return error.exit_code
+    except Exception as error:
+        known = understood(error, folder)
+        if known is None:
+            raise
+        for path in folder.iterdir():  # nobody goes on with it, and what says so needs room
+            if path.name != _CALL:
+                remove_tree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        message = str(known).split("\n", maxsplit=1)[0]
+        write_json(folder / _FAULT, {"type": type(known).__name__, "message": message, "faults": known.faults})
+        return known.exit_code
     assert facts is None, "a stage commits its facts itself"
     done = read_commit(folder)
     if done is None:

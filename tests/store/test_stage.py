@@ -52,6 +52,12 @@ def filling(folder: Path) -> None:
     (folder / "more").write_bytes(bytes(15_000))
 
 
+def filled(folder: Path) -> None:
+    """A stage for which the disk is too small, and then even for its complaint."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    filling(folder)
+
+
 def stumbling(folder: Path) -> None:
     """A stage with a bug."""
     raise RuntimeError("oh no")
@@ -116,6 +122,8 @@ def test_a_full_disk_is_said_so_whoever_wrote(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not (tmp_path / "stage" / "less").exists()
+    with pytest.raises(OutsideError, match="the disk is full while writing"):
+        run_stage("test_stage:filled", tmp_path / "stage", {})
 
 
 def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:

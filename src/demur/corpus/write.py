@@ -31,9 +31,9 @@ from demur.corpus.place import PLACED, REMOVED, UNLINKED, group_of
 from demur.corpus.shard import slice_path
 from demur.corpus.spill import Spill, read_everywhere, streamed
 from demur.corpus.touched import BESIDE
-from demur.errors import BrokenError, OutsideError
+from demur.errors import BrokenError
 from demur.lineage import Sealing, buckets_of, sealing
-from demur.store import KeyRing, commit_record, digest_file, read_commit, remove_tree, write_table
+from demur.store import KeyRing, cannot_write, commit_record, digest_file, read_commit, remove_tree, write_table
 from demur.store.contents import content_digest
 from demur.terms.manifests import SliceDigest, SliceRef
 from demur.terms.tables import LINEAGE, RECORDS
@@ -386,4 +386,4 @@ def link_or_copy(source: Path, target: Path) -> None:
         try:
             target.write_bytes(source.read_bytes())
         except OSError as error:
-            raise OutsideError(f"cannot write {target.name}; free space and run the same command again") from error
+            raise cannot_write(target, error) from error

@@ -31,7 +31,8 @@ import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from demur.errors import BrokenError, OutsideError
+from demur.errors import BrokenError
+from demur.store.files import cannot_write
 from demur.store.keys import keyed_hash
 
 MAGIC = b"DEMURSE3"
@@ -126,9 +127,7 @@ def sealing(path: Path, kind: str, *, secret: bytes, buckets: int, upon: SealedF
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        raise OutsideError(
-            f"cannot write {path.name}: {type(error).__name__}; free space and run the same command again"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
 

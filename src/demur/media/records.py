@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from demur.errors import BrokenError, OutsideError
-from demur.store import digest_file
+from demur.errors import BrokenError
+from demur.store import cannot_write, digest_file
 
 _RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,90}")
 _ENDINGS = {"picture": "jpg", "film": "jpg", "voice": "flac"}
@@ -80,7 +80,7 @@ def write_media_slice(path: Path, rows: Iterable[MediaRecord]) -> dict[str, Any]
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise OutsideError(f"cannot write {path.name}: {type(error).__name__}; check the disk and run again") from error
+        raise cannot_write(path, error) from error
     return {"records": len(records), "bytes": path.stat().st_size, "sha256": digest_file(path)}
 
 

@@ -5,6 +5,7 @@ May not: know what the bytes mean; ask the clock. Read first: files.py, keys.py,
 """
 
 from demur.store.files import (
+    cannot_write,
     commit_record,
     digest_bytes,
     digest_file,
@@ -23,6 +24,7 @@ from demur.store.workspace import Workspace
 __all__ = [
     "KeyRing",
     "Workspace",
+    "cannot_write",
     "commit_record",
     "digest_bytes",
     "digest_file",

@@ -58,7 +58,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _outside(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,7 +102,7 @@ def write_table(path: Path, table: Any, *, compression: str = "zstd", dictionary
         part.replace(path)
     except (OSError, pa.ArrowException) as error:
         part.unlink(missing_ok=True)
-        raise _outside(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def commit_record(folder: Path, facts: dict[str, Any]) -> None:
@@ -139,7 +139,8 @@ def no_room(error: Exception, what: str) -> OutsideError | None:
     )
 
 
-def _outside(path: Path, error: Exception) -> OutsideError:
+def cannot_write(path: Path, error: Exception) -> OutsideError:
+    """Return what to say when a file could not be written."""
     if (full := no_room(error, path.name)) is not None:
         return full
     return OutsideError(f"cannot write {path}: {type(error).__name__}; check the disk and run the same command again")

@@ -9,6 +9,7 @@ A child serves one stage, or, where starting it would cost more than the work, s
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import importlib
 import os
@@ -26,11 +27,13 @@ from types import TracebackType
 from typing import IO, Any
 
 from demur import errors
-from demur.errors import BrokenError, DemurError
-from demur.store.files import digest_json, no_room, read_commit, read_json, remove_tree, write_json
+from demur.errors import BrokenError, DemurError, OutsideError
+from demur.store.files import cannot_write, digest_json, no_room, read_commit, read_json, remove_tree, write_json
 
 _FAULT = "FAULT.json"
 _CALL = "CALL.json"
+_NO_ROOM = errno.ENOSPC
+"""Exit code of a stage that could not even say what went wrong: others fill the disk beside it."""
 _ALIVE = ".alive"
 """What the file beside a stage's folder ends with that its process keeps locked."""
 
@@ -85,6 +88,8 @@ class Child:
                 return done
             if (folder / _FAULT).exists():
                 _raise(read_json(folder / _FAULT))
+            if exit_code == _NO_ROOM:
+                raise cannot_write(folder, OSError(errno.ENOSPC, ""))
             words = words or self._end()[1]
         tail = words.strip().splitlines()[-3:]
         raise BrokenError(f"the stage {target} died twice (exit {exit_code}); its last words: {' | '.join(tail)}")
@@ -238,7 +243,10 @@ def perform(folder: Path) -> int:
             if path.name != _CALL:
                 remove_tree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         message = str(known).split("\n", maxsplit=1)[0]
-        write_json(folder / _FAULT, {"type": type(known).__name__, "message": message, "faults": known.faults})
+        try:
+            write_json(folder / _FAULT, {"type": type(known).__name__, "message": message, "faults": known.faults})
+        except OutsideError:
+            return _NO_ROOM
         return known.exit_code
     assert facts is None, "a stage commits its facts itself"
     done = read_commit(folder)

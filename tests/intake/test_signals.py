@@ -34,9 +34,11 @@ HEADERS = {
     ("content-usage", "search=n, train-ai=y"): ("y", "content-usage:header"),
     ("Content-Usage", 'train-ai=n;why="x", ai-use=y'): ("n", "content-usage:header"),
     ("tdm-reservation", "1"): ("n", "tdmrep:header"),
+    ("tdm-reservation", "0, 1"): ("n", "tdmrep:header"),
     ("tdm-reservation", "0"): (None, ""),
     ("tdm-reservation", "yes"): (None, ""),
     ("X-Robots-Tag", "noindex, noai"): ("n", "x-robots-tag:noai"),
+    ("X-Robots-Tag", "noindex noai"): ("n", "x-robots-tag:noai"),
     ("X-Robots-Tag", "BotX: NoAI"): ("n", "x-robots-tag:noai"),
     ("X-Robots-Tag", "noindex"): (None, ""),
     ("Sec-GPC", "1"): (None, ""),
@@ -58,6 +60,7 @@ PAGES = {
     "<META NAME=Robots CONTENT='index,noai,noimageai'><p>x": ("n", "meta-robots:noai meta-robots:noimageai"),
     '<meta name="tdm-reservation" content="1">': ("n", "tdmrep:meta"),
     '<meta name="robots" content="noindex"><!-- <meta name="robots" content="noai"> -->': (None, ""),
+    '<meta name="robots" content="noai" content="all">': ("n", "meta-robots:noai"),
     "<p>the word noai in a text</p>": (None, ""),
 }
 
@@ -164,11 +167,29 @@ Content-Usage: / train-ai=y
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("/test", "n"), ("/never/test", None), ("/ai-ok/test", "y"), ("/twice", "n"), ("/broken", None),
+    [("/test", "n"), ("/never/test", "n"), ("/ai-ok/test", "y"), ("/twice", "n"), ("/broken", None),
      ("/a.html", "y"), ("/a.html?x", "n"), ("/%61i-ok/x", "y")],
 )  # fmt: skip
 def test_content_usage_in_robots_txt(path, value):
     assert combined(*site.robots(ROBOTS, path)).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("User-agent: *\nDisallow: /\nContent-Usage: train-ai=n\n", "/a", "n"),
+        ("User-agent: *\nDisallow: /\nContent-Usage: train-ai=y\n", "/a", None),
+        ("User-agent: *\nSitemap: https://a.example/s.xml\nUser-agent: GPTBot\nContent-Usage: train-ai=n\n", "/a", "n"),
+        ("User-agent: Demur/2.1\nContent-Usage: train-ai=n\n", "/a", "n"),
+        ("User-agent: *\nContent-Usage: *.jpg train-ai=n\n", "/a/b.jpg", "n"),
+        ("User-agent: *\nContent-Usage: *.jpg train-ai=n\n", "/a/b.png", None),
+        ("User-agent: *\nContent-Signal: ai-train=no, ai-train=yes\n", "/", "n"),
+        ("User-agent: *\nContent-Signal: ai-train = no\n", "/", "n"),
+        ("User-agent: *\nContent-Usage: /*?by=ann train-ai=n\n", "/a?by=ann", "n"),
+    ],
+)  # fmt: skip
+def test_no_written_no_of_a_robots_txt_is_lost(text, path, value):
+    assert combined(*site.robots(text, path)).value == value
 
 
 def test_a_group_that_names_us_goes_before_the_one_for_all():
@@ -408,6 +429,13 @@ def test_an_item_asks_its_own_host_and_path(tmp_path):
     assert [combined(*found.statements(f"activitypub:{one}", "activitypub")).origin for one in ids] == [
         "content-usage:robots.txt", "content-usage:header", "", "sec-gpc"]  # fmt: skip
     assert found.statements("other:1", "other") == ()
+
+
+def test_hosts_have_no_case_and_paths_have_queries(tmp_path):
+    folder = put(tmp_path, {"A.Example/robots.txt": "User-agent: *\nContent-Usage: /*?by=ann train-ai=n\n"})
+    found = SiteSignals(folder)
+    for one, value in (("https://a.EXAMPLE/x?by=ann", "n"), ("https://a.example/x?by=bob", None)):
+        assert combined(*found.statements(f"activitypub:{one}", "activitypub")).value == value
 
 
 def test_a_batch_of_rows_takes_the_same_way(tmp_path):

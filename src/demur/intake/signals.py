@@ -117,6 +117,16 @@ def usage(preference: str, origin: str) -> Said:
     return Said(value if value in (YES, NO) else None, origin)
 
 
+def usage_header(lines: Sequence[str]) -> Said:
+    """Return what the lines of a ``Content-Usage`` header say: they are one field, but a no in one of them stays a no.
+
+    >>> usage_header(["train-ai=n", "train-ai=y"]).value, usage_header(["train-ai=y", "?"]).value
+    ('n', None)
+    """
+    whole, *each = (usage(one, "content-usage:header") for one in (", ".join(lines), *lines))
+    return combined(whole, *(one for one in each if one.value == NO))
+
+
 # Headers and pages -------------------------------------------------------------------------------------------------
 
 _NOAI = {"noai": "", "noimageai": "image"}
@@ -125,10 +135,12 @@ _NOAI = {"noai": "", "noimageai": "image"}
 def robots_directives(content: str, origin: str) -> list[Said]:
     """Return what ``noai`` and ``noimageai`` among robots directives say; a prefix that names a robot is passed over.
 
+    Between two of them stands a comma; a blank alone does too, or a no would be lost.
+
     >>> robots_directives("otherbot: noindex, NoAI", "x-robots-tag")
     [Said(value='n', origin='x-robots-tag:noai', only='')]
     """
-    words = (part.rpartition(":")[2].strip().lower() for part in content.split(","))
+    words = (part.rpartition(":")[2].lower() for part in content.replace(",", " ").split())
     return [Said(NO, f"{origin}:{word}", _NOAI[word]) for word in words if word in _NOAI]
 
 
@@ -157,7 +169,7 @@ class _Metadata(HTMLParser):
         self.found: dict[str, list[str]] = {}
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        said = {name: value or "" for name, value in attrs}
+        said = {name: value or "" for name, value in reversed(attrs)}  # of two of a name the first counts (HTML)
         if tag == "meta" and said.get("name"):
             self.found.setdefault(said["name"].strip().lower(), []).append(said.get("content", ""))
 
@@ -178,12 +190,12 @@ def page_signals(
         fields.setdefault(name.strip().lower(), []).append(value)
     read = _Metadata()
     read.feed(markup)
-    found = [usage(", ".join(fields["content-usage"]), "content-usage:header")] if "content-usage" in fields else []
+    found = [usage_header(fields["content-usage"])] if "content-usage" in fields else []
     for value in fields.get("x-robots-tag", ()):
         found += robots_directives(value, "x-robots-tag")
     for value in read.found.get("robots", ()):
         found += robots_directives(value, "meta-robots")
-    found.append(tdmrep(file=file, header=_any(fields.get("tdm-reservation", ())),
+    found.append(tdmrep(file=file, header=_any(",".join(fields.get("tdm-reservation", ())).split(",")),
                         page=_any(read.found.get("tdm-reservation", ()))))  # fmt: skip
     if gpc and fields.get("sec-gpc") == ["1"]:  # GPC §3.2: the field's value is the one digit
         found.append(Said(NO, "sec-gpc"))

@@ -56,7 +56,10 @@ class _Group:
 
 
 def _groups(text: str) -> list[_Group]:
-    """Return the groups of a robots.txt (RFC 9309 §2.2): lines of user agents, then their rules."""
+    """Return the groups of a robots.txt (RFC 9309 §2.2): lines of user agents, then their rules.
+
+    Records of other kinds, as of a sitemap, may stand anywhere and end nothing (RFC 9309 §2.2.4).
+    """
     found: list[_Group] = []
     for line in text.removeprefix("\ufeff").splitlines():
         name, colon, value = line.partition("#")[0].partition(":")
@@ -66,8 +69,8 @@ def _groups(text: str) -> list[_Group]:
         if name == "user-agent":
             if not found or found[-1].rules:
                 found.append(_Group())
-            found[-1].agents.add(value.lower())
-        elif found:
+            found[-1].agents.add(value.lower().partition("/")[0].strip())  # a version is no part of the token
+        elif found and name in _RULES:
             found[-1].rules.append((name, value))
     return found
 
@@ -124,31 +127,35 @@ def robots(text: str, path: str) -> list[Said]:
     """Return what a robots.txt says of the use of a path: ``Content-Usage`` (AIPREF) and ``Content-Signal`` rules.
 
     Rules with the longest path count, those with one and the same path together. A path that must not be crawled has
-    no statement (AIPREF attachment, Content-Usage Rule Semantics). Without a path a rule is for all.
+    no statement for a crawler (AIPREF attachment, Content-Usage Rule Semantics); here the platform has the content
+    already, so a no that is written down for it counts. Without a path a rule is for all.
     """
     rules = _rules(_groups(text), AGENT)
-    if not _allowed(rules, path):
-        return []
     found: list[Said] = []
     for label, read in _PREFERENCES.items():
         here = [one for one in (_patterned(value) for name, value in rules if name == label) if matches(one[0], path)]
         longest = max((len(_normal(pattern)) for pattern, _ in here), default=0)
         found += [read(preference) for pattern, preference in here if len(_normal(pattern)) == longest]
-    return found
+    return found if _allowed(rules, path) else [one for one in found if one.value == NO]
 
 
 def _patterned(value: str) -> tuple[str, str]:
-    """Return pattern and preference of a rule."""
-    if not value.startswith("/"):
+    """Return pattern and preference of a rule.
+
+    >>> _patterned("/a train-ai=n"), _patterned("*.jpg train-ai=n"), _patterned("search=y, train-ai=n")
+    (('/a', 'train-ai=n'), ('/*.jpg', 'train-ai=n'), ('/', 'search=y, train-ai=n'))
+    """
+    if not value.startswith(("/", "*")):
         return "/", value
     pattern, *rest = value.split(None, 1)
-    return pattern, "".join(rest)
+    return _rooted(pattern), "".join(rest)
 
 
 def _content_signal(text: str) -> Said:
-    """Return what a ``Content-Signal`` says (contentsignals.org): ``ai-train=no``."""
-    pairs = dict(part.strip().lower().partition("=")[::2] for part in text.split(","))
-    return Said({"yes": YES, "no": NO}.get(pairs.get("ai-train", "")), "content-signal:robots.txt")
+    """Return what a ``Content-Signal`` says (contentsignals.org): ``ai-train=no``; of two that differ, no."""
+    words = {"".join(part.lower().split()) for part in text.split(",")}
+    value = NO if "ai-train=no" in words else YES if "ai-train=yes" in words else None
+    return Said(value, "content-signal:robots.txt")
 
 
 _PREFERENCES: Mapping[str, Callable[[str], Said]] = {
@@ -156,6 +163,7 @@ _PREFERENCES: Mapping[str, Callable[[str], Said]] = {
     "content-signal": _content_signal,
 }
 """Label of a rule → what reads its preference."""
+_RULES = frozenset({"allow", "disallow", *_PREFERENCES})
 
 
 def agents(text: str, path: str) -> Said:
@@ -207,7 +215,8 @@ def declaration_text(text: str, path: str) -> Said:
     if "site-name" not in site:
         return Said(None, "well-known/ai.txt")
     mine = (block.get(AGENT) or {}).get("training") or (block.get("*") or {}).get("training") or site.get("training")
-    word = (mine or ["deny"])[-1].lower()
+    words = [one.lower() for one in mine or ["deny"]]
+    word = "deny" if "deny" in words else words[-1]
     patterns = {NO: site.get("training-deny", []), YES: site.get("training-allow", [])}
     return Said(_by_path(word, patterns, path), "well-known/ai.txt")
 
@@ -260,7 +269,7 @@ class SiteSignals:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         if not names:
             raise InputError(f"expected a folder of sites with their robots.txt, ai.txt … in {folder}, found none")
-        self._folder, self._names = folder, frozenset(names)
+        self._folder, self._names = folder, {name.lower(): name for name in names} | {name: name for name in names}
         self._site = lru_cache(maxsize=1024)(lambda name: _Site(folder / name))
 
     @cached_property
@@ -273,11 +282,17 @@ class SiteSignals:
         """Return what the site of an item says of it."""
         url = _url(item_id.partition(":")[2])
         host = url.hostname if url is not None and url.scheme in ("http", "https") else None
-        name = host if host in self._names else service
-        if name is None or name not in self._names:
+        mine = url is not None and host in self._names
+        name = self._names.get(host if mine and host else service)
+        if name is None:
             return ()
-        found: tuple[Said, ...] = self._site(name).at(url.path or "/" if url is not None and name == host else "/")
+        found: tuple[Said, ...] = self._site(name).at(_path(url) if mine and url is not None else "/")
         return found
+
+
+def _path(url: SplitResult) -> str:
+    """Return what rules are compared with: the path, and the query, if there is one (RFC 9309 §2.2.2)."""
+    return (url.path or "/") + (f"?{url.query}" if url.query else "")
 
 
 def _url(text: str) -> SplitResult | None:

@@ -234,6 +234,14 @@ def test_an_address_beside_the_words_that_is_none_costs_nothing_but_itself(tmp_p
     assert "words 1" in {row["text"] for row in stored(tmp_path)}
 
 
+@pytest.mark.parametrize("field", ["quote", "quoteUrl", "quoteUri", "_misskey_quote"])
+@pytest.mark.parametrize("form", [str, lambda uri: {"id": uri}, lambda uri: [{"href": uri}]])
+def test_however_an_object_says_what_it_quotes_that_is_its_original(tmp_path, field, form):
+    taken(tmp_path, "activitystreams", {"o.json": collection(note(1, **{field: form(f"{HOST}/n/2")}))})
+    row = next(row for row in stored(tmp_path) if row["text"] == "words 1")
+    assert (row["kind"], row["original_id"]) == ("quote", f"activitypub:{HOST}/n/2")
+
+
 def test_recorded_traffic_without_an_answer_costs_that_answer(tmp_path):
     good = json.dumps({"response": {"body": {"string": json.dumps(status(1))}}})
     odd = ["null", "{}", '{"response": null}', '{"response": {"body": "x"}}', '{"response": {"body": {"string": "{"}}}']

@@ -58,6 +58,8 @@ _WITHOUT_TEXT = {
     *("Listen", "Move", "Offer", "Read", "Reject", "Remove", "TentativeAccept", "TentativeReject", "Travel", "View"),
 }
 _KNOWN = {*_OBJECTS, *_ACTORS, *_COLLECTIONS, *_WITHOUT_TEXT, "Create", "Update", "Delete", "Announce", "Undo"}
+_QUOTED = ("quote", "quoteUrl", "quoteUri", "_misskey_quote")
+"""Properties that name what an object quotes: FEP-044f, and those of servers that came before it."""
 _SUFFIXES = (".json", ".jsonld", ".json.gz", ".json.zst")
 
 
@@ -311,7 +313,7 @@ def _object(found: Mapping[str, Any], kind: str, within: Mapping[str, Any]) -> I
     changed = instant(found.get("updated")) or instant(within.get("updated")) or renewed
     answers, name = bool(found.get("inReplyTo")), _vouched(found.get("id"), authors)
     parent = next((one for given in _ids(found.get("inReplyTo")) if (one := named_or_none(given))), None)
-    quoted = next((found[name] for name in ("quote", "quoteUrl", "quoteUri") if isinstance(found.get(name), str)), None)
+    quoted = next((one for field in _QUOTED for one in _ids(found.get(field))), None)
     mentioned = [tag.get("href") for tag in _several(found.get("tag")) if isinstance(tag, dict)]
     row = ItemRow(
         item_id=name,

@@ -346,7 +346,7 @@ def test_a_redaction_can_be_done_again_and_counted_from_the_spans(tmp_path: Path
     _, folder = made(world, tmp_path)
     keys = ring(tmp_path)
     told = write_decisions(folder, tmp_path / f"d.{form}", keys=keys, form=form)
-    assert (told["version"], told["redaction"], told["columns"][-1]) == (2, "demur-redaction-5", "spans")
+    assert (told["version"], told["redaction"], told["columns"][-1]) == (2, "demur-redaction-6", "spans")
     found, texts, became = decided(tmp_path / f"d.{form}"), records(folder), fates(folder, keys)
     counted: Counter[str] = Counter()
     for name, row in found.items():

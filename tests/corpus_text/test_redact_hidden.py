@@ -111,6 +111,15 @@ def test_hidden_mail_goes(text: str) -> None:
         ("Kossuth Lajos utca 5/B", "<ADDRESS>"),
         ("Karlova 123/5, 110 00 Praha", "<ADDRESS>"),
         ("An der Alster 12, 20099 Hamburg", "<ADDRESS>"),
+        ("221B Baker Street, London NW1 6XE", "<ADDRESS> <ADDRESS>"),
+        ("10 Downing Street, London SW1A 2AA", "<ADDRESS> <ADDRESS>"),
+        ("Keizersgracht 123A 1015CJ Amsterdam", "<ADDRESS>"),
+        ("ul. Marszałkowska 1 m. 5, 00-624 Warszawa", "<ADDRESS>"),
+        ("Mannerheimintie 10 A 5, 00100 Helsinki", "<ADDRESS>"),
+        ("Vestergade 12, 2. tv, 1456 København", "<ADDRESS>"),
+        ("Ilica 10, 10000 Zagreb", "<ADDRESS>"),
+        ("Postfach 12 34", "<ADDRESS>"),
+        ("Hauptstraße 5, 10 Uhr", "<ADDRESS>, 10 Uhr"),
     ],
 )
 def test_what_is_dressed_up_goes(text: str, expected: str) -> None:

@@ -28,7 +28,7 @@ from demur.corpus.redact_patterns import MASK, Span
 from demur.corpus.redact_plugins import Recogniser, read_plugins
 from demur.corpus.redact_spans import masked, onto, replaced, to_arrow, united
 
-REDACTION = "demur-redaction-5"
+REDACTION = "demur-redaction-6"
 """Name of the frozen rule set; another behaviour gets another name."""
 
 TYPES = ("ADDRESS", "CARD", "EMAIL", "HANDLE", "IBAN", "ID", "IP", "MAC", "NAME", "PHONE", "PLATE", "URL", "URL_ID")

@@ -27,12 +27,12 @@ PLATES = (
 """Shapes that hardly mean anything else; all other plates go after a word for plate only (``redact_numbers.worded``)."""
 _PLATE_SHAPES = re.compile(rf"(?<![\w\-])(?:{PLATES})(?![\w\-])")
 _NAME = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]*(?:[ \-'’.](?:[^\W\d_]{1,3}[ '’.])?[^\W\d_a-z][^\W\d_]+){0,3}"
-_HOUSE = r"[0-9]{1,4}(?: ?[a-zA-Z](?![\w]))?(?:[/\-](?:[0-9]{1,4}[a-zA-Z]?|[A-Z](?!\w)))?(?![\w%€$£:]|[.,][0-9]| ?(?:%|€|EUR|km|kg|Uhr))"
+_HOUSE = r"[0-9]{1,4}(?: ?[a-zA-Z](?![\w]|\. ?[0-9]))?(?:[/\-](?:[0-9]{1,4}[a-zA-Z]?|[A-Z](?!\w)))?(?![\w%€$£:]|[.,][0-9]| ?(?:%|€|EUR|km|kg|Uhr))"
 _LINK = r",?(?: (?:[Nn]r|n[.°º]|no|nº|č\.?p\.?|бр|№)\.?)? "
 _TOWN = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]+(?:[ \-][^\W\d_a-zß-öø-ÿ][^\W\d_]+)?"
 _END = (
-    r"(?:,? (?:[Aa]ppartamento|[Pp]iano|[Pp]iso|[Pp]uerta|[Aa]pt|[Ff]lat|apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|Ap|et|sc|Sc|bl|Bl)\.? ?[0-9A-Z]{1,4})*"
-    rf"(?:,?[ \n](?:[A-Z]{{1,2}}-)?[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: [A-Z]{{2}})? {_TOWN})?"
+    r"(?:,? (?:[Aa]ppartamento|[Pp]iano|[Pp]iso|[Pp]uerta|[Aa]pt|[Ff]lat|apto?|apartamento|bl|bloco|lgh|lej|Top|App?|piso|kv|кв|ап|ap|Ap|et|sc|Sc|bl|Bl|m)\.? ?[0-9A-Z]{1,4}|,? (?:st|kl|[0-9]{1,2})\. ?(?:tv|th|mf)\.?|(?<=[0-9] [A-Z]) [0-9]{1,3}(?=,? [0-9]{5} ))*"
+    rf"(?:,?[ \n](?:[A-Z]{{1,2}}-)?(?:[0-9]{{3,5}}(?:[ \-][0-9]{{2,3}})?(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}}) {_TOWN})?"
 )
 STREET_TAILS = tuple(
     (
@@ -91,7 +91,7 @@ _STREET_SMALL = re.compile(
     rf"(?:ul\.|ул\.|бул\.|c/|avda?\.) ?{_LITTLE}[^\W\d_]{{3,}}(?: [^\W\d_]{{2,}}){{0,3}} {_HOUSE}{_END}"
 )
 _STREET_POSTED = re.compile(
-    rf"{_NAME} {_HOUSE},?[ \n](?:[A-Z]{{1,2}}-)?(?:(?![0-9]+000 )[0-9]{{5}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|(?!19|20)[0-9]{{4}} ?[A-Z]{{2}}) "
+    rf"{_NAME} {_HOUSE},?[ \n](?:[A-Z]{{1,2}}-)?(?:(?![0-9]+000 (?!Zagreb))[0-9]{{5}}|[0-9]{{3}} [0-9]{{2}}|[0-9]{{2}}-[0-9]{{3}}|(?!19|20)[0-9]{{4}} ?[A-Z]{{2}}) "
     rf"(?!(?:Euro|EUR|Uhr|Kilo|Meter|Stück)\b){_TOWN}(?!\w| [0-9]{{2}})"
 )
 """A house number before a postcode and a town: the street needs no word of its own. Four digits alone are no postcode: ``Kapitel 5, 1300 Seiten``."""
@@ -99,12 +99,12 @@ _STREET_FIRST = re.compile(rf"[^\W\d_][^\W\d_./]*[./]? ?{_LITTLE}(?!(?:{_CHANNEL
 _NUMBER_FIRST = re.compile(
     rf"[0-9]{{1,4}}(?:(?: ?(?:bis|ter|[a-zA-Z]))?,? (?:(?i:{_NUMBERED_FIRST}) {_LITTLE}{_NAME}|{_NAME} (?:{_NUMBERED_LAST}))"
     r"|(?: ?(?:bis|ter))?,? (?i:rue|avenue|boulevard|bd) (?:de la |de l'|des |du |de )(?:[^\W\d_]+[ '-]){0,2}[^\W\d_]{3,})(?!\w)"
-    rf"(?:,? {_TOWN})?(?:,? [0-9]{{4,5}} {_TOWN})?"
+    rf"(?:,? {_TOWN}(?![^\W_]))?(?:,? [0-9]{{4,5}} {_TOWN})?"
 )
 _BOX = re.compile(
     r"(?<!\w)(?i:Postfach|P\. ?O\. ?Box|PO Box|B\.?P\.?|Boîte postale|Casella postale|Apartado(?: de correos)?|Caixa postal|Skrytka pocztowa|Postbus|Postboks|"
     r"Postafiók|Pf\.|Poštový priečinok|Poštanski pretinac|Poštni predal|Θυρίδα|Пощенска кутия|п\.к\.|Căsuța poștală|Kaxxa Postali|Pósthólf) "
-    r"[0-9]{2,6}(?![\w.,]?[0-9])"
+    r"(?:[0-9]{2}(?: [0-9]{2}){1,2}|[0-9]{2,6})(?![\w.,]?[0-9])"
 )
 _POSTCODES = re.compile(
     r"(?:(?:GIR 0AA|[A-PR-UWYZ](?:[0-9]{1,2}|[A-HK-Y][0-9]{1,2}|[0-9][A-HJKPSTUW]|[A-HK-Y][0-9][ABEHMNPRVWXY]) [0-9][ABD-HJLNP-UW-Z]{2})"

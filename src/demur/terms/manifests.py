@@ -19,7 +19,7 @@ class CorpusRecipe:
     """Ordered slices in every shard (S)."""
     min_words: int = 3
     near_duplicate_jaccard: float = 0.8
-    redaction: str = "demur-redaction-5"
+    redaction: str = "demur-redaction-6"
     """Name of the frozen rule set."""
     redaction_mode: str = "mask"
     """``mask`` (the type in angle brackets), ``drop``, or ``fake`` (made up, consistent inside one record only)."""

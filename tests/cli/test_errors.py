@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -179,3 +183,19 @@ def test_who_interrupts_a_command_is_told_that_nothing_is_lost() -> None:
     assert (ended.returncode, ended.stdout) == (130, "")
     assert "interrupted; nothing is lost" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_who_stops_the_site_is_told_of_no_failure(copied: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "demur", "--home", copied.home, "serve", "--port", str(port), "--no-work"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as site:
+        for _ in range(600):
+            assert site.poll() is None
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        site.send_signal(signal.SIGINT)
+        said, complained = site.communicate(timeout=60)
+    assert (site.returncode, said) == (0, "")
+    assert "interrupted" not in complained

@@ -43,7 +43,8 @@ def run_site(context: Context, host: str, port: int, *, with_work: bool) -> None
         hint(context, f"Serving on http://{host}:{port} (Ctrl-C stops it).")
         config = uvicorn.Config(build_app(service), host=host, port=port, log_level="warning", server_header=False,
                                 access_log=False, timeout_graceful_shutdown=5)  # fmt: skip
-        uvicorn.Server(config).run()
+        with contextlib.suppress(KeyboardInterrupt):  # it raises it again once everything is stopped
+            uvicorn.Server(config).run()
 
 
 @contextlib.contextmanager

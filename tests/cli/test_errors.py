@@ -177,6 +177,7 @@ def test_a_trace_is_given_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_who_interrupts_a_command_is_told_that_nothing_is_lost() -> None:
     code = (
         "import os, signal, time; from demur.cli.frame import guarded; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # who is started aside may have it ignored
         "guarded(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(30)))()"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

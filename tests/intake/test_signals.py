@@ -454,6 +454,9 @@ def test_a_folder_without_sites_and_an_unknown_count_are_told(tmp_path):
     folder = put(tmp_path, {"forum/counts.txt": "everything\n"})
     with pytest.raises(InputError, match=r"counts\.txt"):
         SiteSignals(folder).statements("forum:1", "forum")
+    put(tmp_path, {"Forum/robots.txt": ""})
+    with pytest.raises(InputError, match="capitals only"):
+        SiteSignals(folder)
 
 
 def test_a_row_with_an_odd_signal_is_still_quarantined(tmp_path):

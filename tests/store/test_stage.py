@@ -60,7 +60,8 @@ def filled(folder: Path) -> None:
 
 def stumbling(folder: Path) -> None:
     """A stage with a bug."""
-    raise RuntimeError("oh no")
+    words = "Ann's words"
+    raise RuntimeError(words)
 
 
 def forgetful(folder: Path) -> None:
@@ -131,8 +132,9 @@ def test_a_child_that_died_is_replaced(tmp_path: Path) -> None:
         first = child("test_stage:told", tmp_path / "a", {"word": "a"})
         after = child("test_stage:dying", tmp_path / "b", {"until": str(tmp_path / "there")})
         assert after["process"] != first["process"]
-        with pytest.raises(BrokenError, match=r"stumbling died twice \(exit 1\).*RuntimeError: oh no"):
+        with pytest.raises(BrokenError, match=r"stumbling died twice \(exit 1\).*builtins.RuntimeError") as caught:
             child("test_stage:stumbling", tmp_path / "c", {})
+        assert "Ann's words" not in str(caught.value)
         last = child("test_stage:told", tmp_path / "d", {"word": "d"})
         os.kill(last["process"], signal.SIGKILL)  # between two stages, as an operator might
         assert child("test_stage:told", tmp_path / "e", {"word": "e"})["process"] != last["process"]

@@ -262,14 +262,18 @@ class SiteSignals:
         folder: holds a folder for each host or service.
 
     Raises:
-        InputError: there is no such folder, or it holds none.
+        InputError: there is no such folder, it holds none, or two for one host.
     """
 
     def __init__(self, folder: Path) -> None:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         if not names:
             raise InputError(f"expected a folder of sites with their robots.txt, ai.txt … in {folder}, found none")
-        self._folder, self._names = folder, {name.lower(): name for name in names} | {name: name for name in names}
+        small = {name.lower(): name for name in names}
+        if len(small) < len(names):
+            alike = [name for name in names if small[name.lower()] != name]
+            raise InputError("expected one folder a host, found names that differ in capitals only; join them", alike)
+        self._folder, self._names = folder, small | {name: name for name in names}
         self._site = lru_cache(maxsize=1024)(lambda name: _Site(folder / name))
 
     @cached_property

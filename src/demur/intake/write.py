@@ -41,7 +41,7 @@ _GATHERED = 4_096
 _GATHERED_TEXT = 4 * 2**20
 """Rows, and characters of text, that are checked and named together."""
 _COLLECT_EVERY = 100_000
-CODE = "demur-intake-4"
+CODE = "demur-intake-5"
 """Raised whenever the same file would give other rows."""
 
 _REFUSED = (TypeError, ValueError, OverflowError, pa.ArrowException)

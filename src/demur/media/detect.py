@@ -94,7 +94,7 @@ class Faces:
 
         small, scale = shrunk(picture, self._edge)
         smaller, times = shrunk(small, int(self._edge * self._TURNED))
-        quarters = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)  # a tenth of np.rot90
+        quarters = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
         looks = [(small, small, 1.0), *((smaller, cv2.rotate(smaller, quarter), times) for quarter in quarters)]
         boxes, scores = [], []
         for turns, (seen, turned, larger) in enumerate(looks):

@@ -152,7 +152,7 @@ def _orientation(source: Image.Image) -> int:
 
 def upright(pixels: Any, number: int) -> Any:
     """Return pixels turned by an EXIF orientation."""
-    import cv2  # turns in a tenth of numpy's time
+    import cv2
 
     half, right, left = cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE
     way = {3: half, 4: half, 5: right, 6: right, 7: left, 8: left}.get(number)

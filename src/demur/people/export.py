@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from demur.clock import iso, micros, parse
-from demur.errors import OutsideError
 from demur.people import schema
 from demur.people.changed import changed_people, past
 from demur.people.dossier import View
@@ -29,7 +28,7 @@ from demur.people.sheets import BATCH, FILES, PERSONAL, batch, sheet
 from demur.people.standing import standing_of
 from demur.people.stopping import takes_out
 from demur.people.streams import entangled
-from demur.store import commit_record, digest_json, read_commit, remove_tree, write_table
+from demur.store import cannot_write, commit_record, digest_json, read_commit, remove_tree, write_table
 from demur.store.database import Database
 from demur.terms import tables
 from demur.terms.holds import Nature
@@ -74,9 +73,7 @@ def export(
             files["suppressed_words"] = _write_rows(folder, "suppressed_words", suppressed_words(connection, view))
             recorded = past(connection, view.known_at)
     except OSError as error:
-        raise OutsideError(
-            f"cannot write the standing to {folder.name}: {type(error).__name__}; free space and run it again"
-        ) from error
+        raise cannot_write(folder, error) from error
     facts["files"] = {name: files[name] for name in sorted(files)}
     facts["digest"] = digest_json(facts)
     facts["past"] = recorded  # no part of the digest: what is recorded again under another name changes no row

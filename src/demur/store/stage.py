@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -32,6 +33,8 @@ from demur.store.files import cannot_write, digest_json, no_room, read_commit, r
 
 _FAULT = "FAULT.json"
 _CALL = "CALL.json"
+_TRACE = "DEMUR_TRACE"
+"""Set to 1 to have the words of an unexpected error."""
 _NO_ROOM = errno.ENOSPC
 """Exit code of a stage that could not even say what went wrong: others fill the disk beside it."""
 _ALIVE = ".alive"
@@ -258,11 +261,19 @@ def perform(folder: Path) -> int:
     return 0
 
 
+def _without_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say where this process failed and with what, but not its words: they may hold what was read."""
+    traceback.print_tb(trace)
+    told = f": {error}" if os.environ.get(_TRACE) else ""
+    sys.stderr.write(f"{kind.__module__}.{kind.__qualname__}{told}\n")
+
+
 def _main() -> None:
     """Run the stages of the folders named on standard input, one a line; answer each with its exit code.
 
     At its end this process ends too, in the middle of a stage: who asked has died, and with it the workspace's lock.
     """
+    sys.excepthook = _without_words
     asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     questions, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody else reads what is asked
